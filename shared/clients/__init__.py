@@ -1,0 +1,1 @@
+"""Typed clients of the services that more than one other service calls."""

@@ -1,0 +1,111 @@
+"""Client of signer."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterable
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from shared.contracts.signatures import SigningKey, SigningPurpose, VerificationReport, VerificationRequest
+from shared.errors import DomainError, ErrorCode
+from shared.http import ServiceClient
+
+Material: TypeAlias = bytes | Path | IO[bytes] | AsyncIterable[bytes]
+"""Bytes in whatever form they are at hand; a file object is read from where it stands and not closed."""
+
+_SPOOLED_IN_MEMORY = 1024 * 1024
+_KEYS = TypeAdapter(list[SigningKey])
+
+
+class SignerClient:
+    """Asks signer. Every method raises ``DomainError``; SIGNER_UNAVAILABLE when it cannot be reached."""
+
+    def __init__(self, base_url: str, token: SecretStr) -> None:
+        self._service = ServiceClient(
+            base_url, token=token, unavailable=ErrorCode.SIGNER_UNAVAILABLE, timeout_seconds=60
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._service.aclose()
+
+    async def verify(
+        self, request: VerificationRequest, file: Material, content: Material | None = None
+    ) -> VerificationReport:
+        """Judge every signature in ``file``.
+
+        ``content`` is what a detached signature covers, or what an attached one must contain. A
+        signature that does not hold is an answer, not an exception: look at ``conclusion``.
+        """
+        opened: list[IO[bytes]] = []
+        try:
+            parts = {"file": ("file", await _sendable(file, opened), "application/octet-stream")}
+            if content is not None:
+                parts["content"] = ("content", await _sendable(content, opened), "application/octet-stream")
+            return await self._service.json(
+                VerificationReport,
+                "POST",
+                "/verifications",
+                data={"request": request.model_dump_json()},
+                files=parts,
+            )
+        finally:
+            for handle in opened:
+                handle.close()
+
+    async def sign_message(
+        self, key_id: str, content: bytes | AsyncIterable[bytes], *, institution_no: int | None = None
+    ) -> bytes:
+        """A detached CAdES-B signature (DER) over exactly these bytes: the first part of a multipart/signed.
+
+        Raises INSTITUTION_FORBIDDEN when the key is not for KEP messages or not that institution's.
+        """
+        parameters = _key_parameters(key_id, institution_no) | {"purpose": SigningPurpose.KEP_MESSAGE.value}
+        answer = await self._service.call("POST", "/signatures", params=parameters, content=content, headers=_OCTETS)
+        return answer.content
+
+    async def seal(self, key_id: str, component: bytes, *, institution_no: int | None = None) -> bytes:
+        """An attached CAdES-B seal (DER) of a package component; raises as ``sign_message`` does."""
+        parameters = _key_parameters(key_id, institution_no)
+        answer = await self._service.call("POST", "/seals", params=parameters, content=component, headers=_OCTETS)
+        return answer.content
+
+    async def keys(self) -> list[SigningKey]:
+        """The keys signer holds, without anything secret."""
+        answer = await self._service.call("GET", "/keys")
+        try:
+            return _KEYS.validate_json(answer.content)
+        except ValidationError as error:
+            raise DomainError(ErrorCode.SIGNER_UNAVAILABLE, "unexpected answer to GET /keys") from error
+
+
+_OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def _key_parameters(key_id: str, institution_no: int | None) -> dict[str, str]:
+    parameters = {"key_id": key_id}
+    if institution_no is not None:
+        parameters["institution_no"] = str(institution_no)
+    return parameters
+
+
+async def _sendable(material: Material, opened: list[IO[bytes]]) -> bytes | IO[bytes]:
+    """What httpx can put into a multipart body; files opened here are added to ``opened``."""
+    if isinstance(material, bytes):
+        return material
+    if isinstance(material, Path):
+        handle = await asyncio.to_thread(material.open, "rb")
+        opened.append(handle)
+        return handle
+    if isinstance(material, AsyncIterable):
+        spool = tempfile.SpooledTemporaryFile(max_size=_SPOOLED_IN_MEMORY)  # noqa: SIM115 - closed by the caller
+        opened.append(spool)
+        async for chunk in material:
+            await asyncio.to_thread(spool.write, chunk)
+        spool.seek(0)
+        return spool
+    return material

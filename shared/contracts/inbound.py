@@ -1,0 +1,133 @@
+"""Incoming letters between gateway and kep_relay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.base import Contract
+from shared.contracts.signatures import VerificationReport
+from shared.domain.message import InboundState
+from shared.domain.verdict import Conclusion
+
+
+class InboundPart(Contract):
+    """One attachment of the original message, in order."""
+
+    number: int
+    filename: str | None
+    media_type: str
+    size: int
+    sha256: str
+    is_package: bool
+
+
+class InboundMessage(Contract):
+    """One incoming letter."""
+
+    message_id: UUID
+    institution_no: int
+    mailbox_address: str
+    state: InboundState
+    reason_code: str | None = None
+    """Why it needs a person: ``no-package``, ``several-packages``, ``package-invalid``, ``signature-failed`` …"""
+    sender_address: str | None
+    sender_detsis_no: int | None = None
+    subject: str | None
+    message_id_header: str | None
+    rem_id: str | None
+    document_id: str | None = None
+    document_no: str | None = None
+    package_sha256: str | None
+    package_size: int | None
+    package_filename: str | None
+    raw_sha256: str
+    parts: list[InboundPart] = Field(default_factory=list)
+    conclusion: Conclusion | None
+    """Of envelope, sender signature and package together; see the verification resource."""
+    received_at: datetime
+    available_at: datetime | None = None
+    consumed_at: datetime | None = None
+    registry_no: str | None = None
+    delivery_count: int = 0
+    provider_acknowledged_at: datetime | None = None
+
+
+class InboundPage(Contract):
+    """A page of letters, oldest first."""
+
+    messages: list[InboundMessage]
+    next_cursor: str | None = None
+
+
+class LeaseRequest(Contract):
+    """Take letters for a while. ``wait`` seconds are spent waiting when there is none."""
+
+    institution_nos: list[int] = Field(min_length=1)
+    client_id: str
+    max: int = Field(default=10, ge=1, le=100)
+    seconds: int = Field(default=300, ge=5, le=3600)
+    wait: float = Field(default=0, ge=0, le=30)
+
+
+class Leased(Contract):
+    """Letters taken under one token."""
+
+    lease_token: str
+    expires_at: datetime
+    messages: list[InboundMessage]
+
+
+class LeaseClaim(Contract):
+    """Proof of a lease; ``lease-lost`` when it ran out or another one took over."""
+
+    lease_token: str
+
+
+class Acknowledgement(LeaseClaim):
+    """The EBYS has the letter safe and registered it."""
+
+    registry_no: str = Field(min_length=1, max_length=100)
+
+
+class Rejection(LeaseClaim):
+    """The EBYS could not take the letter now: it becomes available again after ``delay_seconds``."""
+
+    reason: str | None = Field(default=None, max_length=1000)
+    delay_seconds: int = Field(default=0, ge=0, le=86400)
+
+
+class Renewal(LeaseClaim):
+    """Keep the lease for ``seconds`` more, from now."""
+
+    seconds: int = Field(default=300, ge=5, le=3600)
+
+
+class ComponentVerification(Contract):
+    """The verdict about one named layer of an incoming letter."""
+
+    component: str
+    """``envelope``, ``sender-signature``, ``package-signature``, ``package-seal``, ``package-initials``."""
+    report: VerificationReport
+
+
+class PackageFinding(Contract):
+    """What a package check found."""
+
+    rule: str
+    severity: str
+    part: str | None
+    message_tr: str
+    message_en: str
+
+
+class InboundVerification(Contract):
+    """Everything that was checked about one incoming letter."""
+
+    message_id: UUID
+    conclusion: Conclusion
+    components: list[ComponentVerification]
+    findings: list[PackageFinding]
+    verified_at: datetime

@@ -1,0 +1,149 @@
+"""Outgoing letters between gateway and kep_relay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.base import Contract
+from shared.contracts.directory import AddressSource, ResolutionProblem
+from shared.domain.message import OutboundState
+from shared.domain.verdict import Conclusion
+
+
+class OutboundSubmission(Contract):
+    """``PUT /internal/v1/outbound-messages/{message_id}``; the package was put there before.
+
+    Idempotent by message id: the same submission again changes nothing, another one is a
+    state-conflict.
+    """
+
+    institution_no: int
+    client_id: str
+    client_ref: str | None = None
+    subject: str
+    document_id: str | None = None
+    document_no: str | None = None
+    package_sha256: str
+    package_size: int
+    package_filename: str
+    recipient_nos: list[int] = Field(min_length=1, max_length=500)
+    expires_at: datetime | None = None
+    correlation_id: str
+
+
+class RecipientStatus(Contract):
+    """One recipient of a letter."""
+
+    recipient_id: UUID
+    detsis_no: int
+    name: str | None = None
+    state: OutboundState
+    reason_code: str | None = None
+    """Why it waits or failed: a problem code or ``evidence.<code>``."""
+    reason: str | None = None
+    attention: list[str] = Field(default_factory=list)
+    """Flags for a person: ``evidence_contradiction``, ``evidence_unknown``, ``evidence_unverified``, ``evidence_overdue``."""
+    kep_address: str | None = None
+    address_source: AddressSource | None = None
+    address_rule: str | None = None
+    address_problem: ResolutionProblem | None = None
+    message_id_header: str
+    rem_id: str
+    attempts: int
+    next_attempt_at: datetime | None = None
+    submitted_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    evidence_codes: list[int] = Field(default_factory=list)
+
+
+class OutboundMessage(Contract):
+    """One outgoing letter with all its recipients."""
+
+    message_id: UUID
+    institution_no: int
+    client_ref: str | None
+    subject: str
+    document_id: str | None
+    document_no: str | None
+    package_sha256: str
+    package_size: int
+    package_filename: str
+    state: OutboundState
+    state_counts: dict[str, int]
+    accepted_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    resend_of: UUID | None = None
+    recipients: list[RecipientStatus]
+
+
+class OutboundPage(Contract):
+    """A page of letters, oldest change first when ``updated_since`` is given, else newest first."""
+
+    messages: list[OutboundMessage]
+    next_cursor: str | None = None
+
+
+class OutboundEvent(Contract):
+    """One line of a letter's append-only history."""
+
+    sequence: int
+    recipient_id: UUID | None
+    at: datetime
+    kind: str
+    from_state: OutboundState | None
+    to_state: OutboundState | None
+    detail: str | None = None
+    evidence_id: UUID | None = None
+
+
+class EvidenceRecord(Contract):
+    """One piece of evidence, as received."""
+
+    evidence_id: UUID
+    message_id: UUID | None
+    recipient_id: UUID | None
+    code: int | None
+    evidence_type: str
+    event: str
+    identifier: str | None
+    issuer: str | None
+    event_time: datetime | None
+    """The time inside the evidence: the one that counts (kep.md 1.5)."""
+    received_at: datetime
+    sha256: str
+    size: int
+    media_type: str
+    envelope_conclusion: Conclusion | None
+    signature_conclusion: Conclusion | None
+    reason: str | None = None
+
+
+class Cancellation(Contract):
+    """Outcome of a cancel call: which recipients it still reached."""
+
+    message: OutboundMessage
+    cancelled: list[UUID]
+    too_late: list[UUID]
+
+
+class LedgerSide(Contract):
+    """accepted = terminal + in_flight, always."""
+
+    accepted: int
+    terminal: int
+    in_flight: int
+    imbalance: int
+    oldest_in_flight_at: datetime | None = None
+
+
+class Ledger(Contract):
+    """Whether any letter is unaccounted for."""
+
+    outbound: LedgerSide
+    inbound: LedgerSide
+    checked_at: datetime

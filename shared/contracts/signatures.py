@@ -1,0 +1,120 @@
+"""What signer is asked and what it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from shared.contracts.base import Contract
+from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication
+
+
+class SignatureFormat(StrEnum):
+    """``auto`` sniffs the bytes; the others refuse what does not look like them."""
+
+    AUTO = "auto"
+    CADES = "cades"
+    SMIME = "smime"
+    XADES = "xades"
+
+
+class Profile(StrEnum):
+    """Which rules the signer's certificate must satisfy (signatures.md 6.2)."""
+
+    QUALIFIED_SIGNATURE = "qualified-signature"
+    INSTITUTION_SEAL = "institution-seal"
+    KEPHS_TRANSACTION = "kephs-transaction"
+    INTEGRITY_ONLY = "integrity-only"
+
+
+class VerificationRequest(Contract):
+    """The JSON part of ``POST /internal/v1/verifications`` (multipart: request, file, content?)."""
+
+    format: SignatureFormat = SignatureFormat.AUTO
+    profile: Profile = Profile.QUALIFIED_SIGNATURE
+    moment: datetime | None = None
+    """Judge as of this time (UTC); None = now. A valid signature time-stamp takes precedence."""
+
+
+class Text(Contract):
+    """One sentence in the two languages people read here."""
+
+    tr: str
+    en: str
+
+
+class VerificationStep(Contract):
+    """One numbered step of the pipeline, with its stable id (``signer/pipeline.py`` has the list)."""
+
+    number: int
+    id: str
+    result: StepResult
+    text: Text
+
+
+class Signer(Contract):
+    """Who signed, as the certificate says. Identity numbers are masked."""
+
+    name: str
+    organisation: str | None = None
+    identity_number_masked: str | None = None
+    issuer: str
+    serial_number: str
+    """Hexadecimal."""
+    certificate_sha256: str
+    not_before: datetime
+    not_after: datetime
+    qualified: bool
+
+
+class SignatureReport(Contract):
+    """The verdict on one signature."""
+
+    conclusion: Conclusion
+    indication: Indication
+    sub_indication: SubIndication | None = None
+    level: str
+    """What the attributes claim, for example ``CAdES-B``, ``CAdES-T``, ``S/MIME``, ``XAdES-B``."""
+    integrity: bool
+    """Whether the signature value fits the signed bytes, whatever the certificate is worth."""
+    signer: Signer | None = None
+    claimed_signing_time: datetime | None = None
+    judged_at: datetime
+    steps: list[VerificationStep]
+
+
+class VerificationReport(Contract):
+    """The answer to one verification."""
+
+    conclusion: Conclusion
+    indication: Indication
+    sub_indication: SubIndication | None = None
+    format: SignatureFormat
+    profile: Profile
+    policy_version: str
+    trust_store_sha256: str
+    """Names the exact set of anchors used."""
+    signed_content_sha256: str | None = None
+    """Digest of the bytes the signature covers; the verdict speaks about these and nothing else."""
+    signatures: list[SignatureReport]
+    retry_after_seconds: int | None = None
+    """Set when a missing source (for example a revocation list) may answer later."""
+    verified_at: datetime
+
+
+class SigningPurpose(StrEnum):
+    """What a key may be used for; signer refuses any other use of it."""
+
+    KEP_MESSAGE = "kep-message"
+    PACKAGE_SEAL = "package-seal"
+
+
+class SigningKey(Contract):
+    """A key signer holds, without anything secret."""
+
+    key_id: str
+    institution_no: int
+    purposes: list[SigningPurpose]
+    certificate_sha256: str
+    subject: str
+    not_after: datetime

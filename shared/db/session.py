@@ -1,0 +1,121 @@
+"""Database access of one service: its role, its schema, and the only place that commits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import psycopg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from shared.errors import DomainError, ErrorCode
+
+
+@dataclass(frozen=True)
+class UnitOfWork:
+    """One transaction. Everything done through ``session`` and ``connection()`` is one change or none."""
+
+    session: AsyncSession
+
+    async def connection(self) -> psycopg.AsyncConnection[Any]:
+        """The transaction's own psycopg connection, to enqueue a job in the same transaction."""
+        sqlalchemy_connection = await self.session.connection()
+        raw = await sqlalchemy_connection.get_raw_connection()
+        connection = raw.driver_connection
+        assert isinstance(connection, psycopg.AsyncConnection)
+        return connection
+
+
+class Database:
+    """Connections of one process to its schema.
+
+    Every failure to reach PostgreSQL, in ``unit_of_work`` as in ``reading``, is raised as
+    ``DomainError(DURABILITY_UNAVAILABLE)``; constraint violations keep SQLAlchemy's type.
+    """
+
+    def __init__(self, url: str, *, schema: str, pool_size: int = 10) -> None:
+        self.conninfo = libpq_url(url)
+        self.schema = schema
+        self._engine = create_async_engine(
+            "postgresql+psycopg://",
+            async_creator=self._connect,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            pool_timeout=10,
+        )
+
+    @property
+    def connect_options(self) -> dict[str, Any]:
+        """Keyword arguments for psycopg: the schema comes first, a dead server is noticed."""
+        return {
+            "options": f"-c search_path={self.schema} -c timezone=UTC",
+            "connect_timeout": 5,
+            "keepalives_idle": 30,
+            "application_name": f"kepgw-{self.schema}",
+        }
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(self.conninfo, **self.connect_options)
+
+    @asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
+        """One transaction: committed when the block ends well, rolled back when it raises."""
+        with _unavailable():
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                yield UnitOfWork(session)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A read-only, repeatable view; nothing done in it is kept."""
+        with _unavailable():
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
+                await session.connection(
+                    execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+                )
+                yield session
+
+    async def ping(self) -> None:
+        """Raise ``DomainError`` unless the database answers and the schema is there."""
+        async with self.reading() as session:
+            found = await session.scalar(text("SELECT to_regnamespace(:schema) IS NOT NULL"), {"schema": self.schema})
+        if not found:
+            raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, f"schema {self.schema} is missing: run --migrate")
+
+    async def aclose(self) -> None:
+        """Give all connections back."""
+        await self._engine.dispose()
+
+
+class _unavailable:  # noqa: N801 - reads as a word in ``with``
+    """Turns "PostgreSQL cannot be reached" into our error; lets everything else pass."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError, psycopg.OperationalError)) or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        ):
+            raise DomainError(
+                ErrorCode.DURABILITY_UNAVAILABLE, "the database cannot be reached", retry_after_seconds=5
+            ) from error
+
+
+def libpq_url(url: str) -> str:
+    """``url`` as libpq understands it: SQLAlchemy's ``+driver`` is taken out; the rest is untouched."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme.partition('+')[0]}{separator}{rest}"
+
+
+def with_role(url: str, *, user: str, password: str) -> str:
+    """``url`` with another user; used to give each service its own role."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{quote(user)}:{quote(password, safe='')}@{host}").geturl()
