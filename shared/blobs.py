@@ -20,7 +20,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import ObjectStore, from_url
 
 from shared.domain.identifiers import Sha256, sha256_hex
@@ -76,6 +76,8 @@ def open_blob_store(url: str) -> BlobStore:
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
+        if parts.netloc not in {"", "localhost"} or not parts.path.strip("/"):
+            raise ValueError("a file:// URL of the blob store must name an absolute directory: file:///directory")
         return LocalBlobStore(Path(unquote(parts.path)))
     if parts.scheme in {"s3", "s3a"}:
         return ObjectBlobStore(from_url(url))
@@ -91,26 +93,26 @@ class LocalBlobStore:
 
     async def put(self, content: AsyncIterable[bytes] | bytes, *, limit: int) -> BlobRef:
         """See ``BlobStore.put``."""
+        temporary = self._incoming / secrets.token_hex(16)
         with _storage_faults():
-            await asyncio.to_thread(self._incoming.mkdir, parents=True, exist_ok=True)
-            temporary = self._incoming / secrets.token_hex(16)
-            try:
-                reference = await _spool(temporary, content, limit)
+            await asyncio.to_thread(_make_directory, self._incoming)
+        try:
+            reference = await _spool(temporary, content, limit)
+            with _storage_faults():
                 await asyncio.to_thread(self._keep, temporary, reference)
-            finally:
+        finally:
+            with _storage_faults():
                 await asyncio.to_thread(temporary.unlink, missing_ok=True)
         return reference
 
     def _keep(self, temporary: Path, reference: BlobRef) -> None:
+        """Give the synced file its name. A blob that is there already is written over: it may be damaged."""
         final = self._path(reference.sha256)
-        if final.exists() and final.stat().st_size == reference.size:
-            return
-        for parent in (final.parent.parent, final.parent):
-            if not parent.exists():
-                parent.mkdir(exist_ok=True)
-                _sync_directory(parent.parent)
+        _make_directory(final.parent)
         temporary.replace(final)
-        _sync_directory(final.parent)
+        # Never skipped: whoever made these entries a moment ago may not have synced them yet.
+        for directory in (final.parent, final.parent.parent, self._directory):
+            _sync_directory(directory)
 
     async def stream(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See ``BlobStore.stream``."""
@@ -139,7 +141,7 @@ class LocalBlobStore:
 
     async def size(self, sha256: str) -> int | None:
         """See ``BlobStore.size``."""
-        with contextlib.suppress(FileNotFoundError):
+        with _storage_faults(), contextlib.suppress(FileNotFoundError):
             return (await asyncio.to_thread(self._path(sha256).stat)).st_size
         return None
 
@@ -149,7 +151,9 @@ class LocalBlobStore:
 
     async def free_bytes(self) -> int | None:
         """See ``BlobStore.free_bytes``."""
-        return (await asyncio.to_thread(shutil.disk_usage, self._directory)).free
+        with _storage_faults():
+            await asyncio.to_thread(_make_directory, self._directory)
+            return (await asyncio.to_thread(shutil.disk_usage, self._directory)).free
 
     def _path(self, sha256: str) -> Path:
         digest = sha256_hex(sha256)
@@ -166,20 +170,22 @@ class ObjectBlobStore:
         """See ``BlobStore.put``. Spooled locally first: the name is known only after the last byte."""
         with _storage_faults():
             directory = await asyncio.to_thread(tempfile.mkdtemp, prefix="kepgw-blob-")
-            try:
-                temporary = Path(directory) / "blob"
-                reference = await _spool(temporary, content, limit)
+        try:
+            temporary = Path(directory) / "blob"
+            reference = await _spool(temporary, content, limit)
+            with _storage_faults():
                 await obstore.put_async(self._store, reference.sha256, temporary)
-            finally:
-                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         return reference
 
     async def stream(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See ``BlobStore.stream``."""
         with _storage_faults():
-            stop = end if end is not None else await self.size(sha256)
-            if stop is None:
+            size = await self.size(sha256)
+            if size is None:
                 raise FileNotFoundError(sha256)
+            stop = size if end is None else min(end, size)
             for offset in range(start, stop, CHUNK * 4):
                 last = min(offset + CHUNK * 4, stop)
                 yield bytes(await obstore.get_range_async(self._store, sha256_hex(sha256), start=offset, end=last))
@@ -190,7 +196,7 @@ class ObjectBlobStore:
 
     async def size(self, sha256: str) -> int | None:
         """See ``BlobStore.size``."""
-        with _storage_faults(), contextlib.suppress(FileNotFoundError):
+        with _storage_faults(), contextlib.suppress(FileNotFoundError, NotFoundError):
             return (await obstore.head_async(self._store, sha256_hex(sha256)))["size"]
         return None
 
@@ -204,16 +210,20 @@ class ObjectBlobStore:
 
 
 async def _spool(path: Path, content: AsyncIterable[bytes] | bytes, limit: int) -> BlobRef:
+    """Write ``content`` to a new synced file. What its source raises is passed on: it is not the store's failure."""
     digest, size = hashlib.sha256(), 0
-    file = await asyncio.to_thread(path.open, "xb")
+    with _storage_faults():
+        file = await asyncio.to_thread(_create, path)
     try:
         async for chunk in _chunks(content):
             size += len(chunk)
             if size > limit:
                 raise DomainError(ErrorCode.TOO_LARGE, f"larger than {limit} bytes")
             digest.update(chunk)
-            await asyncio.to_thread(file.write, chunk)
-        await asyncio.to_thread(_sync_file, file)
+            with _storage_faults():
+                await asyncio.to_thread(file.write, chunk)
+        with _storage_faults():
+            await asyncio.to_thread(_sync_file, file)
     finally:
         file.close()
     return BlobRef(Sha256(digest.hexdigest()), size)
@@ -246,6 +256,20 @@ async def _collect(store: BlobStore, sha256: str, limit: int) -> bytes:
     return bytes(held)
 
 
+def _create(path: Path) -> BinaryIO:
+    """A new file that only this account may read: blobs are letters."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _make_directory(directory: Path) -> None:
+    """Make ``directory`` and what is missing above it, so that its name survives a power cut."""
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    _sync_directory(directory.parent)
+
+
 def _sync_file(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -266,7 +290,7 @@ class _storage_faults:  # noqa: N801 - reads as a word in ``with``
         return None
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, (FileNotFoundError, NotFoundError)):
             raise DomainError(ErrorCode.NOT_FOUND, "no such blob") from error
         if isinstance(error, (OSError, BaseError)):
             raise DomainError(

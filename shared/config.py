@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 SERVICES = ("gateway", "detsis_sync", "kep_relay", "signer", "sandbox")
 PREFIX = "KEPGW_"
@@ -43,6 +43,15 @@ class CommonSettings(BaseModel):
         default=25, gt=0, le=600, description="How long SIGTERM waits for work in hand before it is cut off."
     )
 
+    @field_validator("service_tokens")
+    @classmethod
+    def _tokens_are_usable(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, token in tokens.items():
+            text = token.get_secret_value()
+            if not text or text.strip() != text or not text.isascii() or not text.isprintable():
+                raise ValueError(f"the token of {name} is empty or cannot travel in an HTTP header")
+        return tokens
+
 
 class DatabaseSettings(CommonSettings):
     """For services that keep rows."""
@@ -68,19 +77,23 @@ def load_settings(settings_class: type[SettingsT], *, service: str, environ: Map
     Raises:
         ConfigurationError: with one sentence per fault; no value of a secret is ever part of it.
     """
-    faults: list[str] = []
+    unusable: dict[str, str] = {}
     values: dict[str, object] = {}
     for name, field in settings_class.model_fields.items():
-        raw = _read(name, service, environ, faults)
-        if raw is not None:
-            values[name] = _decode(name, raw, field.annotation, faults)
-    faults.extend(_unknown_keys(settings_class, service, environ))
+        try:
+            found = _read(name, service, environ)
+            if found is not None:
+                values[name] = _decode(*found, field.annotation)
+        except ValueError as error:
+            unusable[name] = str(error)
+    faults = [*unusable.values(), *_unknown_keys(settings_class, service, environ)]
     try:
         settings = settings_class.model_validate(values)
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
             place = str(item["loc"][0]) if item["loc"] else "settings"
-            faults.append(f"{variable_name(place, service)}: {item['msg']}")
+            if place not in unusable:  # it would be called missing, which it is not
+                faults.append(f"{variable_name(place, service)}: {item['msg']}")
         raise ConfigurationError(faults) from None
     if faults:
         raise ConfigurationError(faults)
@@ -92,32 +105,30 @@ def variable_name(field: str, service: str) -> str:
     return f"{PREFIX}{service.upper()}_{field.upper()}"
 
 
-def _read(field: str, service: str, environ: Mapping[str, str], faults: list[str]) -> str | None:
+def _read(field: str, service: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variable that sets ``field`` and its text, None if nothing does; ``ValueError`` says what is wrong."""
     for variable in (variable_name(field, service), f"{PREFIX}{field.upper()}"):
         value, path = environ.get(variable), environ.get(f"{variable}_FILE")
         if value is not None and path is not None:
-            faults.append(f"{variable}: set both directly and by {variable}_FILE")
-            return None
+            raise ValueError(f"{variable}: set both directly and by {variable}_FILE")
         if value is not None:
-            return value
+            return variable, value
         if path is not None:
             try:
-                return Path(path).read_text(encoding="utf-8").removesuffix("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                faults.append(f"{variable}_FILE: cannot be read ({type(error).__name__})")
-                return None
+                return variable, Path(path).read_text(encoding="utf-8").removesuffix("\n")
+            except (OSError, ValueError) as error:
+                raise ValueError(f"{variable}_FILE: cannot be read ({type(error).__name__})") from error
     return None
 
 
-def _decode(field: str, raw: str, annotation: object, faults: list[str]) -> object:
+def _decode(variable: str, raw: str, annotation: object) -> object:
     """Structured fields are JSON; everything else is left to pydantic's own conversion."""
     if not _is_structured(annotation):
         return raw
     try:
         return json.loads(raw)
-    except ValueError:
-        faults.append(f"{field}: is not valid JSON")
-        return None
+    except (ValueError, RecursionError):
+        raise ValueError(f"{variable}: is not valid JSON") from None
 
 
 def _is_structured(annotation: object) -> bool:

@@ -132,6 +132,7 @@ class RequestTelemetry:
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
+                status = status if answering else _CLIENT_GONE
                 log.info("client_gone")
             except Exception as error:
                 log.exception("unforeseen_error")
@@ -149,6 +150,7 @@ class RequestTelemetry:
 
 
 _UNFORESEEN = "an unforeseen error; the log has it under this trace_id"
+_CLIENT_GONE = 499  # nobody's failure, so it must not count among the 500s
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -169,7 +171,7 @@ class RequestBodyLimit:
             return
         too_large = DomainError(ErrorCode.TOO_LARGE, f"the request body is larger than {self._limit} bytes")
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._limit:
+        if announced.isdecimal() and int(announced) > self._limit:
             await self._answer(too_large, Request(scope))(scope, receive, send)
             return
         received = 0
@@ -202,7 +204,9 @@ def install_error_answers(app: FastAPI, answer: Callable[..., JSONResponse]) -> 
         if isinstance(error.__cause__, DomainError):  # FastAPI wraps whatever reading the body raises
             return _answered(answer, error.__cause__, request)
         code = _FROM_STATUS.get(error.status_code, ErrorCode.MALFORMED_REQUEST)
-        return _answered(answer, DomainError(code, str(error.detail)), request)
+        response = _answered(answer, DomainError(code, str(error.detail)), request)
+        response.headers.update(error.headers or {})  # Allow, which 405 must have
+        return response
 
     app.add_exception_handler(DomainError, domain)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -227,11 +231,17 @@ def from_validation(error: RequestValidationError) -> DomainError:
     """FastAPI's list of what is wrong, as one error with JSON pointers."""
     malformed = any(item["type"] == "json_invalid" for item in error.errors())
     faults = [
-        Fault("/" + "/".join(str(step) for step in item["loc"]), str(item["msg"])) for item in error.errors()[:50]
+        Fault("".join(f"/{_pointer_step(step)}" for step in item["loc"]), str(item["msg"]))
+        for item in error.errors()[:50]
     ]
     if malformed:
         return DomainError(ErrorCode.MALFORMED_REQUEST, "the body is not valid JSON", faults=faults)
     return DomainError(ErrorCode.VALIDATION_FAILED, "the request does not have the documented form", faults=faults)
+
+
+def _pointer_step(step: object) -> str:
+    """One step of a JSON pointer (RFC 6901): keys a caller chose may hold its separators."""
+    return str(step).replace("~", "~0").replace("/", "~1")
 
 
 def problem_response(error: DomainError) -> JSONResponse:
@@ -309,17 +319,20 @@ class ServiceClient:
 
     @asynccontextmanager
     async def download(self, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
-        """GET whose body is read by the caller, as a stream; a failure is raised before the block starts."""
+        """GET whose body is read by the caller, as a stream.
+
+        A refusal is raised before the block starts; an answer that breaks off is raised out of it.
+        """
         async with self._guarded():
             request = self._http.build_request("GET", path, **self._correlated(options))
             response = await self._http.send(request, stream=True)
-        try:
-            if response.is_error:
-                await response.aread()
-                raise self._failure(response)
-            yield response
-        finally:
-            await response.aclose()
+            try:
+                if response.is_error:
+                    await response.aread()
+                    raise self._failure(response)
+                yield response
+            finally:
+                await response.aclose()
 
     def _correlated(self, options: dict[str, Any]) -> dict[str, Any]:
         if identifier := correlation_id.get():
@@ -347,5 +360,5 @@ class ServiceClient:
             problem.code,
             problem.detail or problem.title,
             faults=[Fault(item.pointer, item.detail) for item in problem.errors],
-            retry_after_seconds=int(retry_after) if retry_after.isdigit() else None,
+            retry_after_seconds=int(retry_after) if retry_after.isdecimal() else None,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,14 +16,16 @@ from typing import Any
 import procrastinate
 import structlog
 from procrastinate import PsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.tasks import Task
 
 from shared.db.session import Database, UnitOfWork
+from shared.errors import DomainError, ErrorCode
 from shared.telemetry.logging import correlated, correlation_id
 
 log = structlog.get_logger(__name__)
 _CORRELATION = "correlation_id"
+_WORKER_LOST_SECONDS = 20.0  # four missed heartbeats
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class JobQueue:
     def __init__(self, database: Database, *, concurrency: int = 8) -> None:
         self._database = database
         self._concurrency = concurrency
+        self._working = False
         self._app = procrastinate.App(
             connector=PsycopgConnector(
                 conninfo=database.conninfo, kwargs=database.connect_options, min_size=1, max_size=4
@@ -65,11 +68,18 @@ class JobQueue:
         async def correlated_run(**arguments: Any) -> None:
             arguments.pop("timestamp", None)
             with correlated(arguments.pop(_CORRELATION, None)):
-                await run(**arguments)
+                try:
+                    await run(**arguments)
+                except Exception:
+                    log.exception("job_failed", job=name)
+                    raise
 
         task: Task[Any, Any, Any] = self._app.task(
             name=name,
-            retry=procrastinate.RetryStrategy(max_attempts=attempts, exponential_wait=max(2, wait_seconds + 1)),
+            # procrastinate counts the tries after the first one, and takes 0 for "without end"
+            retry=procrastinate.RetryStrategy(max_attempts=attempts - 1, exponential_wait=max(2, wait_seconds + 1))
+            if attempts > 1
+            else False,
         )(correlated_run)
         if every is not None:
             task = self._app.periodic(cron=every)(task)
@@ -88,20 +98,26 @@ class JobQueue:
         """Enqueue ``job`` in the transaction of ``work``.
 
         Jobs with the same ``lock`` run one after the other. With ``once``, nothing happens when a
-        job with that name already waits. ``at`` is the earliest moment it may start.
+        job with that name already waits. ``at`` is the earliest moment it may start. Raises
+        ``DomainError(DURABILITY_UNAVAILABLE)`` when the queue cannot be reached.
         """
         arguments.setdefault(_CORRELATION, correlation_id.get() or None)
         deferrer = job.task.configure(connection=await work.connection(), lock=lock, queueing_lock=once, schedule_at=at)
-        if once is None:
-            await deferrer.defer_async(**arguments)
-            return
-        # The unique violation would abort the caller's transaction, so it gets a savepoint of its own.
-        with contextlib.suppress(AlreadyEnqueued):
-            async with work.session.begin_nested():
+        with _queue_faults():
+            if once is None:
                 await deferrer.defer_async(**arguments)
+                return
+            # The unique violation would abort the caller's transaction, so it gets a savepoint of its own.
+            with contextlib.suppress(AlreadyEnqueued):
+                async with work.session.begin_nested():
+                    await work.connection()  # the savepoint is set when the connection is asked for, not before
+                    await deferrer.defer_async(**arguments)
 
     async def run_worker(self, stop: asyncio.Event) -> None:
-        """Run jobs until ``stop`` is set, then finish those in hand."""
+        """Run jobs until ``stop`` is set, then finish those in hand.
+
+        Cancelling it cuts them off: they are tried again, by whichever worker comes next.
+        """
         async with self._app.open_async():
             worker = asyncio.create_task(
                 self._app.run_worker_async(
@@ -109,28 +125,53 @@ class JobQueue:
                     install_signal_handlers=False,
                     fetch_job_polling_interval=1.0,
                     update_heartbeat_interval=5.0,
-                    stalled_worker_timeout=20.0,
+                    stalled_worker_timeout=_WORKER_LOST_SECONDS,
                     shutdown_graceful_timeout=20.0,
                     delete_jobs="successful",
-                )
+                ),
+                name="worker",
             )
             stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({worker, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            if not worker.done():
-                worker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
+            self._working = True
+            try:
+                await asyncio.wait({worker, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._working = False
+                stopped.cancel()
+                if not worker.done():
+                    worker.cancel()  # procrastinate takes this as: stop, gracefully
+                with contextlib.suppress(asyncio.CancelledError):
+                    await worker
 
-    async def retry_stalled(self, seconds: float = 20) -> int:
-        """Give jobs of dead workers back to the queue; returns how many."""
-        manager = self._app.job_manager
-        stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=seconds))
+    async def retry_stalled(self, seconds: float = _WORKER_LOST_SECONDS) -> int:
+        """Give jobs of dead workers back to the queue; returns how many.
+
+        None as long as this process's own worker is not running, for it holds the connections. Raises
+        ``DomainError(DURABILITY_UNAVAILABLE)`` when the queue cannot be reached.
+        """
+        if not self._working:
+            return 0
+        manager, freed = self._app.job_manager, 0
+        with _queue_faults():
+            stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=seconds))
         for item in stalled:
-            await manager.retry_job(item)
-        return len(stalled)
+            with contextlib.suppress(ConnectorException):  # another replica freed it first
+                await manager.retry_job(item)
+                freed += 1
+        return freed
 
     @property
     def names(self) -> Sequence[str]:
         """Names of all declared jobs."""
         return sorted(name for name in self._app.tasks if not name.startswith("builtin:"))
+
+
+@contextlib.contextmanager
+def _queue_faults() -> Iterator[None]:
+    """Turns "the job tables cannot be reached" into our error."""
+    try:
+        yield
+    except ConnectorException as error:
+        raise DomainError(
+            ErrorCode.DURABILITY_UNAVAILABLE, "the job queue cannot be reached", retry_after_seconds=5
+        ) from error

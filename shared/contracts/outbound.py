@@ -24,6 +24,8 @@ class OutboundSubmission(Contract):
     client_id: str
     client_ref: str | None = None
     subject: str
+    subject_withheld: bool = False
+    """True when the letter's degree is not the ordinary one: its subject then stays out of the mail's headers."""
     document_id: str | None = None
     document_no: str | None = None
     package_sha256: str
@@ -32,6 +34,12 @@ class OutboundSubmission(Contract):
     recipient_nos: list[int] = Field(min_length=1, max_length=500)
     expires_at: datetime | None = None
     correlation_id: str
+
+
+class Resend(Contract):
+    """Send a letter again to the recipients it did not reach, as a new one with this id."""
+
+    message_id: UUID
 
 
 class RecipientStatus(Contract):

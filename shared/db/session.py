@@ -82,11 +82,13 @@ class Database:
                 yield session
 
     async def ping(self) -> None:
-        """Raise ``DomainError`` unless the database answers and the schema is there."""
+        """Raise ``DomainError`` unless the database answers and the schema has been migrated."""
         async with self.reading() as session:
-            found = await session.scalar(text("SELECT to_regnamespace(:schema) IS NOT NULL"), {"schema": self.schema})
+            found = await session.scalar(
+                text("SELECT to_regclass(:table)"), {"table": f"{self.schema}.alembic_version"}
+            )
         if not found:
-            raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, f"schema {self.schema} is missing: run --migrate")
+            raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, f"schema {self.schema} is empty: run --migrate")
 
     async def aclose(self) -> None:
         """Give all connections back."""
@@ -103,8 +105,9 @@ class _unavailable:  # noqa: N801 - reads as a word in ``with``
         if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError, psycopg.OperationalError)) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         ):
+            reason = type(getattr(error, "orig", None) or error).__name__  # never the text: it may quote values
             raise DomainError(
-                ErrorCode.DURABILITY_UNAVAILABLE, "the database cannot be reached", retry_after_seconds=5
+                ErrorCode.DURABILITY_UNAVAILABLE, f"the database cannot do its work ({reason})", retry_after_seconds=5
             ) from error
 
 

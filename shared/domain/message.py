@@ -86,18 +86,19 @@ EVIDENCE_RANK: dict[OutboundState, int] = {
 }
 """A state that evidence proves is replaced only by one of higher rank; a later 40 wins over 31."""
 
-_CONTRADICTS: dict[OutboundState, frozenset[OutboundState]] = {
-    _O.REJECTED: frozenset({_O.RELAYED, _O.UNDELIVERED, _O.RELAY_FAILED, _O.DELIVERED, _O.READ}),
-    _O.RELAY_FAILED: frozenset({_O.REJECTED, _O.DELIVERED, _O.READ}),
-    _O.UNDELIVERED: frozenset({_O.REJECTED, _O.DELIVERED, _O.READ}),
-    _O.DELIVERED: frozenset({_O.REJECTED, _O.RELAY_FAILED, _O.UNDELIVERED}),
-    _O.READ: frozenset({_O.REJECTED, _O.RELAY_FAILED, _O.UNDELIVERED}),
-}
+CONTRADICTIONS = frozenset(
+    {frozenset({_O.REJECTED, other}) for other in EVIDENCE_RANK if other not in {_O.REJECTED, _O.SUBMITTED}}
+    | {frozenset({bad, good}) for bad in (_O.RELAY_FAILED, _O.UNDELIVERED) for good in (_O.DELIVERED, _O.READ)}
+)
+"""Pairs of proven states of which one must be wrong. 31 then 20 is none: the provider tried again."""
 
 
 def contradicts(current: OutboundState, proven: OutboundState) -> bool:
-    """Whether new evidence cannot be true together with the state reached (raises ``attention``)."""
-    return proven in _CONTRADICTS.get(current, frozenset())
+    """Whether new evidence cannot be true together with the state reached (raises ``attention``).
+
+    Folded piece by piece this finds a contradiction in whatever order the pieces arrive.
+    """
+    return frozenset({current, proven}) in CONTRADICTIONS
 
 
 def advance(current: OutboundState, proven: OutboundState) -> OutboundState:

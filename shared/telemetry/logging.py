@@ -6,7 +6,7 @@ import logging
 import logging.config
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -17,6 +17,8 @@ import structlog
 CORRELATION_HEADER = "X-Correlation-ID"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _TCKN = re.compile(r"(?<!\d)([1-9]\d)\d{7}(\d{2})(?!\d)")
+
+_DEEPEST_MASKED = 6
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
@@ -50,9 +52,20 @@ def _add_correlation(_logger: Any, _method: str, event: structlog.typing.EventDi
 
 def _mask(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = mask_identity_numbers(value)
+        event[key] = _masked(value)
     return event
+
+
+def _masked(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return mask_identity_numbers(value)
+    if depth > _DEEPEST_MASKED:
+        return mask_identity_numbers(repr(value))
+    if isinstance(value, Mapping):
+        return {_masked(key, depth + 1): _masked(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_masked(item, depth + 1) for item in value]
+    return mask_identity_numbers(str(value)) if isinstance(value, BaseException) else value
 
 
 def configure_logging(service: str, *, level: str, log_format: str) -> None:

@@ -29,8 +29,8 @@ def _context(database: Database, schema: str) -> tuple[Any, MigrationContext]:
         opts={
             "include_schemas": True,
             "include_name": lambda name, kind, _parents: name == schema if kind == "schema" else True,
-            "include_object": lambda _object, name, kind, _reflected, _other: not (
-                kind == "table" and (str(name).startswith("procrastinate_") or name == "alembic_version")
+            "include_object": lambda _object, name, kind, _reflected, _other: (
+                not (kind == "table" and (str(name).startswith("procrastinate_") or name == "alembic_version"))
             ),
             "compare_type": True,
         },

@@ -17,12 +17,14 @@ from pydantic import SecretStr
 from sqlalchemy import select, text
 
 from services.kep_relay.dependencies import Dependencies
+from services.kep_relay.drivers.protocol import KepDriver
 from services.kep_relay.instance import Instance
 from services.kep_relay.ledger import LedgerKeeper, empty_side
 from services.kep_relay.mailboxes import AddressBook, Mailboxes
 from services.kep_relay.metrics import RelayMetrics
 from services.kep_relay.outbound import queries
 from services.kep_relay.outbound.compose import Sign
+from services.kep_relay.outbound.prepare import MakeSigner
 from services.kep_relay.outbound.wiring import OutboundSide, outbound_side
 from services.kep_relay.settings import Settings
 from services.kep_relay.tables import OutboundRecipientRow
@@ -205,12 +207,24 @@ def relay_settings(database_url: str, directory: Path, **changes: Any) -> Settin
 
 
 @asynccontextmanager
-async def running_relay(database_url: str, directory: Path, **changes: Any) -> AsyncIterator[Relay]:
-    """A relay with one sending mailbox of ``SENDER_NO``; nothing runs by itself."""
+async def running_relay(
+    database_url: str,
+    directory: Path,
+    *,
+    clock: Any = None,
+    driver: KepDriver | None = None,
+    signer: MakeSigner | None = None,
+    mailbox: MailboxConfiguration | None = None,
+    **changes: Any,
+) -> AsyncIterator[Relay]:
+    """A relay with one sending mailbox of ``SENDER_NO``; nothing runs by itself.
+
+    ``clock`` stands still at ``START`` unless another one is given.
+    """
     settings = relay_settings(database_url, directory, **changes)
     database = Database(database_url, schema="kep_relay")
     migrate(database, package="kep_relay", with_jobs=True)
-    clock, registry = FixedClock(START), new_registry()
+    clock, registry = clock or FixedClock(START), new_registry()
     metrics, addresses = RelayMetrics(registry), AddressBook(settings.kep_domains)
     provider, register, desk = MemoryProvider(), Register(clock), SigningDesk()
     token = SecretStr("unused")
@@ -222,15 +236,15 @@ async def running_relay(database_url: str, directory: Path, **changes: Any) -> A
         queue=JobQueue(database),
         instance=Instance(database, clock, ttl_seconds=settings.instance_ttl_seconds),
         mailboxes=Mailboxes(SecretBox(settings.secret_keys), addresses, clock),
-        driver=provider,
+        driver=driver or provider,
         directory=DirectoryClient("http://127.0.0.1:9", token),
         signer=SignerClient("http://127.0.0.1:9", token),
         metrics=metrics,
         registry=registry,
     )
-    side = outbound_side(deps, addresses=addresses, resolve=register.resolve, signer=desk.with_key)
+    side = outbound_side(deps, addresses=addresses, resolve=register.resolve, signer=signer or desk.with_key)
     async with database.unit_of_work() as work:
-        await deps.mailboxes.put(work, "a-1", mailbox_configuration())
+        await deps.mailboxes.put(work, "a-1", mailbox or mailbox_configuration())
     await deps.instance.renew()
     ledger = LedgerKeeper(database, clock, metrics, inbound=empty_side)
     try:

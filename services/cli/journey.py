@@ -1,0 +1,215 @@
+"""One official letter from institution A to institution B, end to end, over the public REST API only."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from services.cli.api import Api, ApiError
+
+Tell = Callable[[str], None]
+WANTED_EVIDENCE = (10, 20, 40, 60)
+
+
+class JourneyError(Exception):
+    """The letter did not arrive as it must; the text says where it stopped."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """One line of the journey's table."""
+
+    what: str
+    seconds: float
+    detail: str
+
+
+@dataclass
+class Journey:
+    """What happened, when, and what it came to."""
+
+    stations: list[Station] = field(default_factory=list)
+    sha256: str = ""
+    state: str = ""
+    evidence: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Correspondents:
+    """Who writes to whom."""
+
+    sender: Api
+    sender_no: int
+    recipient: Api
+    recipient_no: int
+    recipient_name: str
+
+
+def play(who: Correspondents, package: bytes, filename: str, tell: Tell, *, seconds: float = 90) -> Journey:
+    """Send ``package`` and follow it until A sees that B has read it.
+
+    Raises ``JourneyError`` when a step fails or takes longer than ``seconds`` in all.
+    """
+    journey = Journey(sha256=hashlib.sha256(package).hexdigest())
+    started = time.monotonic()
+    deadline = started + seconds
+
+    def reached(what: str, detail: str) -> None:
+        station = Station(what, time.monotonic() - started, detail)
+        journey.stations.append(station)
+        tell(f"{station.seconds:6.2f} s  {what}: {detail}")
+
+    try:
+        unit = _find(who)
+        reached(
+            "A searches the directory", f"{unit['name']} ({unit['detsis_no']}), {unit['kep_addresses'][0]['address']}"
+        )
+        _show_inspection(who.sender, package, filename, reached)
+        sent = _send(who, package, filename)
+        reached("A hands the package over (202)", f"{sent['message_id']}, {len(package):,} bytes")
+        message = _follow(who.sender, sent["message_id"], {"delivered", "read"}, deadline, reached)
+        letter, token = _lease(who.recipient, sent, deadline)
+        reached("B leases the letter", f"verification {letter['conclusion']}, package {letter['package_filename']}")
+        digest, size = who.recipient.download(f"/inbound-messages/{letter['message_id']}/package")
+        if digest != journey.sha256:
+            raise JourneyError(f"B received other bytes: sha256 {digest}")
+        reached("B downloads the package", f"{size:,} bytes, sha256 as sent")
+        registry_no = f"2026-{uuid4().hex[:6]}"
+        who.recipient.json(
+            "POST",
+            f"/inbound-messages/{letter['message_id']}/ack",
+            json={"lease_token": token, "registry_no": registry_no},
+        )
+        reached("B acknowledges", f"registered as {registry_no}")
+        message = _follow(who.sender, sent["message_id"], {"read"}, deadline, reached)
+        journey.state = message["state"]
+        journey.evidence = _collect_evidence(who.sender, sent["message_id"], deadline, reached)
+    except ApiError as error:
+        raise JourneyError(str(error)) from error
+    if journey.evidence != WANTED_EVIDENCE:
+        raise JourneyError(f"evidence is {journey.evidence}, wanted {WANTED_EVIDENCE}")
+    return journey
+
+
+def _find(who: Correspondents) -> dict[str, Any]:
+    words = who.recipient_name.split()
+    query = " ".join(reversed(words[:3])).lower()
+    found = who.sender.json("GET", "/directory/units", params={"q": query})["units"]
+    for unit in found:
+        if unit["detsis_no"] == who.recipient_no:
+            return dict(unit)
+    raise JourneyError(f"the directory does not find {who.recipient_name!r} by {query!r}")
+
+
+def _show_inspection(api: Api, package: bytes, filename: str, reached: Callable[[str, str], None]) -> None:
+    answer = api.json("POST", "/package-inspections", files={"package": (filename, package, "application/eyazisma")})
+    findings = answer["findings"]
+    reached("A has it inspected", f"{answer['kind']} package, version {answer['version']}, {len(findings)} findings")
+    for finding in findings:
+        reached(f"  {finding['rule']} ({finding['severity']})", finding["message_en"])
+    for signature in answer["signatures"]:
+        if signature["verification"] is None:
+            reached(f"  {signature['kind']}", f"not verified: {signature['unavailable']}")
+            continue
+        report = signature["verification"]["report"]
+        reached(f"  {signature['kind']}", f"{report['conclusion']} {report['sub_indication'] or ''}".strip())
+
+
+def _send(who: Correspondents, package: bytes, filename: str) -> dict[str, Any]:
+    import json
+
+    message = {
+        "institution_no": who.sender_no,
+        "recipients": [{"detsis_no": who.recipient_no}],
+        "package_sha256": hashlib.sha256(package).hexdigest(),
+    }
+    answer = who.sender.call(
+        "POST",
+        "/outbound-messages",
+        headers={"Idempotency-Key": str(uuid4())},
+        files={
+            "message": (None, json.dumps(message), "application/json"),
+            "package": (filename, package, "application/eyazisma"),
+        },
+    )
+    if answer.status_code != httpx.codes.ACCEPTED:
+        raise JourneyError(f"expected 202, got {answer.status_code}")
+    return dict(answer.json())
+
+
+def _follow(
+    api: Api, message_id: str, wanted: set[str], deadline: float, reached: Callable[[str, str], None]
+) -> dict[str, Any]:
+    """Poll the letter, telling each new state, until it is one of ``wanted``."""
+    seen: list[str] = []
+    while time.monotonic() < deadline:
+        message: dict[str, Any] = api.json("GET", f"/outbound-messages/{message_id}")
+        recipient = message["recipients"][0]
+        if message["state"] not in seen:
+            seen.append(message["state"])
+            reached(f"A's letter: {message['state']}", _explain(recipient))
+        if message["state"] in wanted:
+            return message
+        time.sleep(0.1)
+    raise JourneyError(f"A's letter is still {seen[-1]!r}: {recipient['reason'] or 'no reason given'}")
+
+
+def _explain(recipient: dict[str, Any]) -> str:
+    if recipient["reason"]:
+        return str(recipient["reason"])
+    if recipient["evidence_codes"]:
+        return "evidence " + ", ".join(map(str, recipient["evidence_codes"]))
+    return f"to {recipient['kep_address']} ({recipient['address_source']})" if recipient["kep_address"] else "stored"
+
+
+def _lease(api: Api, sent: dict[str, Any], deadline: float) -> tuple[dict[str, Any], str]:
+    """Lease letters until ours comes; others are given back untouched."""
+    wanted = {recipient["message_id_header"].strip("<>") for recipient in sent["recipients"]}
+    while time.monotonic() < deadline:
+        leased = api.json("POST", "/inbound-messages/leases", json={"max": 1, "seconds": 60, "wait": 2})
+        for letter in leased["messages"] if leased else []:
+            if (letter["message_id_header"] or "").strip("<>") in wanted:
+                return letter, leased["lease_token"]
+            api.json(
+                "POST",
+                f"/inbound-messages/{letter['message_id']}/nack",
+                json={"lease_token": leased["lease_token"], "reason": "not the letter waited for", "delay_seconds": 5},
+            )
+    raise JourneyError("the letter did not become available to B")
+
+
+def _collect_evidence(
+    api: Api, message_id: str, deadline: float, reached: Callable[[str, str], None]
+) -> tuple[int, ...]:
+    """Download every piece of evidence; returns the codes in order of their numbers."""
+    while True:
+        records: list[dict[str, Any]] = api.json("GET", f"/outbound-messages/{message_id}/evidence")
+        codes = tuple(sorted({record["code"] for record in records if record["code"] is not None}))
+        if codes == WANTED_EVIDENCE or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    for record in sorted(records, key=lambda item: item["code"] or 0):
+        path = f"/outbound-messages/{message_id}/evidence/{record['evidence_id']}/content"
+        digest, size = api.download(path)
+        if digest != record["sha256"]:
+            raise JourneyError(f"evidence {record['code']} was downloaded with another digest")
+        reached(
+            f"evidence {record['code']}",
+            f"{record['evidence_type']}, signature {record['signature_conclusion']}, {size:,} bytes",
+        )
+    return codes
+
+
+def read_package(path: Path) -> bytes:
+    """The file to send; raise ``JourneyError`` if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise JourneyError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,100 @@
+"""Child processes: started with an environment of their own, watched, restarted, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+
+class StartError(Exception):
+    """A process did not come up; the text says which, why, and where its log is."""
+
+
+@dataclass
+class ChildProcess:
+    """One ``python -m services.<name>``."""
+
+    name: str
+    environment: Mapping[str, str]
+    log_file: Path
+    ops_port: int
+    process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    restarts: int = field(default=0, init=False)
+
+    async def start(self) -> None:
+        """Start it; returns at once."""
+        with self.log_file.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", f"services.{self.name}",
+                env=dict(self.environment), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    async def run_once(self, *arguments: str) -> None:
+        """Run the program with ``arguments`` to its end; raise ``StartError`` if it fails."""
+        with self.log_file.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", f"services.{self.name}", *arguments,
+                env=dict(self.environment), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+            if await process.wait() != 0:
+                raise StartError(f"{self.name} {' '.join(arguments)} failed:\n{self.log_tail()}")
+
+    async def wait_for(self, path: str, seconds: float) -> None:
+        """Wait until ``path`` of the operator's interface answers 200; raise ``StartError`` otherwise."""
+        reason = "no answer"
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while True:
+                        if self.process is None or self.process.returncode is not None:
+                            raise StartError(f"{self.name} ended while starting:\n{self.log_tail()}")
+                        with contextlib.suppress(httpx.HTTPError):
+                            answer = await client.get(f"http://127.0.0.1:{self.ops_port}{path}")
+                            if answer.status_code == 200:
+                                return
+                            reason = answer.text
+                        await asyncio.sleep(0.1)
+        raise StartError(f"{self.name} is not ready after {seconds:g} s ({reason}):\n{self.log_tail()}")
+
+    def log_tail(self) -> str:
+        """The end of its log, for people."""
+        if not self.log_file.exists():
+            return "(no log)"
+        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        return "\n".join(f"    {line[:400]}" for line in lines) + f"\n    … {self.log_file}"
+
+    async def watch(self, stopping: asyncio.Event, tell: Callable[[str], None]) -> None:
+        """Restart it whenever it dies, with growing pauses, until ``stopping`` is set."""
+        while not stopping.is_set():
+            assert self.process is not None
+            code = await self.process.wait()
+            if stopping.is_set():
+                return
+            self.restarts += 1
+            tell(f"{self.name} ended ({code}); starting it again")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), min(0.5 * self.restarts, 10))
+                return
+            await self.start()
+
+    async def stop(self, seconds: float = 20) -> None:
+        """SIGTERM, then SIGKILL when it takes too long."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), seconds)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            await self.process.wait()

@@ -1,0 +1,97 @@
+"""Wires detsis_sync by hand."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from services.detsis_sync import routes
+from services.detsis_sync.accounts import Accounts
+from services.detsis_sync.clients import DetsisClients
+from services.detsis_sync.live import AddressResolver
+from services.detsis_sync.metrics import DirectoryMetrics
+from services.detsis_sync.nightly import Refresher, RefreshPolicy
+from services.detsis_sync.settings import Settings
+from services.detsis_sync.soap.account import DetsisHttpSettings
+from shared.clock import Clock
+from shared.db.migrate import migrate
+from shared.db.session import Database
+from shared.http import internal_app
+from shared.jobs import JobQueue
+from shared.secrets import SecretBox
+from shared.service import BackgroundPart, Service
+from shared.telemetry.metrics import HttpMetrics, new_registry
+from shared.telemetry.ops import ReadinessCheck
+
+NAME = "detsis_sync"
+
+
+def open_database(settings: Settings) -> Database:
+    """This service's own schema."""
+    return Database(settings.database_url.get_secret_value(), schema=NAME, pool_size=settings.database_pool_size)
+
+
+def migrate_schema(settings: Settings) -> None:
+    """Bring the schema up to date."""
+    migrate(open_database(settings), package=NAME, with_jobs=True)
+
+
+async def build(settings: Settings, clock: Clock) -> Service:
+    """Everything this process is made of."""
+    resources = AsyncExitStack()
+    registry = new_registry()
+    metrics = DirectoryMetrics(registry)
+    database = open_database(settings)
+    resources.push_async_callback(database.aclose)
+    queue = JobQueue(database, concurrency=2)
+    accounts = Accounts(database, SecretBox(settings.secret_keys), clock)
+    http = DetsisHttpSettings(
+        ca_file=settings.detsis_ca_file,
+        proxy_url=settings.detsis_proxy_url,
+        correspondence_seconds=settings.live_timeout_seconds,
+    )
+    clients = DetsisClients(http, clock)
+    resources.push_async_callback(clients.aclose)
+    stale_after = timedelta(hours=settings.stale_after_hours)
+    resolver = AddressResolver(
+        database,
+        accounts,
+        clients,
+        clock,
+        metrics,
+        timeout_seconds=settings.live_timeout_seconds,
+        breaker_seconds=settings.live_breaker_seconds,
+        stale_after=stale_after,
+    )
+    refresher = Refresher(
+        database,
+        queue,
+        accounts,
+        clients,
+        clock,
+        metrics,
+        RefreshPolicy(
+            external_list_since=settings.external_list_since,
+            shrink_limit=settings.shrink_limit_ratio,
+            retry_after=timedelta(seconds=settings.refresh_retry_seconds),
+            schedule_check_seconds=settings.schedule_check_seconds,
+        ),
+    )
+    app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry))
+    routes.install(
+        app,
+        database=database,
+        accounts=accounts,
+        resolver=resolver,
+        refresher=refresher,
+        clock=clock,
+        stale_after=stale_after,
+    )
+    return Service(
+        name=NAME,
+        app=app,
+        registry=registry,
+        checks=[ReadinessCheck("database", database.ping)],
+        background=[BackgroundPart("jobs", queue.run_worker), BackgroundPart("schedule", refresher.run_schedule)],
+        resources=resources,
+    )

@@ -1,0 +1,26 @@
+"""Turkish text folded for search: case and diacritics do not matter, and I is i is İ is ı."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_TURKISH = str.maketrans("İIı", "iii")
+_WORD = re.compile(r"[0-9a-z]+")
+
+
+def fold(text: str) -> str:
+    """``text`` in lower-case ASCII letters and digits, words parted by single spaces.
+
+    The dotted and dotless i become one letter before lower-casing: plain ``lower()`` would leave
+    a combining dot behind İ and make ISPARTA and ısparta two words.
+    """
+    decomposed = unicodedata.normalize("NFKD", text.translate(_TURKISH)).casefold()
+    letters = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return " ".join(_WORD.findall(letters.replace("ı", "i")))
+
+
+def prefix_query(text: str) -> str | None:
+    """A PostgreSQL ``tsquery`` that asks for every word of ``text`` as a prefix, in any order; None if it has no word."""
+    words = fold(text).split()[:12]
+    return " & ".join(f"{word}:*" for word in words) or None

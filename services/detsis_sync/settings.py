@@ -1,0 +1,49 @@
+"""Settings of detsis_sync."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import Field, FilePath, SecretStr, field_validator
+
+from shared.config import DatabaseSettings
+from shared.secrets import SecretBox
+
+
+class Settings(DatabaseSettings):
+    """See docs/configuration.md for the table."""
+
+    secret_keys: SecretStr = Field(
+        description="Fernet keys, one a line, newest first: they encrypt the accounts' passwords. Use …_FILE."
+    )
+    detsis_ca_file: FilePath | None = Field(
+        default=None, description="PEM bundle to trust for DETSİS instead of the system's."
+    )
+    detsis_proxy_url: str | None = Field(default=None, description="HTTP proxy towards DETSİS.")
+    external_list_since: date = Field(
+        default=date(2010, 1, 1),
+        description="Date from which the external list is read: an early one makes it a full list.",
+    )
+    shrink_limit_ratio: float = Field(
+        default=0.02, ge=0, le=1, description="A list that lost more than this share of its rows is refused."
+    )
+    stale_after_hours: float = Field(
+        default=36, gt=0, description="Age from which answers say that the mirror is stale."
+    )
+    live_timeout_seconds: float = Field(default=8, gt=0, le=60, description="Longest wait for a live answer.")
+    live_breaker_seconds: float = Field(
+        default=15, ge=0, description="How long DETSİS is left alone after it could not be reached."
+    )
+    refresh_retry_seconds: float = Field(
+        default=900,
+        gt=0,
+        le=86400,
+        description="Pause before a refresh that could not reach DETSİS is tried again, inside the nightly window.",
+    )
+    schedule_check_seconds: float = Field(default=5, gt=0, description="How often due refreshes are looked for.")
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _keys_are_usable(cls, keys: SecretStr) -> SecretStr:
+        SecretBox(keys)
+        return keys

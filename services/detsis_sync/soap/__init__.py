@@ -1,0 +1,1 @@
+"""DETSİS over SOAP: the client for small calls and the streaming reader for the bulk lists."""

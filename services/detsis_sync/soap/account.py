@@ -1,0 +1,54 @@
+"""Who calls DETSİS, where, and within which bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from shared.domain.identifiers import DetsisNumber
+from shared.errors import DomainError, ErrorCode
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class DetsisAccount:
+    """One institution's access. ``endpoint`` must be an https URL: the password travels inside the message."""
+
+    institution_no: DetsisNumber
+    account_id: str
+    password: SecretStr
+    endpoint: str
+
+    def __post_init__(self) -> None:
+        """Raise ``DomainError`` (validation-failed) unless ``endpoint`` is a plain https URL."""
+        url = urlsplit(self.endpoint)
+        if url.scheme != "https" or not url.hostname or url.username is not None:
+            raise DomainError(ErrorCode.VALIDATION_FAILED, "the DETSİS endpoint must be an https URL without user data")
+
+
+@dataclass(frozen=True)
+class DetsisHttpSettings:
+    """Transport bounds. Times in seconds, sizes in bytes after decompression."""
+
+    ca_file: Path | None = None
+    """PEM bundle to trust instead of the system's."""
+    proxy_url: str | None = None
+    soap_version: Literal["1.1", "1.2"] = "1.1"
+    connect_seconds: float = 10
+    call_seconds: float = 30
+    """Whole of one small call."""
+    correspondence_seconds: float = 60
+    """Whole of one correspondence package call, which makes DETSİS work more."""
+    bulk_idle_seconds: float = 120
+    """Longest silence inside a bulk list."""
+    bulk_total_seconds: float = 1800
+    max_answer_bytes: int = 16 * MIB
+    max_bulk_bytes: int = 2048 * MIB
+    bulk_batch_rows: int = 500
+    bulk_batches_ahead: int = 4
+    """How many batches may wait for the consumer: bounds memory and holds back the network."""

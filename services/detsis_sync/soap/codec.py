@@ -1,0 +1,181 @@
+"""zeep as a codec: it writes requests and reads small answers, and never touches the network.
+
+The bytes travel through our own httpx client, so neither the address of a WSDL nor zeep's logging
+of whole envelopes (password included) can come into play.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+from zeep import Client, Settings
+from zeep.exceptions import Error as ZeepError
+from zeep.exceptions import TransportError as ZeepTransportError
+from zeep.transports import Transport
+
+from services.detsis_sync.soap import wire
+from services.detsis_sync.soap.account import DetsisAccount
+from services.detsis_sync.soap.failures import DirectoryCallError, FailureReason, fault_failure, quoted
+
+WSDL = Path(__file__).parent / "wsdl" / "detsis.wsdl"
+ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
+_MOST_UNKNOWN_NAMES = 50
+
+
+class _OfflineTransport(Transport):
+    """Reads the bundled WSDL from disk and refuses everything else."""
+
+    def _load_remote_data(self, url: str) -> bytes:
+        raise ZeepTransportError(f"refused to fetch {url}: contracts are bundled")  # type: ignore[no-untyped-call]
+
+    def post(self, address: str, *_: object) -> object:
+        raise ZeepTransportError(f"refused to use {address}: requests go through our own client")  # type: ignore[no-untyped-call]
+
+    get = post
+
+
+@dataclass(frozen=True)
+class EncodedRequest:
+    """One request, ready to send."""
+
+    operation: wire.Operation
+    body: bytes = field(repr=False)
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DecodedAnswer:
+    """What a small answer held besides its wrapper."""
+
+    content: Any
+    unknown_elements: Counter[str]
+
+
+class SoapCodec:
+    """Requests and small answers of one SOAP version, for one account. Safe to use from several threads."""
+
+    def __init__(self, account: DetsisAccount, soap_version: str, wsdl: Path = WSDL) -> None:
+        self._account = account
+        self._soap = ENVELOPES[soap_version]
+        self._version = soap_version
+        self._client: Any = Client(  # type: ignore[no-untyped-call]
+            str(wsdl),
+            transport=_OfflineTransport(),  # type: ignore[no-untyped-call]
+            service_name=wire.SERVICE,
+            port_name=wire.PORTS[soap_version],
+            settings=Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True),
+        )
+        # zeep builds its types lazily; doing it here keeps later calls short and free of shared mutation.
+        self._responses = {op: self._client.get_element(wire.response_tag(op)) for op in wire.Operation}  # type: ignore[no-untyped-call]
+
+    def encode(self, call: wire.Call) -> EncodedRequest:
+        """The envelope with the account's header, and the HTTP headers."""
+        envelope = self._client.create_message(
+            self._client.service,
+            str(call.operation),
+            _soapheaders=wire.authentication(self._account.account_id, self._account.password.get_secret_value()),
+            **call.parameters,
+        )
+        action = wire.soap_action(call.operation)
+        if self._version == "1.1":
+            headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}
+        else:
+            headers = {"Content-Type": f'application/soap+xml; charset=utf-8; action="{action}"'}
+        body: bytes = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
+        return EncodedRequest(call.operation, body, headers)
+
+    def decode(self, operation: wire.Operation, body: bytes) -> DecodedAnswer:
+        """Read a complete, already cleaned answer.
+
+        Elements the contract does not know are taken out and counted before zeep sees them: it would
+        refuse the whole answer. Raises ``DirectoryCallError``.
+        """
+        root = parse(operation, body)
+        if root.tag != f"{{{self._soap}}}Envelope":
+            raise DirectoryCallError(FailureReason.NOT_SOAP, operation, "the answer is not a SOAP envelope")
+        if (failure := fault_in(operation, root, self._account.password.get_secret_value())) is not None:
+            raise failure
+        response = root.find(f"{{{self._soap}}}Body/{wire.response_tag(operation)}")
+        if response is None:
+            raise _malformed(operation, "the answer belongs to another operation")
+        unknown: Counter[str] = Counter()
+        _prune(response, self._responses[operation].type, unknown)
+        try:
+            result = self._client.service._binding.get(str(operation)).process_reply(root)  # noqa: SLF001
+        except ZeepError as error:
+            raise _malformed(operation, f"the answer breaks the contract ({type(error).__name__})") from error
+        if result is None:
+            raise _malformed(operation, "the answer holds no result")
+        reply = wire.reply(result)
+        if reply.failed:
+            message = quoted(reply.message, self._account.password.get_secret_value())
+            raise DirectoryCallError(FailureReason.IN_BAND, operation, f"the call failed: {message}", refused=True)
+        if reply.content is None and reply.message:
+            message = quoted(reply.message, self._account.password.get_secret_value())
+            raise DirectoryCallError(FailureReason.CONTRADICTORY, operation, f"success without a result: {message}")
+        return DecodedAnswer(reply.content, unknown)
+
+
+def parse(operation: str, body: bytes) -> etree._Element:
+    """Parse one whole document strictly. Raises ``DirectoryCallError``: truncated, malformed."""
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        recover=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        if not body.rstrip().endswith(b"Envelope>"):
+            raise DirectoryCallError(FailureReason.TRUNCATED, operation, "the answer ends too early") from error
+        raise _malformed(operation, "the answer is not well-formed XML") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise _malformed(operation, "the answer carries a document type declaration")
+    return root
+
+
+def fault_in(operation: str, root: etree._Element, secret: str) -> DirectoryCallError | None:
+    """The failure for a soap:Fault of either version, if there is one."""
+    for soap in ENVELOPES.values():
+        found = root.find(f"{{{soap}}}Body/{{{soap}}}Fault")
+        if found is not None:
+            code = found.findtext("faultcode") or found.findtext(f"{{{soap}}}Code/{{{soap}}}Value")
+            text = found.findtext("faultstring") or found.findtext(f"{{{soap}}}Reason/{{{soap}}}Text")
+            return fault_failure(operation, code, quoted(text, secret))
+    return None
+
+
+def count_unknown(unknown: Counter[str], name: str) -> None:
+    """Count an unknown element, without letting an answer grow the table for ever."""
+    if name in unknown or len(unknown) < _MOST_UNKNOWN_NAMES:
+        unknown[name] += 1
+
+
+@lru_cache(maxsize=256)
+def _known_children(xsd_type: Any) -> dict[str, Any]:
+    return {element.qname.text: element.type for _, element in getattr(xsd_type, "elements", ())}
+
+
+def _prune(node: etree._Element, xsd_type: Any, unknown: Counter[str]) -> None:
+    known = _known_children(xsd_type)
+    for child in list(node):
+        child_type = known.get(child.tag)
+        if child_type is None:
+            count_unknown(unknown, wire.local_name(child.tag))
+            node.remove(child)
+        elif hasattr(child_type, "elements"):
+            _prune(child, child_type, unknown)
+
+
+def _malformed(operation: str, detail: str) -> DirectoryCallError:
+    return DirectoryCallError(FailureReason.MALFORMED, operation, detail)

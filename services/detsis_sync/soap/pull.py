@@ -1,0 +1,179 @@
+"""The strict pull parser of the bulk lists: bytes in, wire rows out, nothing kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from lxml import etree
+
+from services.detsis_sync.soap import wire
+from services.detsis_sync.soap.codec import ENVELOPES, count_unknown
+from services.detsis_sync.soap.failures import (
+    DirectoryCallError,
+    FailureReason,
+    fault_failure,
+    in_band_failure,
+    quoted,
+)
+
+WireRow = TypeVar("WireRow")
+_XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_TAIL = 256
+_FAR_APART = 4 * 1024 * 1024
+"""Bytes between two rows, or before the first: more means that the answer is not the list it should be."""
+
+
+class ListParser(Generic[WireRow]):
+    """Reads one bulk answer. Make, feed and close it in one and the same thread: lxml's parsers demand it.
+
+    Raises ``DirectoryCallError`` for everything that is not the complete, successful answer of this
+    operation: a web page, a fault, an in-band error, another element tree, a document type
+    declaration, too deep nesting (libxml2's limit of 256), an answer that ends too early.
+    """
+
+    def __init__(self, operation: wire.Operation, contract: wire.ListContract[WireRow], secret: str) -> None:
+        self._operation = operation
+        self._contract = contract
+        self._secret = secret
+        self._envelopes = {f"{{{soap}}}Envelope": soap for soap in ENVELOPES.values()}
+        self._faults = {f"{{{soap}}}Fault" for soap in ENVELOPES.values()}
+        self._result_tag = wire.result_tag(operation)
+        tags = [*self._envelopes, *self._faults, self._result_tag, wire.RESULT_ITEMS, contract.item_tag]
+        self._parser = etree.XMLPullParser(
+            events=("start", "end"),
+            tag=tags,
+            encoding="utf-8",
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            recover=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        self._items: etree._Element | None = None
+        self._soap: str | None = None
+        self._succeeded = False
+        self._tail = b""
+        self._since_row = 0
+        self.nil_items = 0
+        self.unknown_elements: Counter[str] = Counter()
+
+    def feed(self, piece: bytes) -> Iterator[WireRow | wire.WireRowError]:
+        """Yield the rows that ``piece`` completes; a row that breaks the contract comes as its fault."""
+        if not piece:
+            return
+        self._tail = (self._tail + piece[-_TAIL:])[-_TAIL:]
+        self._since_row += len(piece)
+        try:
+            self._parser.feed(piece)
+            yield from self._rows()
+        except etree.XMLSyntaxError as error:
+            raise self._failure(FailureReason.MALFORMED, "the answer is not well-formed XML") from error
+        if self._since_row > _FAR_APART:
+            raise self._failure(FailureReason.MALFORMED, "the answer is not a list of rows")
+
+    def close(self) -> Iterator[WireRow | wire.WireRowError]:
+        """Yield the last rows; then the answer is known to be complete and successful."""
+        if not self._tail:
+            raise self._failure(FailureReason.EMPTY, "the answer is empty")
+        try:
+            self._parser.close()
+            yield from self._rows()
+        except etree.XMLSyntaxError as error:
+            # libxml2 may hold the last bytes back until now, so the error alone does not tell which it is
+            if self._tail.rstrip().endswith(b"Envelope>"):
+                raise self._failure(FailureReason.MALFORMED, "the answer is not well-formed XML") from error
+            raise self._failure(FailureReason.TRUNCATED, "the answer ends too early") from error
+        if self._soap is None:
+            raise self._failure(FailureReason.NOT_SOAP, "the answer is not a SOAP envelope")
+        if not self._succeeded:
+            raise self._failure(FailureReason.MALFORMED, "the answer holds no result of this operation")
+
+    def _rows(self) -> Iterator[WireRow | wire.WireRowError]:
+        events: Iterator[tuple[str, etree._Element]] = self._parser.read_events()  # type: ignore[assignment]
+        for event, element in events:
+            tag = element.tag
+            if tag == self._contract.item_tag:
+                if event == "end":
+                    yield from self._row(element)
+            elif tag in self._envelopes:
+                if event == "start":
+                    self._open(element, self._envelopes[tag])
+            elif tag == wire.RESULT_ITEMS:
+                if event == "start":
+                    self._open_items(element)
+            elif event == "end":
+                self._settle(element)
+
+    def _row(self, element: etree._Element) -> Iterator[WireRow | wire.WireRowError]:
+        items = self._items
+        if items is None or element.getparent() is not items:
+            raise self._failure(FailureReason.MALFORMED, "a row stands outside the list")
+        self._since_row = 0
+        if element.get(_XSI_NIL) in {"true", "1"}:
+            self.nil_items += 1
+        else:
+            try:
+                yield self._contract.read(element, self.unknown_elements)
+            except wire.WireRowError as fault:
+                yield fault
+        if len(self.unknown_elements) > 1000:
+            raise self._failure(FailureReason.MALFORMED, "the answer is full of unknown elements")
+        element.clear()
+        while (before := element.getprevious()) is not None:
+            if before.tag != self._contract.item_tag:
+                count_unknown(self.unknown_elements, wire.local_name(before.tag))
+            items.remove(before)
+
+    def _open(self, element: etree._Element, soap: str) -> None:
+        if element.getparent() is not None:
+            raise self._failure(FailureReason.MALFORMED, "an envelope stands inside the answer")
+        if element.getroottree().docinfo.internalDTD is not None:
+            raise self._failure(FailureReason.MALFORMED, "the answer carries a document type declaration")
+        self._soap = soap
+
+    def _open_items(self, element: etree._Element) -> None:
+        if self._path(element) != self._expected_path() or self._items is not None:
+            raise self._failure(FailureReason.MALFORMED, "the list stands in another place than it should")
+        self._items = element
+
+    def _settle(self, element: etree._Element) -> None:
+        """Judge a closed result or fault."""
+        if element.tag in self._faults:
+            code = element.findtext("faultcode") or element.findtext(f"{{{self._soap}}}Code/{{{self._soap}}}Value")
+            text = element.findtext("faultstring") or element.findtext(f"{{{self._soap}}}Reason/{{{self._soap}}}Text")
+            raise fault_failure(self._operation, code, quoted(text, self._secret))
+        if self._path(element) != self._expected_path()[1:]:
+            raise self._failure(FailureReason.MALFORMED, "the result stands in another place than it should")
+        for child in element:
+            if child.tag not in wire.RESULT_ELEMENTS:
+                count_unknown(self.unknown_elements, wire.local_name(child.tag))
+        message = element.findtext(wire.RESULT_MESSAGE)
+        failed = (element.findtext(wire.RESULT_FAILED) or "").strip()
+        if failed in {"true", "1"}:
+            raise in_band_failure(self._operation, quoted(message, self._secret))
+        if failed not in {"false", "0"}:
+            raise self._failure(FailureReason.MALFORMED, "the result does not say whether the call failed")
+        if message and self._items is None:
+            detail = f"success without a result: {quoted(message, self._secret)}"
+            raise self._failure(FailureReason.CONTRADICTORY, detail)
+        self._succeeded = True
+
+    def _expected_path(self) -> list[str]:
+        """Tags above the list, inside out."""
+        return [
+            self._result_tag,
+            wire.response_tag(self._operation),
+            f"{{{self._soap}}}Body",
+            f"{{{self._soap}}}Envelope",
+        ]
+
+    @staticmethod
+    def _path(element: etree._Element) -> list[str]:
+        return [above.tag for above in element.iterancestors()]
+
+    def _failure(self, reason: FailureReason, detail: str) -> DirectoryCallError:
+        return DirectoryCallError(reason, self._operation, detail)

@@ -1,0 +1,110 @@
+"""Wires the gateway by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from fastapi import FastAPI
+
+from services.gateway.api_keys import ApiKeys
+from services.gateway.auth import Authenticator
+from services.gateway.clients.relay import RelayClient
+from services.gateway.deps import Gateway
+from services.gateway.gatekeeper import Gatekeeper
+from services.gateway.headers import SecurityHeaders
+from services.gateway.idempotency import IdempotencyKeys
+from services.gateway.institutions import Institutions
+from services.gateway.limits import BodyLimits
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.openapi import version
+from services.gateway.problem_pages import problem_routes
+from services.gateway.problems import ProblemAnswers
+from services.gateway.rates import TokenBuckets
+from services.gateway.routes import admin, directory, inbound, mailboxes, outbound, packages
+from services.gateway.routes.docs import docs_routes
+from services.gateway.settings import Settings
+from services.gateway.spool import prepare_spool, spool_check
+from services.gateway.submission import Submissions
+from shared.clients.directory import DirectoryClient
+from shared.clients.signer import SignerClient
+from shared.clock import Clock
+from shared.db.session import Database
+from shared.http import RequestTelemetry, install_error_answers
+from shared.service import BackgroundPart, Service
+from shared.telemetry.metrics import HttpMetrics, new_registry
+from shared.telemetry.ops import ReadinessCheck
+
+
+async def build(settings: Settings, clock: Clock) -> Service:
+    """Everything the gateway consists of, ready to serve.
+
+    Raises ``ConfigurationError`` when the spool directory cannot be used, ``ValueError`` for a bootstrap
+    key of the wrong form, ``DomainError`` when the database is away or not migrated.
+    """
+    registry = new_registry()
+    metrics, http_metrics = GatewayMetrics(registry), HttpMetrics(registry)
+    await asyncio.to_thread(prepare_spool, settings.spool_directory)
+    database = Database(
+        settings.database_url.get_secret_value(), schema="gateway", pool_size=settings.database_pool_size
+    )
+    token = settings.service_tokens["gateway"]
+    relay = RelayClient(settings.kep_relay_url, token)
+    register = DirectoryClient(settings.detsis_sync_url, token)
+    signer = SignerClient(settings.signer_url, token)
+    resources = AsyncExitStack()
+    for resource in (database, relay, register, signer):
+        resources.push_async_callback(resource.aclose)
+
+    buckets = TokenBuckets(clock, per_second=settings.requests_per_second, burst=settings.request_burst)
+    authenticator = Authenticator(database, clock, metrics, buckets, cache_seconds=settings.key_cache_seconds)
+    resources.push_async_callback(authenticator.write_last_use)
+    api_keys = ApiKeys(database, clock, authenticator)
+    if settings.bootstrap_admin_key is not None:
+        await api_keys.ensure_bootstrap(settings.bootstrap_admin_key)
+    institutions = Institutions(database, clock)
+    keys = IdempotencyKeys(
+        database, clock, metrics,
+        takeover_seconds=settings.idempotency_takeover_seconds, retention_days=settings.idempotency_retention_days,
+    )  # fmt: skip
+    submissions = Submissions(
+        relay=relay, directory=register, signer=signer, institutions=institutions, keys=keys, metrics=metrics,
+        clock=clock, spool=settings.spool_directory,
+    )  # fmt: skip
+    gateway = Gateway(
+        relay=relay, directory=register, signer=signer, submissions=submissions, keys=keys,
+        institutions=institutions, api_keys=api_keys, database=database, clock=clock,
+        spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
+    )  # fmt: skip
+    app = web_app(gateway, authenticator, http_metrics, ProblemAnswers(settings.default_language))
+    return Service(
+        name="gateway",
+        app=app,
+        registry=registry,
+        checks=[
+            ReadinessCheck("database", database.ping),
+            ReadinessCheck("spool", lambda: spool_check(settings.spool_directory)),
+        ],
+        background=[
+            BackgroundPart("key-use", authenticator.note_last_use),
+            BackgroundPart("idempotency-sweep", keys.sweep),
+        ],
+        resources=resources,
+    )
+
+
+def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics, answers: ProblemAnswers) -> FastAPI:
+    """The HTTP interface. A request passes, in this order: headers, telemetry, gatekeeper, body limits, router."""
+    app = FastAPI(
+        title="KEP Gateway", version=version(), openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.gateway = gateway
+    install_error_answers(app, answers)
+    for module in (outbound, inbound, directory, packages, mailboxes, admin):
+        app.include_router(module.router)
+    app.router.routes.extend([*docs_routes(app), *problem_routes()])
+    app.add_middleware(BodyLimits, largest_file=gateway.max_package_bytes, answer=answers)
+    app.add_middleware(Gatekeeper, authenticator=authenticator, answer=answers)
+    app.add_middleware(RequestTelemetry, metrics=metrics, answer=answers)
+    app.add_middleware(SecurityHeaders)
+    return app

@@ -1,0 +1,200 @@
+"""Client of kep_relay; only the gateway calls it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import httpx
+from pydantic import RootModel, SecretStr
+
+from shared.contracts.inbound import (
+    Acknowledgement,
+    InboundMessage,
+    InboundPage,
+    InboundVerification,
+    Leased,
+    LeaseRequest,
+    Rejection,
+    Renewal,
+)
+from shared.contracts.mailboxes import Mailbox, MailboxConfiguration, MailboxReadiness
+from shared.contracts.outbound import (
+    Cancellation,
+    EvidenceRecord,
+    Ledger,
+    OutboundEvent,
+    OutboundMessage,
+    OutboundPage,
+    OutboundSubmission,
+    Resend,
+)
+from shared.domain.message import InboundState, OutboundState
+from shared.errors import ErrorCode
+from shared.http import ServiceClient
+
+_Events = RootModel[list[OutboundEvent]]
+_Evidence = RootModel[list[EvidenceRecord]]
+_Mailboxes = RootModel[list[Mailbox]]
+EvidenceForm = Literal["evidence", "mail"]
+
+
+class RelayClient:
+    """Asks kep_relay. Every method raises ``DomainError``; SERVICE_UNAVAILABLE when it cannot be reached.
+
+    ``institutions`` confines every answer to these; it is never empty. Ids of other institutions' rows
+    are NOT_FOUND.
+    """
+
+    def __init__(self, base_url: str, token: SecretStr) -> None:
+        self._service = ServiceClient(
+            base_url, token=token, unavailable=ErrorCode.SERVICE_UNAVAILABLE, timeout_seconds=60
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._service.aclose()
+
+    # Outgoing
+
+    async def put_package(self, sha256: str, content: AsyncIterable[bytes], size: int) -> None:
+        """Store the bytes of a package durably. Raises DIGEST_MISMATCH, TOO_LARGE, DURABILITY_UNAVAILABLE."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        await self._service.upload("PUT", f"/packages/{sha256}", content, headers=headers)
+
+    async def put_outbound(self, message_id: UUID, submission: OutboundSubmission) -> OutboundMessage:
+        """Take a letter over; the same again changes nothing. Raises MAILBOX_MISSING, STATE_CONFLICT."""
+        return await self._service.json(OutboundMessage, "PUT", f"/outbound-messages/{message_id}", body=submission)
+
+    async def outbound(self, institutions: Sequence[int], message_id: UUID) -> OutboundMessage:
+        """One outgoing letter."""
+        path = f"/outbound-messages/{message_id}"
+        return await self._service.json(OutboundMessage, "GET", path, params=_of(institutions))
+
+    async def outbound_page(
+        self,
+        institutions: Sequence[int],
+        *,
+        states: Sequence[OutboundState],
+        updated_since: datetime | None,
+        client_ref: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> OutboundPage:
+        """A page of outgoing letters."""
+        since = updated_since.isoformat() if updated_since else None
+        parameters = _of(
+            institutions, state=list(states), updated_since=since, client_ref=client_ref, cursor=cursor, limit=limit
+        )
+        return await self._service.json(OutboundPage, "GET", "/outbound-messages", params=parameters)
+
+    async def events(self, institutions: Sequence[int], message_id: UUID) -> list[OutboundEvent]:
+        """The history of an outgoing letter, oldest first."""
+        path = f"/outbound-messages/{message_id}/events"
+        return (await self._service.json(_Events, "GET", path, params=_of(institutions))).root
+
+    async def evidence(self, institutions: Sequence[int], message_id: UUID) -> list[EvidenceRecord]:
+        """The evidence received for an outgoing letter."""
+        path = f"/outbound-messages/{message_id}/evidence"
+        return (await self._service.json(_Evidence, "GET", path, params=_of(institutions))).root
+
+    @asynccontextmanager
+    async def evidence_content(
+        self, institutions: Sequence[int], message_id: UUID, evidence_id: UUID, form: EvidenceForm
+    ) -> AsyncIterator[httpx.Response]:
+        """The stored bytes of one piece of evidence, as a stream."""
+        path = f"/outbound-messages/{message_id}/evidence/{evidence_id}/content"
+        async with self._service.download(path, params=_of(institutions, form=form)) as response:
+            yield response
+
+    async def cancel(self, institutions: Sequence[int], message_id: UUID) -> Cancellation:
+        """Stop what was not yet submitted to the provider."""
+        path = f"/outbound-messages/{message_id}/cancel"
+        return await self._service.json(Cancellation, "POST", path, params=_of(institutions))
+
+    async def resend(self, institutions: Sequence[int], message_id: UUID, new_id: UUID) -> OutboundMessage:
+        """Send a letter again as a new one with id ``new_id``; the same again changes nothing."""
+        path = f"/outbound-messages/{message_id}/resend"
+        body = Resend(message_id=new_id)
+        return await self._service.json(OutboundMessage, "POST", path, params=_of(institutions), body=body)
+
+    # Incoming
+
+    async def inbound_page(
+        self, institutions: Sequence[int], *, states: Sequence[InboundState], cursor: str | None, limit: int
+    ) -> InboundPage:
+        """A page of incoming letters, oldest first."""
+        parameters = _of(institutions, state=list(states), cursor=cursor, limit=limit)
+        return await self._service.json(InboundPage, "GET", "/inbound-messages", params=parameters)
+
+    async def inbound(self, institutions: Sequence[int], message_id: UUID) -> InboundMessage:
+        """One incoming letter."""
+        path = f"/inbound-messages/{message_id}"
+        return await self._service.json(InboundMessage, "GET", path, params=_of(institutions))
+
+    async def lease(self, request: LeaseRequest) -> Leased:
+        """Take letters; ``messages`` may be empty."""
+        parameters = _of(request.institution_nos)
+        path, timeout = "/inbound-messages/leases", request.wait + 30
+        return await self._service.json(Leased, "POST", path, params=parameters, body=request, timeout=timeout)
+
+    async def acknowledge(self, institutions: Sequence[int], message_id: UUID, body: Acknowledgement) -> InboundMessage:
+        """The letter is registered. Raises LEASE_LOST; the same registry number again changes nothing."""
+        path = f"/inbound-messages/{message_id}/ack"
+        return await self._service.json(InboundMessage, "POST", path, params=_of(institutions), body=body)
+
+    async def reject(self, institutions: Sequence[int], message_id: UUID, body: Rejection) -> InboundMessage:
+        """Give a leased letter back. Raises LEASE_LOST."""
+        path = f"/inbound-messages/{message_id}/nack"
+        return await self._service.json(InboundMessage, "POST", path, params=_of(institutions), body=body)
+
+    async def renew(self, institutions: Sequence[int], message_id: UUID, body: Renewal) -> Leased:
+        """Keep a lease longer. Raises LEASE_LOST."""
+        path = f"/inbound-messages/{message_id}/renew"
+        return await self._service.json(Leased, "POST", path, params=_of(institutions), body=body)
+
+    async def verification(self, institutions: Sequence[int], message_id: UUID) -> InboundVerification:
+        """What was checked about an incoming letter."""
+        path = f"/inbound-messages/{message_id}/verification"
+        return await self._service.json(InboundVerification, "GET", path, params=_of(institutions))
+
+    @asynccontextmanager
+    async def inbound_content(
+        self, institutions: Sequence[int], message_id: UUID, what: str, *, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """Bytes ``start`` up to but not including ``end`` of ``package``, ``raw`` or ``parts/<n>``, as a stream."""
+        parameters = _of(institutions, start=start or None, end=end)
+        async with self._service.download(f"/inbound-messages/{message_id}/{what}", params=parameters) as response:
+            yield response
+
+    # Mailboxes
+
+    async def mailboxes(self, institutions: Sequence[int]) -> list[Mailbox]:
+        """The KEP mailboxes of these institutions."""
+        return (await self._service.json(_Mailboxes, "GET", "/mailboxes", params=_of(institutions))).root
+
+    async def put_mailbox(self, mailbox_id: str, configuration: MailboxConfiguration) -> Mailbox:
+        """Create or change a mailbox."""
+        parameters = _of([configuration.institution_no])
+        return await self._service.json(
+            Mailbox, "PUT", f"/mailboxes/{mailbox_id}", params=parameters, body=configuration
+        )
+
+    async def readiness(self, institutions: Sequence[int], mailbox_id: str) -> MailboxReadiness:
+        """Whether a letter handed over now would go out at once."""
+        path = f"/mailboxes/{mailbox_id}/readiness"
+        return await self._service.json(MailboxReadiness, "GET", path, params=_of(institutions))
+
+    async def ledger(self) -> Ledger:
+        """Whether any letter is unaccounted for."""
+        return await self._service.json(Ledger, "GET", "/ledger")
+
+
+def _of(institutions: Sequence[int], **others: str | int | list[Any] | None) -> dict[str, Any]:
+    if not institutions:
+        raise ValueError("a query without institutions would be a query over all of them")
+    parameters: dict[str, Any] = {"institution": list(institutions)}
+    return parameters | {name: value for name, value in others.items() if value is not None and value != []}

@@ -1,0 +1,57 @@
+"""Hands out what ``app.build`` wired, and the caller the gatekeeper let in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from services.gateway import audit
+from services.gateway.api_keys import ApiKeys
+from services.gateway.callers import Caller
+from services.gateway.clients.relay import RelayClient
+from services.gateway.idempotency import IdempotencyKeys
+from services.gateway.institutions import Institutions
+from services.gateway.submission import Submissions
+from shared.clients.directory import DirectoryClient
+from shared.clients.signer import SignerClient
+from shared.clock import Clock
+from shared.db.session import Database
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Everything the routes use."""
+
+    relay: RelayClient
+    directory: DirectoryClient
+    signer: SignerClient
+    submissions: Submissions
+    keys: IdempotencyKeys
+    institutions: Institutions
+    api_keys: ApiKeys
+    database: Database
+    clock: Clock
+    spool: Path
+    max_package_bytes: int
+
+    async def audit(self, actor: Caller, action: str, subject: str, **detail: str | int | list[str]) -> None:
+        """Note a change that another service is about to make: an attempt that fails is worth a line, too."""
+        async with self.database.unit_of_work() as work:
+            await audit.record(work, self.clock, actor=actor, action=action, subject=subject, **detail)
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+GatewayParts = Annotated[Gateway, Depends(_gateway)]
+CurrentCaller = Annotated[Caller, Depends(_caller)]

@@ -1,0 +1,292 @@
+"""Examples for the OpenAPI document. Made-up institutions; every value has the real form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from services.gateway.callers import Scope
+from services.gateway.schemas.admin import (
+    ApiKeyAnswer,
+    ApiKeyBody,
+    ApiKeyList,
+    InstitutionAnswer,
+    InstitutionBody,
+    InstitutionPolicy,
+    MailboxBody,
+    NewApiKeyAnswer,
+    RegisterAccountBody,
+    ServerBody,
+)
+from services.gateway.schemas.directory import ResolveBody
+from services.gateway.schemas.inbound import AckBody, LeaseBody, NackBody, RenewBody
+from services.gateway.schemas.mailboxes import MailboxList, MailboxSummary
+from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest, RecipientRequest
+from services.gateway.schemas.packages import (
+    DistributionAnswer,
+    PackageInspection,
+    PackagePartAnswer,
+    PartyAnswer,
+    SignatureAnswer,
+)
+from shared.contracts.directory import (
+    AddressSource,
+    DirectoryCount,
+    DirectoryStatus,
+    Freshness,
+    RefreshRun,
+    RegisterAccount,
+    ResolutionAnswer,
+    ResolvedAddress,
+    Unit,
+    UnitAnswer,
+    UnitKepAddress,
+    UnitPage,
+)
+from shared.contracts.inbound import (
+    ComponentVerification,
+    InboundMessage,
+    InboundPage,
+    InboundPart,
+    InboundVerification,
+    Leased,
+    PackageFinding,
+)
+from shared.contracts.mailboxes import Mailbox, MailboxReadiness, ReadinessCheck
+from shared.contracts.outbound import (
+    Cancellation,
+    EvidenceRecord,
+    Ledger,
+    LedgerSide,
+    OutboundEvent,
+    OutboundPage,
+    RecipientStatus,
+)
+from shared.contracts.signatures import (
+    Profile,
+    SignatureFormat,
+    SignatureReport,
+    Signer,
+    Text,
+    VerificationReport,
+    VerificationStep,
+)
+from shared.domain.message import InboundState, OutboundState
+from shared.domain.verdict import Conclusion, Indication, StepResult
+
+_NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+_LETTER = UUID("0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f")
+_RECIPIENT = UUID("0195578f-3a2c-7d10-8b2a-6f7e8d9c0b1a")
+_EVIDENCE = UUID("0195578f-6b11-7aa0-9c3d-112233445566")
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_DOCUMENT = "3F2504E0-4F89-41D3-9A0C-0305E82C3301"
+_SENDER, _ADDRESSEE = 10000001, 10000002
+_ADDRESS = "ornek.belediyesi@hs02.example.kep.tr"
+
+FRESHNESS = Freshness(as_of=_NOW - timedelta(hours=6), stale=False, snapshot_id=412)
+
+SUBMISSION = OutboundMessageRequest(
+    institution_no=_SENDER,
+    recipients=[RecipientRequest(detsis_no=_ADDRESSEE)],
+    client_ref="E-2026-004711",
+    package_sha256=_SHA256,
+)
+ACCEPTED = AcceptedMessage(
+    message_id=_LETTER, institution_no=_SENDER, client_ref="E-2026-004711", subject="Bilgi talebi",
+    document_id=_DOCUMENT, document_no="E-12345678-100-4711", package_sha256=_SHA256, package_size=98304,
+    package_filename="yazi.eyp", state=OutboundState.QUEUED, state_counts={"queued": 1}, accepted_at=_NOW,
+    updated_at=_NOW, expires_at=None,
+    recipients=[
+        RecipientStatus(
+            recipient_id=_RECIPIENT, detsis_no=_ADDRESSEE, state=OutboundState.QUEUED,
+            message_id_header="<0195578f-3a2c-7d10-8b2a-6f7e8d9c0b1a@kepgw.example>",
+            rem_id="0195578f3a2c7d108b2a6f7e8d9c0b1a", attempts=0,
+        )
+    ],
+)  # fmt: skip
+OUTBOUND = ACCEPTED.model_copy(
+    update={
+        "state": OutboundState.DELIVERED,
+        "state_counts": {"delivered": 1},
+        "recipients": [
+            ACCEPTED.recipients[0].model_copy(
+                update={
+                    "name": "Örnek Belediyesi", "state": OutboundState.DELIVERED, "kep_address": _ADDRESS,
+                    "address_source": AddressSource.LIVE, "address_rule": "live.eYazismaPaketi", "attempts": 1,
+                    "submitted_at": _NOW, "delivered_at": _NOW + timedelta(seconds=9), "evidence_codes": [10, 20, 40],
+                }
+            )
+        ],
+    }
+)  # fmt: skip
+OUTBOUND_PAGE = OutboundPage(messages=[OUTBOUND.model_copy()], next_cursor="MjAyNi0wMy0wMlQwOTowMDowMFosMDE5NTU3OGY")
+EVENTS = [
+    OutboundEvent(
+        sequence=1, recipient_id=None, at=_NOW, kind="accepted", from_state=None, to_state=OutboundState.QUEUED
+    ),
+    OutboundEvent(
+        sequence=4, recipient_id=_RECIPIENT, at=_NOW + timedelta(seconds=9), kind="evidence",
+        from_state=OutboundState.RELAYED, to_state=OutboundState.DELIVERED, evidence_id=_EVIDENCE,
+    ),
+]  # fmt: skip
+EVIDENCE = [
+    EvidenceRecord(
+        evidence_id=_EVIDENCE, message_id=_LETTER, recipient_id=_RECIPIENT, code=40,
+        evidence_type="DeliveryNonDeliveryToRecipient", event="http://uri.etsi.org/02640/Event#Delivery",
+        identifier="d5f1c2", issuer="Örnek KEP", event_time=_NOW + timedelta(seconds=8),
+        received_at=_NOW + timedelta(seconds=9), sha256=_SHA256, size=14210, media_type="application/xml",
+        envelope_conclusion=Conclusion.PASSED, signature_conclusion=Conclusion.PASSED,
+    )
+]  # fmt: skip
+CANCELLATION = Cancellation(
+    message=OUTBOUND.model_copy(update={"state": OutboundState.CANCELLED, "state_counts": {"cancelled": 1}}),
+    cancelled=[_RECIPIENT],
+    too_late=[],
+)
+
+INBOUND = InboundMessage(
+    message_id=_LETTER, institution_no=_ADDRESSEE, mailbox_address=_ADDRESS, state=InboundState.AVAILABLE,
+    sender_address="ornek.bakanligi@hs01.example.kep.tr", sender_detsis_no=_SENDER, subject="Bilgi talebi",
+    message_id_header="<0195578f-3a2c-7d10-8b2a-6f7e8d9c0b1a@kepgw.example>", rem_id="0195578f3a2c7d108b2a6f7e8d9c0b1a",
+    document_id=_DOCUMENT, document_no="E-12345678-100-4711", package_sha256=_SHA256, package_size=98304,
+    package_filename="yazi.eyp", raw_sha256=_SHA256,
+    parts=[
+        InboundPart(
+            number=1, filename="yazi.eyp", media_type="application/octet-stream", size=98304, sha256=_SHA256,
+            is_package=True,
+        )
+    ],
+    conclusion=Conclusion.PASSED, received_at=_NOW, available_at=_NOW,
+)  # fmt: skip
+INBOUND_PAGE = InboundPage(messages=[INBOUND])
+LEASE = LeaseBody(max=10, seconds=300, wait=20)
+_TOKEN = "lease-0195578f-9a41-7c3b-8d55-3f2a1b0c9d8e"  # noqa: S105 - an example
+LEASED = Leased(
+    lease_token=_TOKEN,
+    expires_at=_NOW + timedelta(seconds=300),
+    messages=[INBOUND.model_copy(update={"state": InboundState.LEASED, "delivery_count": 1})],
+)
+ACK = AckBody(lease_token=_TOKEN, registry_no="2026/1534")
+ACKED = INBOUND.model_copy(
+    update={"state": InboundState.CONSUMED, "registry_no": "2026/1534", "consumed_at": _NOW, "delivery_count": 1}
+)
+NACK = NackBody(lease_token=_TOKEN, reason="EBYS bakımda", delay_seconds=600)
+NACKED = INBOUND.model_copy(update={"delivery_count": 1})
+RENEW = RenewBody(lease_token=_TOKEN, seconds=600)
+
+REPORT = VerificationReport(
+    conclusion=Conclusion.PASSED, indication=Indication.TOTAL_PASSED, format=SignatureFormat.CADES,
+    profile=Profile.QUALIFIED_SIGNATURE, policy_version="2026.1", trust_store_sha256=_SHA256,
+    signed_content_sha256=_SHA256,
+    signatures=[
+        SignatureReport(
+            conclusion=Conclusion.PASSED, indication=Indication.TOTAL_PASSED, level="CAdES-B", integrity=True,
+            signer=Signer(
+                name="ÖRNEK KİŞİ", identity_number_masked="12*******90", issuer="Örnek ESHS", serial_number="0a1b2c",
+                certificate_sha256=_SHA256, not_before=_NOW - timedelta(days=100),
+                not_after=_NOW + timedelta(days=900), qualified=True,
+            ),
+            claimed_signing_time=_NOW, judged_at=_NOW,
+            steps=[
+                VerificationStep(
+                    number=1, id="format", result=StepResult.PASSED,
+                    text=Text(tr="İmza biçimi tanındı", en="The signature's format is recognised"),
+                )
+            ],
+        )
+    ],
+    verified_at=_NOW,
+)  # fmt: skip
+VERIFICATION = InboundVerification(
+    message_id=_LETTER, conclusion=Conclusion.PASSED,
+    components=[ComponentVerification(component="package-seal", report=REPORT)], findings=[], verified_at=_NOW,
+)  # fmt: skip
+
+UNIT = Unit(
+    detsis_no=_ADDRESSEE, name="Örnek Belediyesi", main_institution_no=_ADDRESSEE,
+    main_institution_name="Örnek Belediyesi", path=["Örnek Belediyesi"], active=True, operating=True,
+    external_addressee=True, sendable=True, place_name="Ankara",
+    kep_addresses=[UnitKepAddress(address=_ADDRESS, active=True)],
+)  # fmt: skip
+UNIT_ANSWER = UnitAnswer(unit=UNIT, freshness=FRESHNESS)
+UNIT_PAGE = UnitPage(units=[UNIT], freshness=FRESHNESS)
+RESOLVE = ResolveBody(institution_no=_SENDER, recipients=[_ADDRESSEE], mode="live")
+RESOLUTION = ResolutionAnswer(
+    recipients=[
+        ResolvedAddress(
+            detsis_no=_ADDRESSEE, name="Örnek Belediyesi", address=_ADDRESS, source=AddressSource.LIVE,
+            rule="live.eYazismaPaketi", resolved_at=_NOW,
+        )
+    ]
+)  # fmt: skip
+RUN = RefreshRun(run_id=412, institution_no=_SENDER, trigger="manual", state="running", started_at=_NOW)
+DIRECTORY_STATUS = DirectoryStatus(
+    freshness=FRESHNESS, counts=[DirectoryCount(kind="units", count=301245)], last_runs=[RUN]
+)
+
+INSTITUTION = InstitutionBody(name="Örnek Bakanlığı", policy=InstitutionPolicy())
+INSTITUTION_ANSWER = InstitutionAnswer(**INSTITUTION.model_dump(), detsis_no=_SENDER, created_at=_NOW, updated_at=_NOW)
+API_KEY = ApiKeyBody(
+    client_id="ornek-ebys", label="üretim", scopes=[Scope.MESSAGES_SEND, Scope.MESSAGES_READ, Scope.DIRECTORY_READ],
+    institutions=[_SENDER],
+)  # fmt: skip
+API_KEY_ANSWER = ApiKeyAnswer(
+    key_id="Qm7xW2kPz9Lr", client_id="ornek-ebys", label="üretim",
+    scopes=[Scope.DIRECTORY_READ, Scope.MESSAGES_READ, Scope.MESSAGES_SEND], institutions=[_SENDER], created_at=_NOW,
+    expires_at=None, revoked_at=None, last_used_at=None,
+)  # fmt: skip
+NEW_API_KEY = NewApiKeyAnswer(
+    **API_KEY_ANSWER.model_dump(), key="kepgw_Qm7xW2kPz9Lr_THISxISxNOTxAxREALxKEYxxxxxxxxxxxxxxxxxxxxxx"
+)
+API_KEYS = ApiKeyList(keys=[API_KEY_ANSWER])
+MAILBOX = MailboxBody(
+    institution_no=_SENDER, address="ornek.bakanligi@hs01.example.kep.tr", username="ornek.bakanligi",
+    smtp=ServerBody(host="smtp.hs01.example", port=465), imap=ServerBody(host="imap.hs01.example", port=993),
+    signing_key_id="ornek-bakanligi-kep",
+)  # fmt: skip
+MAILBOX_ANSWER = Mailbox.model_validate(
+    {"mailbox_id": "ornek-bakanligi", "configuration": MAILBOX.model_dump(), "created_at": _NOW, "updated_at": _NOW}
+)
+READINESS = MailboxReadiness(
+    mailbox_id="ornek-bakanligi", ready=True, last_successful_poll_at=_NOW,
+    checks=[ReadinessCheck(id="signing-key", ok=True, detail="valid until 2028-08-18")],
+)  # fmt: skip
+ACCOUNT = RegisterAccountBody(account_id="10000001", endpoint="https://detsis.example/DetsisServis.asmx")
+ACCOUNT_ANSWER = RegisterAccount(institution_no=_SENDER, **ACCOUNT.model_dump())
+LEDGER = Ledger(
+    outbound=LedgerSide(accepted=1204, terminal=1200, in_flight=4, imbalance=0, oldest_in_flight_at=_NOW),
+    inbound=LedgerSide(accepted=877, terminal=877, in_flight=0, imbalance=0),
+    checked_at=_NOW,
+)
+
+MAILBOXES = MailboxList(mailboxes=[MailboxSummary.of(MAILBOX_ANSWER)])
+INSPECTION = PackageInspection(
+    sha256=_SHA256, size=98304, kind="plain", version="2.0", acceptable=True, profile="interop",
+    document_id=_DOCUMENT, document_no="E-12345678-100-4711", subject="Bilgi talebi", date=_NOW,
+    security_code="unclassified",
+    originator=PartyAnswer(kind="organisation", name="Örnek Bakanlığı", number=str(_SENDER)),
+    distributions=[
+        DistributionAnswer(
+            recipient=PartyAnswer(kind="organisation", name="Örnek Belediyesi", number=str(_ADDRESSEE)),
+            urgency="normal", purpose="action",
+        )
+    ],
+    annexes=[], cover_letter="/UstYazi/yazi.pdf",
+    parts=[
+        PackagePartAnswer(name="/UstYazi/yazi.pdf", content_type="application/pdf", size=41200, sha256=_SHA256)
+    ],
+    findings=[
+        PackageFinding(
+            rule="R.28.empty", severity="warning", part="/Ustveri/Ustveri.xml", message_tr="Alan boş",
+            message_en="The field is empty",
+        )
+    ],
+    findings_suppressed=0,
+    signatures=[
+        SignatureAnswer(
+            kind="seal", part="/Muhurler/Muhur.imz", covers="/NihaiOzet/NihaiOzet.xml",
+            verification=ComponentVerification(component="package-seal", report=REPORT), unavailable=None,
+        )
+    ],
+    conclusion=Conclusion.PASSED,
+)  # fmt: skip

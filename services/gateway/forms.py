@@ -1,0 +1,105 @@
+"""The forms clients upload: which parts, how they are documented, how a JSON part is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from services.gateway.schemas.text import Body, Moment
+from services.gateway.uploads import FieldPart
+from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
+from shared.errors import DomainError, ErrorCode, Fault
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+JSON_PART_LIMIT = 128 * 1024
+OUTBOUND_FORM = {"message": FieldPart(JSON_PART_LIMIT, media_types=("application/json",))}
+
+
+def form_document(message: type[BaseModel], example: BaseModel) -> dict[str, Any]:
+    """The OpenAPI request body of a form with a JSON part ``message`` and a file ``package``."""
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["message", "package"],
+                    "properties": {
+                        "message": {"$ref": f"#/components/schemas/{message.__name__}"},
+                        "package": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The .eyp, .eyps or .eypg file.",
+                        },
+                    },
+                },
+                "encoding": {
+                    "message": {"contentType": "application/json"},
+                    "package": {"contentType": "application/octet-stream"},
+                },
+                "example": {"message": example.model_dump(mode="json", exclude_none=True), "package": "(the file)"},
+            }
+        },
+    }
+
+
+def file_form_document(
+    required: dict[str, str], optional: dict[str, str] | None = None, fields: dict[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The OpenAPI request body of a form with files, each with a description, and further fields."""
+    files = {
+        name: {"type": "string", "format": "binary", "description": text}
+        for name, text in {**required, **(optional or {})}.items()
+    }
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": list(required), "properties": {**files, **(fields or {})}},
+                "encoding": {name: {"contentType": "application/octet-stream"} for name in files},
+                "example": dict.fromkeys(required, "(the file)"),
+            }
+        },
+    }
+
+
+class _VerificationFields(Body):
+    format: SignatureFormat = SignatureFormat.AUTO
+    profile: Profile = Profile.QUALIFIED_SIGNATURE
+    moment: Moment | None = None
+
+
+def read_verification_request(fields: Mapping[str, bytes]) -> VerificationRequest:
+    """The plain fields of a verification form. Raises VALIDATION_FAILED with JSON pointers."""
+    texts = {name: value.decode("utf-8", "replace") for name, value in fields.items() if value}
+    try:
+        wanted = _VerificationFields.model_validate(texts)
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_context=False, include_input=False)
+        faults = [Fault("/" + "/".join(map(_step, item["loc"])), item["msg"]) for item in items]
+        raise DomainError(ErrorCode.VALIDATION_FAILED, "a field of the form is not valid", faults=faults) from None
+    return VerificationRequest(format=wanted.format, profile=wanted.profile, moment=wanted.moment)
+
+
+def read_json_part(model: type[ModelT], name: str, content: bytes) -> ModelT:
+    """A JSON part of a form. Raises MALFORMED_REQUEST, VALIDATION_FAILED with JSON pointers."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise invalid_part(name, error) from None
+
+
+def invalid_part(name: str, error: ValidationError) -> DomainError:
+    """What pydantic found, as one of our errors."""
+    items = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = [Fault("/" + "/".join([name, *map(_step, item["loc"])]), item["msg"]) for item in items[:50]]
+    if any(item["type"] == "json_invalid" for item in items):
+        return DomainError(ErrorCode.MALFORMED_REQUEST, f"the part {name} is not valid JSON", faults=faults)
+    return DomainError(ErrorCode.VALIDATION_FAILED, f"the part {name} does not have the documented form", faults=faults)
+
+
+def _step(step: int | str) -> str:
+    return str(step).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,27 @@
+"""Bounds a request body before anything reads it: large where files come in, small elsewhere."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.gateway.problems import ProblemAnswers
+from shared.http import RequestBodyLimit
+
+JSON_LIMIT = 256 * 1024
+FORM_SLACK = 512 * 1024
+"""What a form may have besides its file: boundaries, headers, the JSON part."""
+
+_UPLOADS = frozenset({"/v1/outbound-messages", "/v1/package-inspections", "/v1/signature-verifications"})
+
+
+class BodyLimits:
+    """Chooses the limit by path."""
+
+    def __init__(self, app: ASGIApp, *, largest_file: int, answer: ProblemAnswers) -> None:
+        self._uploads = RequestBodyLimit(app, largest_file + FORM_SLACK, answer)
+        self._others = RequestBodyLimit(app, JSON_LIMIT, answer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry point."""
+        uploads = scope["type"] == "http" and scope["path"] in _UPLOADS
+        await (self._uploads if uploads else self._others)(scope, receive, send)

@@ -1,0 +1,87 @@
+"""The OpenAPI document: FastAPI's, completed with what it cannot know."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from services.gateway.schemas.outbound import OutboundMessageRequest
+from shared.contracts.problems import Problem
+
+_DESCRIPTION = """\
+Hands official letters (e-Yazışma packages) to other public bodies by registered e-mail (KEP), and incoming ones to
+your document system, with the evidence that proves each step.
+
+**Authentication**: an API key as `Authorization: Bearer kepgw_…` or `X-Api-Key: kepgw_…`. Each operation names the
+scope it needs (`x-required-scopes`, any one of them). A key sees only its institutions; what belongs to others is
+`not-found`.
+
+**Errors** are `application/problem+json` (RFC 9457) with a closed list of `code`s, each explained on the page its
+`type` names; `retryable` says whether the same request may succeed later. Titles are Turkish or English by
+`Accept-Language`. Keep `trace_id` (also in the header `X-Correlation-ID`) for questions to the operator.
+
+**Times** are RFC 3339 in UTC. **Lists** are pages: pass `next_cursor` back as `cursor` until it is null.
+
+**Sending**: 202 means stored durably, nothing more. Only evidence moves a letter on. Repeat a request whose answer
+was lost with the same `Idempotency-Key`.
+
+**Receiving**: lease, download, register, acknowledge. A letter whose lease runs out is offered again, so registering
+must be safe to repeat: recognise a letter by its `message_id`.
+"""
+_TAGS = [
+    {"name": "Outgoing letters", "description": "Hand letters over and follow them."},
+    {"name": "Incoming letters", "description": "Take letters, verify and register them."},
+    {"name": "Directory", "description": "DETSİS: whom to write to, and where."},
+    {"name": "Packages and signatures", "description": "Look into packages and verify signatures."},
+    {"name": "Mailboxes", "description": "Whether the institution's KEP accounts are ready."},
+    {"name": "Administration", "description": "For operators; needs scope `admin`."},
+]
+
+
+def version() -> str:
+    """Version of this software, as installed."""
+    try:
+        return importlib.metadata.version("kep-gateway")
+    except importlib.metadata.PackageNotFoundError:
+        return "0.1.0"
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The whole document. Server address is relative: the document moves with the gateway."""
+    document = get_openapi(
+        title="KEP Gateway",
+        version=version(),
+        summary="Official letters by KEP, from and to document systems.",
+        description=_DESCRIPTION,
+        routes=app.routes,
+        tags=_TAGS,
+        servers=[{"url": "/", "description": "This gateway"}],
+        license_info={"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
+    )
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The API key as bearer token."},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The API key."},
+    }
+    schemas = components.setdefault("schemas", {})
+    for model in (Problem, OutboundMessageRequest):
+        _add_schema(schemas, model)
+    for leftover in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(leftover, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            scopes = " or ".join(f"`{scope}`" for scope in operation["x-required-scopes"])
+            operation["description"] = f"{operation['description']}\n\nNeeds scope {scopes}."
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def _add_schema(schemas: dict[str, Any], model: type[BaseModel]) -> None:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    for name, definition in schema.pop("$defs", {}).items():
+        schemas.setdefault(name, definition)
+    schemas[model.__name__] = schema

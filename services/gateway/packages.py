@@ -1,0 +1,136 @@
+"""Looks into a package and asks signer about its signatures."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from services.gateway.uploads import UploadedFile
+from shared.clients.signer import SignerClient
+from shared.contracts.inbound import ComponentVerification, PackageFinding
+from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
+from shared.domain.verdict import Conclusion
+from shared.errors import DomainError, ErrorCode, Fault
+from shared.eyp import (
+    Container,
+    Finding,
+    Inspection,
+    SecurityCode,
+    Severity,
+    SignatureComponent,
+    SignatureKind,
+    inspect,
+)
+
+_TOO_CONFIDENTIAL = frozenset({SecurityCode.SECRET, SecurityCode.TOP_SECRET})
+_LARGEST_SIGNATURE = 16 * 1024 * 1024
+_MOST_COMPONENTS = 20
+_PROFILES = {
+    SignatureKind.SIGNATURE: Profile.QUALIFIED_SIGNATURE,
+    SignatureKind.INITIALS: Profile.QUALIFIED_SIGNATURE,
+    SignatureKind.SEAL: Profile.INSTITUTION_SEAL,
+}
+
+
+@dataclass(frozen=True)
+class CheckedComponent:
+    """One signature of a package: the verdict, or why there is none."""
+
+    component: SignatureComponent
+    verification: ComponentVerification | None
+    unavailable: DomainError | None = None
+
+
+async def look_into(upload: UploadedFile) -> Inspection:
+    """Inspect an uploaded file in a thread. Raises NOT_A_PACKAGE, PACKAGE_INVALID, TOO_LARGE."""
+    if upload.size == 0:
+        raise DomainError(ErrorCode.NOT_A_PACKAGE, "the file is empty")
+    return await asyncio.to_thread(inspect, upload.file, file_name=upload.filename or None)
+
+
+def refuse_confidential(inspection: Inspection) -> None:
+    """Raise CONFIDENTIALITY_FORBIDDEN above HİZMETE ÖZEL: such letters do not travel by KEP, whatever the policy."""
+    if inspection.security_code in _TOO_CONFIDENTIAL:
+        raise DomainError(ErrorCode.CONFIDENTIALITY_FORBIDDEN, "the letter's degree of confidentiality forbids KEP")
+
+
+def refuse_unacceptable(inspection: Inspection) -> None:
+    """Raise PACKAGE_INVALID, with every fatal finding, unless there is none."""
+    if inspection.acceptable:
+        return
+    fatal = [finding for finding in inspection.findings if finding.severity is Severity.FATAL]
+    faults = [Fault(_pointer(finding), f"{finding.key}: {finding.message_en}") for finding in fatal]
+    raise DomainError(ErrorCode.PACKAGE_INVALID, "the package breaks rules of e-Yazışma", faults=faults)
+
+
+def public_findings(inspection: Inspection) -> list[PackageFinding]:
+    """The findings as callers see them."""
+    return [
+        PackageFinding(
+            rule=finding.key, severity=finding.severity.value, part=finding.part, message_tr=finding.message_tr,
+            message_en=finding.message_en,
+        )
+        for finding in inspection.findings
+    ]  # fmt: skip
+
+
+async def verify_components(
+    upload: UploadedFile, inspection: Inspection, signer: SignerClient, spool: Path
+) -> list[CheckedComponent]:
+    """Ask signer about every signature, initials and seal in the package; a signer that is away is not a verdict."""
+    checked = []
+    for component in inspection.signature_components[:_MOST_COMPONENTS]:
+        try:
+            checked.append(CheckedComponent(component, await _verify(upload, component, signer, spool)))
+        except DomainError as error:
+            if not error.retryable:
+                raise
+            checked.append(CheckedComponent(component, None, error))
+    return checked
+
+
+def adverse_findings(checked: list[CheckedComponent]) -> list[PackageFinding]:
+    """A finding for every signature that did not pass."""
+    findings = []
+    for item in checked:
+        conclusion = item.verification.report.conclusion if item.verification else Conclusion.INDETERMINATE
+        if conclusion is Conclusion.PASSED:
+            continue
+        failed = conclusion is Conclusion.FAILED
+        findings.append(
+            PackageFinding(
+                rule=f"signature.{conclusion.value if item.verification else 'not-checked'}",
+                severity=(Severity.FATAL if failed else Severity.WARNING).value,
+                part=item.component.part_name,
+                message_tr="İmza ya da mühür doğrulanamadı" if failed else "İmza ya da mühür için kesin sonuç yok",
+                message_en="A signature or seal failed" if failed else "A signature or seal has no final verdict",
+            )
+        )
+    return findings
+
+
+async def _verify(
+    upload: UploadedFile, component: SignatureComponent, signer: SignerClient, spool: Path
+) -> ComponentVerification:
+    with tempfile.TemporaryFile(dir=spool) as covered:
+        signature = await asyncio.to_thread(_extract, upload.file, component, covered)
+        request = VerificationRequest(format=SignatureFormat.CADES, profile=_PROFILES[component.kind])
+        report = await signer.verify(request, signature, content=covered)
+    return ComponentVerification(component=f"package-{component.kind}", report=report)
+
+
+def _extract(package: BinaryIO, component: SignatureComponent, covered: BinaryIO) -> bytes:
+    container = Container.open(package)
+    with container.open_part(component.covered_part_name) as part:
+        while chunk := part.read(256 * 1024):
+            covered.write(chunk)
+    covered.seek(0)
+    return container.read_part(component.part_name, _LARGEST_SIGNATURE)
+
+
+def _pointer(finding: Finding) -> str:
+    part = (finding.part or "").replace("~", "~0").replace("/", "~1")
+    return f"/package/{part}" if part else "/package"

@@ -1,0 +1,137 @@
+"""What an operator sends and sees."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from services.gateway.callers import Scope
+from services.gateway.schemas.text import Body, Line, Moment, StrictDetsisNo
+from shared.contracts.mailboxes import ReadPolicy, ServerAddress
+
+Strictness = Literal["refuse", "warn", "pass"]
+_Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:\[\]-]+$")]
+
+
+class InstitutionPolicy(Body):
+    """How strict the gateway is with what an institution hands over."""
+
+    package_findings: Strictness = "refuse"
+    """For a package that breaks a rule: ``refuse`` it, ``warn`` in the answer, or let it ``pass`` silently."""
+    signatures: Strictness = "warn"
+    """For a signature that fails: ``refuse`` the letter, ``warn`` in the answer, or ``pass`` without checking."""
+
+
+class InstitutionBody(Body):
+    """An institution whose letters pass here."""
+
+    name: Annotated[Line, Field(min_length=1, max_length=300)]
+    """Its official name."""
+    policy: InstitutionPolicy = InstitutionPolicy()
+    """How strict the gateway is with its letters."""
+
+
+class InstitutionAnswer(InstitutionBody):
+    """An institution as stored."""
+
+    detsis_no: int
+    """Its DETSİS number."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class ApiKeyBody(Body):
+    """A new key."""
+
+    client_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    """The document system that will hold it; made if unknown."""
+    label: Annotated[Line, Field(min_length=1, max_length=200)] | None = None
+    """A reminder for people."""
+    scopes: list[Scope] = Field(min_length=1, max_length=20)
+    """What the key may do."""
+    institutions: list[StrictDetsisNo] = Field(default_factory=list, max_length=500)
+    """Institutions the client may act for, added to those it has; each must exist."""
+    expires_at: Moment | None = None
+    """After this time the key is refused."""
+
+
+class ApiKeyAnswer(Body):
+    """A key without its secret."""
+
+    key_id: str
+    """The part of the key between the underscores."""
+    client_id: str
+    label: str | None
+    scopes: list[Scope]
+    institutions: list[int]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    """To within a minute."""
+
+
+class NewApiKeyAnswer(ApiKeyAnswer):
+    """A key, with its secret for this one time."""
+
+    key: str
+    """The key itself: store it now, it is never shown again."""
+
+
+class ApiKeyList(Body):
+    """All keys, oldest first."""
+
+    keys: list[ApiKeyAnswer]
+
+
+class ServerBody(Body):
+    """One mail server of a KEP provider."""
+
+    host: _Host
+    """Name or address."""
+    port: int = Field(strict=True, ge=1, le=65535)
+    tls: Literal["implicit", "starttls"] = "implicit"
+    """There is no way to do without."""
+    ca_file: Annotated[Line, Field(min_length=1, max_length=1000)] | None = None
+    """PEM bundle on kep_relay's machine to trust instead of the system's."""
+
+    def contract(self) -> ServerAddress:
+        """As kep_relay takes it."""
+        return ServerAddress(host=self.host, port=self.port, tls=self.tls, ca_file=self.ca_file)
+
+
+class MailboxBody(Body):
+    """How one KEP account is reached."""
+
+    institution_no: StrictDetsisNo
+    """The institution that owns the account; must exist here."""
+    address: Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[!-~]+@[!-~]+$")]
+    """The KEP address."""
+    driver: Literal["smtp_imap"] = "smtp_imap"
+    username: Annotated[Line, Field(min_length=1, max_length=320)]
+    password: Annotated[Line, Field(min_length=1, max_length=500)] | None = Field(default=None, repr=False)
+    """Goes in and never comes out; leave it out to keep the one stored."""
+    smtp: ServerBody
+    imap: ServerBody
+    inbox_folder: Annotated[Line, Field(min_length=1, max_length=200)] = "INBOX"
+    sent_folder: Annotated[Line, Field(min_length=1, max_length=200)] = "Sent"
+    poll_interval_seconds: float = Field(default=60, ge=0.2, le=3600)
+    read_policy: ReadPolicy = ReadPolicy.ON_ACK
+    """When the provider learns that we took a letter; that may create evidence 60."""
+    signing_key_id: Annotated[Line, Field(min_length=1, max_length=200)]
+    """The key in signer that signs this mailbox's messages."""
+    sends: bool = Field(default=True, strict=True)
+    active: bool = Field(default=True, strict=True)
+
+
+class RegisterAccountBody(Body):
+    """The institution's account at DETSİS."""
+
+    account_id: Annotated[Line, Field(min_length=1, max_length=100)]
+    """``KurumID`` as DETSİS issued it."""
+    endpoint: Annotated[str, Field(min_length=9, max_length=1000, pattern=r"^https://[!-~]+$")]
+    """The https URL of the service."""
+    password: Annotated[Line, Field(min_length=1, max_length=500)] | None = Field(default=None, repr=False)
+    """Goes in and never comes out; leave it out to keep the one stored."""

@@ -1,0 +1,20 @@
+"""What a client sends to the directory; the answers are the contracts themselves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.gateway.schemas.text import Body, StrictDetsisNo
+
+
+class ResolveBody(Body):
+    """Ask where the recipients of a letter are reached by KEP."""
+
+    institution_no: StrictDetsisNo | None = None
+    """The sending institution; may be left out when the API key is bound to one only."""
+    recipients: list[StrictDetsisNo] = Field(min_length=1, max_length=500)
+    """DETSİS numbers of the recipients."""
+    mode: Literal["live", "mirror"] = "live"
+    """``live`` asks DETSİS, with the mirror as marked fallback; ``mirror`` spares DETSİS the call."""

@@ -1,0 +1,47 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from shared.config import DatabaseSettings
+
+
+class Settings(DatabaseSettings):
+    """What the gateway reads from ``KEPGW_GATEWAY_*``."""
+
+    kep_relay_url: str = Field(description="Base URL of kep_relay, for example http://127.0.0.1:8103.")
+    detsis_sync_url: str = Field(description="Base URL of detsis_sync.")
+    signer_url: str = Field(description="Base URL of signer.")
+    spool_directory: Path = Field(
+        description="Where an upload lies while it is received; needs room for the uploads under way, nothing stays.",
+    )
+    max_package_bytes: int = Field(
+        default=20_000_000, ge=1_000, le=1_000_000_000, description="Largest package that is accepted, in bytes."
+    )
+    bootstrap_admin_key: SecretStr | None = Field(
+        default=None,
+        description="An API key (kepgw_<8-16 letters or digits>_<32-64 letters or digits>) that holds scope admin "
+        "from the first start; only its digest is stored.",
+    )
+    default_language: Literal["tr", "en"] = Field(
+        default="tr", description="Language of problem titles when the caller states none that we have."
+    )
+    requests_per_second: float = Field(
+        default=50, gt=0, le=100_000, description="Requests one API key may make per second, in the long run."
+    )
+    request_burst: int = Field(
+        default=200, ge=1, le=1_000_000, description="Requests one API key may make at once after a pause."
+    )
+    key_cache_seconds: float = Field(
+        default=3, ge=0, le=60, description="How long a key is trusted after it was looked up: a revocation's delay."
+    )
+    idempotency_takeover_seconds: int = Field(
+        default=60, ge=5, le=3600, description="Age after which a submission that never ended may be continued."
+    )
+    idempotency_retention_days: int = Field(
+        default=90, ge=1, le=3650, description="How long an Idempotency-Key is remembered."
+    )

@@ -1,0 +1,101 @@
+"""What the gateway keeps: tenants, clients, keys, what a key already asked for, and who did what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from shared.db.types import TYPES, service_metadata
+
+
+class Base(DeclarativeBase):
+    """Tables of the schema ``gateway``."""
+
+    metadata = service_metadata("gateway")
+    type_annotation_map = TYPES
+
+
+class Institution(Base):
+    """A public body whose letters pass here; ``policy`` is ``schemas.admin.InstitutionPolicy``."""
+
+    __tablename__ = "institutions"
+
+    detsis_no: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text)
+    policy: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Client(Base):
+    """One document system (EBYS) or operator; may hold several keys."""
+
+    __tablename__ = "clients"
+
+    client_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class ClientInstitution(Base):
+    """For which institutions a client may act."""
+
+    __tablename__ = "client_institutions"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("gateway.clients.client_id"), primary_key=True)
+    detsis_no: Mapped[int] = mapped_column(ForeignKey("gateway.institutions.detsis_no"), primary_key=True)
+
+
+class ApiKey(Base):
+    """A key; the secret itself is never stored, only the SHA-256 of the whole key."""
+
+    __tablename__ = "api_keys"
+
+    prefix: Mapped[str] = mapped_column(Text, primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("gateway.clients.client_id"), index=True)
+    label: Mapped[str | None] = mapped_column(Text)
+    key_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """One change a client asked for; see ``services.gateway.idempotency``."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("gateway.clients.client_id"), primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(Text)
+    message_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(Text)
+    claim_token: Mapped[UUID]
+    claimed_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    answer: Mapped[str | None] = mapped_column(Text)
+    """The body of the 202, as sent."""
+
+
+class AuditEntry(Base):
+    """Who did what. Rows are only ever added: a trigger refuses everything else."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index(None, "at"),)
+
+    entry_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    at: Mapped[datetime]
+    client_id: Mapped[str | None] = mapped_column(Text)
+    key_prefix: Mapped[str | None] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    correlation_id: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,20 @@
+"""``python -m services.kep_relay``."""
+
+from __future__ import annotations
+
+from services.kep_relay.app import build
+from services.kep_relay.settings import Settings
+from services.kep_relay.tables import SCHEMA
+from shared.db.migrate import migrate
+from shared.db.session import Database
+from shared.service import main
+
+
+def migrate_schema(settings: Settings) -> None:
+    """Bring the schema up to date."""
+    database = Database(settings.database_url.get_secret_value(), schema=SCHEMA)
+    migrate(database, package="kep_relay", with_jobs=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main("kep_relay", Settings, build, migrate=migrate_schema))

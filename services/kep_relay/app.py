@@ -1,0 +1,134 @@
+"""Wires kep_relay by hand."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from services.kep_relay.dependencies import Dependencies
+from services.kep_relay.drivers.smtp_imap.driver import SmtpImapDriver
+from services.kep_relay.drivers.smtp_imap.imap import ImapReading, ImapTiming
+from services.kep_relay.drivers.smtp_imap.smtp import SmtpSubmission, SmtpTimes
+from services.kep_relay.inbound.wiring import inbound_parts
+from services.kep_relay.instance import Instance
+from services.kep_relay.leadership import Leadership
+from services.kep_relay.ledger import LedgerKeeper, empty_side
+from services.kep_relay.mailboxes import AddressBook, Mailboxes
+from services.kep_relay.metrics import RelayMetrics
+from services.kep_relay.outbound.wiring import outbound_side, sign_by
+from services.kep_relay.readiness import ReadinessOfMailboxes
+from services.kep_relay.routes.mailboxes import mailbox_routes
+from services.kep_relay.routes.outbound import outbound_routes
+from services.kep_relay.routes.packages import package_routes
+from services.kep_relay.settings import Settings
+from services.kep_relay.sweeper import Sweeper
+from services.kep_relay.tables import SCHEMA
+from shared.blobs import open_blob_store
+from shared.clients.directory import DirectoryClient
+from shared.clients.signer import SignerClient
+from shared.clock import Clock
+from shared.contracts.signatures import SigningKey
+from shared.db.session import Database
+from shared.errors import DomainError, ErrorCode
+from shared.http import internal_app
+from shared.jobs import JobQueue
+from shared.secrets import SecretBox
+from shared.service import BackgroundPart, Service
+from shared.telemetry.metrics import HttpMetrics, new_registry
+from shared.telemetry.ops import ReadinessCheck
+
+
+async def build(settings: Settings, clock: Clock) -> Service:
+    """Everything this process consists of."""
+    resources = AsyncExitStack()
+    registry = new_registry()
+    metrics = RelayMetrics(registry)
+    database = Database(settings.database_url.get_secret_value(), schema=SCHEMA, pool_size=settings.database_pool_size)
+    resources.push_async_callback(database.aclose)
+    blobs = open_blob_store(settings.blob_store_url)
+    token = settings.service_tokens.get("kep_relay")
+    if token is None:
+        raise DomainError(ErrorCode.VALIDATION_FAILED, "service_tokens has no token for kep_relay")
+    directory = DirectoryClient(settings.detsis_sync_url, token)
+    resources.push_async_callback(directory.aclose)
+    signer = SignerClient(settings.signer_url, token)
+    resources.push_async_callback(signer.aclose)
+    driver = SmtpImapDriver(
+        SmtpSubmission(
+            SmtpTimes(
+                connect=settings.smtp_connect_seconds,
+                command=settings.smtp_command_seconds,
+                data=settings.smtp_data_seconds,
+                idle=settings.smtp_idle_seconds,
+            ),
+            client_name=settings.smtp_client_name,
+        ),
+        ImapReading(
+            ImapTiming(
+                connect_seconds=settings.imap_connect_seconds,
+                command_seconds=settings.imap_command_seconds,
+                fetch_seconds=settings.imap_fetch_seconds,
+            )
+        ),
+    )
+    resources.push_async_callback(driver.aclose)
+    instance = Instance(database, clock, ttl_seconds=settings.instance_ttl_seconds)
+    resources.push_async_callback(instance.aclose)
+    addresses = AddressBook(settings.kep_domains)
+    deps = Dependencies(
+        settings=settings,
+        clock=clock,
+        database=database,
+        blobs=blobs,
+        queue=JobQueue(database, concurrency=settings.job_concurrency),
+        instance=instance,
+        mailboxes=Mailboxes(SecretBox(settings.secret_keys), addresses, clock),
+        driver=driver,
+        directory=directory,
+        signer=signer,
+        metrics=metrics,
+        registry=registry,
+    )
+    outbound = outbound_side(deps, addresses=addresses, resolve=directory.resolve, signer=sign_by(signer))
+    inbound = inbound_parts(deps)
+    ledger = LedgerKeeper(database, clock, metrics, inbound=inbound.ledger or empty_side)
+    sweeper = Sweeper(
+        leadership=Leadership(database),
+        sweeps=[outbound.sweep.sweep, *inbound.sweeps],
+        ledger=ledger,
+        queue=deps.queue,
+        blobs=blobs,
+        metrics=metrics,
+        interval_seconds=settings.sweep_interval_seconds,
+    )
+
+    async def signing_key(key_id: str) -> SigningKey | None:
+        return next((key for key in await signer.keys() if key.key_id == key_id), None)
+
+    readiness = ReadinessOfMailboxes(
+        mailboxes=deps.mailboxes, addresses=addresses, driver=driver, key=signing_key, clock=clock
+    )
+    app = internal_app("kep_relay", tokens=settings.service_tokens, metrics=HttpMetrics(registry))
+    for routes in (
+        package_routes(blobs, max_bytes=settings.max_package_bytes),
+        outbound_routes(database, blobs, outbound.acceptance),
+        mailbox_routes(database, deps.mailboxes, readiness, ledger),
+        *inbound.routers,
+    ):
+        app.include_router(routes, prefix="/internal/v1")
+    return Service(
+        name="kep_relay",
+        app=app,
+        registry=registry,
+        checks=[
+            ReadinessCheck("database", database.ping),
+            ReadinessCheck("blob-store", blobs.check),
+            ReadinessCheck("life-sign", instance.check),
+        ],
+        background=[
+            BackgroundPart("life-sign", instance.run),
+            BackgroundPart("jobs", deps.queue.run_worker),
+            BackgroundPart("sweeper", sweeper.run),
+            *inbound.background,
+        ],
+        resources=resources,
+    )

@@ -1,0 +1,58 @@
+"""What ``app.build`` makes once and hands to the parts of this service."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kep_relay.drivers.protocol import KepDriver
+from services.kep_relay.instance import Instance
+from services.kep_relay.mailboxes import Mailboxes
+from services.kep_relay.metrics import RelayMetrics
+from services.kep_relay.settings import Settings
+from shared.blobs import BlobStore
+from shared.clients.directory import DirectoryClient
+from shared.clients.signer import SignerClient
+from shared.clock import Clock
+from shared.contracts.outbound import LedgerSide
+from shared.db.session import Database
+from shared.jobs import JobQueue
+from shared.service import BackgroundPart
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Shared by the outgoing and the incoming side."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    blobs: BlobStore
+    queue: JobQueue
+    instance: Instance
+    mailboxes: Mailboxes
+    driver: KepDriver
+    directory: DirectoryClient
+    signer: SignerClient
+    metrics: RelayMetrics
+    registry: CollectorRegistry
+
+
+Sweep = Callable[[], Awaitable[None]]
+"""One idempotent pass over rows that need a job; run by the leader only."""
+
+CountLedger = Callable[[AsyncSession], Awaitable[LedgerSide]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one side contributes to the service."""
+
+    background: Sequence[BackgroundPart] = ()
+    routers: Sequence[APIRouter] = ()
+    sweeps: Sequence[Sweep] = field(default=())
+    ledger: CountLedger | None = None

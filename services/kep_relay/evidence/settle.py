@@ -1,0 +1,167 @@
+"""The job ``kep_relay.settle_evidence``: verify a piece of evidence, find its letter, fold it in.
+
+May run any number of times. A verdict is only ever added. signer being away is no verdict: the
+evidence waits, visibly, and is asked about again; only a verdict moves a letter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from services.kep_relay.evidence.correlate import correlate
+from services.kep_relay.evidence.fold import Policy, fold
+from services.kep_relay.inbound.metrics import InboundMetrics
+from services.kep_relay.tables import EvidenceRow, EvidenceVerdictRow, OutboundRecipientRow
+from shared.blobs import BlobStore
+from shared.clients.signer import SignerClient
+from shared.clock import Clock
+from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
+from shared.db.session import Database, UnitOfWork
+from shared.domain.verdict import Conclusion, Indication, worst
+from shared.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+RETRY_PAUSES = (5, 15, 60, 300, 900, 3600)
+"""Seconds until a source that signer was missing is tried again, by number of verdicts."""
+_SIGNER_PAUSE = 10
+CORRELATE_PAUSES = (10, 60, 600, 3600, 21600, 86400)
+MAX_CORRELATIONS = 40
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What signer said about one piece of evidence."""
+
+    envelope: VerificationReport
+    signature: VerificationReport
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """Both signatures together.
+
+        The document's own signature is optional in the standard, and so is the envelope's: what is
+        signed must hold. If nothing is signed at all, nothing is proven, and that is FAILED.
+        """
+        signed = [
+            report.conclusion
+            for report in (self.envelope, self.signature)
+            if report.indication is not Indication.NO_SIGNATURE_FOUND
+        ]
+        return worst(signed) if signed else Conclusion.FAILED
+
+    def retry_at(self, now: datetime, verifications: int) -> datetime | None:
+        """When to verify again: only while undecided for want of a source that may come back."""
+        if self.conclusion is not Conclusion.INDETERMINATE:
+            return None
+        waits = [report.retry_after_seconds for report in (self.envelope, self.signature)]
+        asked = [seconds for seconds in waits if seconds is not None]
+        return now + timedelta(seconds=max(min(asked), pause(verifications))) if asked else None
+
+
+def pause(number: int, pauses: tuple[int, ...] = RETRY_PAUSES) -> int:
+    """The pause after ``number`` attempts, in seconds."""
+    return pauses[min(number, len(pauses) - 1)]
+
+
+class EvidenceSettlement:
+    """Settles evidence."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        signer: SignerClient,
+        clock: Clock,
+        metrics: InboundMetrics,
+        *,
+        policy: Policy,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._signer = signer
+        self._clock = clock
+        self._metrics = metrics
+        self._policy = policy
+
+    async def run(self, evidence_id: str) -> None:
+        """The job. Raises ``DomainError`` only when the database or the blob store is away."""
+        async with self._database.reading() as session:
+            evidence = await session.get(EvidenceRow, UUID(evidence_id))
+        if evidence is None:
+            return
+        now = self._clock.now()
+        verdict: Verdict | None = None
+        if evidence.conclusion is None or (evidence.verify_at is not None and evidence.verify_at <= now):
+            verdict = await self._verify(evidence)
+        async with self._database.unit_of_work() as work:
+            row = await work.session.get_one(
+                EvidenceRow, evidence.evidence_id, with_for_update=True, populate_existing=True
+            )
+            if verdict is not None and row.verifications == evidence.verifications:
+                self._add_verdict(work, row, verdict)
+            await self._correlate(work, row)
+            if row.recipient_id is not None and row.conclusion is not None:
+                recipient = await work.session.get_one(
+                    OutboundRecipientRow, row.recipient_id, with_for_update=True, populate_existing=True
+                )
+                await fold(work, recipient, row, policy=self._policy, at=self._clock.now())
+
+    async def _verify(self, evidence: EvidenceRow) -> Verdict | None:
+        """None when signer did not answer; then the row says when to ask again."""
+        moment = evidence.received_at
+        envelope = VerificationRequest(format=SignatureFormat.SMIME, profile=Profile.KEPHS_TRANSACTION, moment=moment)
+        signature = VerificationRequest(format=SignatureFormat.XADES, profile=Profile.KEPHS_TRANSACTION, moment=moment)
+        try:
+            return Verdict(
+                await self._signer.verify(envelope, self._blobs.stream(evidence.raw_sha256)),
+                await self._signer.verify(signature, self._blobs.stream(evidence.sha256)),
+            )
+        except DomainError as error:
+            log.warning("evidence_not_verified", evidence_id=str(evidence.evidence_id), reason=error.detail)
+            retry_at = self._clock.now() + timedelta(seconds=_SIGNER_PAUSE)
+            async with self._database.unit_of_work() as work:
+                row = await work.session.get_one(EvidenceRow, evidence.evidence_id, with_for_update=True)
+                if row.verifications == evidence.verifications:
+                    row.verify_at = retry_at
+            return None
+
+    def _add_verdict(self, work: UnitOfWork, row: EvidenceRow, verdict: Verdict) -> None:
+        now = self._clock.now()
+        row.verifications += 1
+        row.conclusion = verdict.conclusion.value
+        row.envelope_conclusion = verdict.envelope.conclusion.value
+        row.signature_conclusion = verdict.signature.conclusion.value
+        row.verify_at = verdict.retry_at(now, row.verifications)
+        self._metrics.verdicts.labels("evidence", verdict.conclusion.value).inc()
+        work.session.add(
+            EvidenceVerdictRow(
+                evidence_id=row.evidence_id,
+                sequence=row.verifications,
+                conclusion=verdict.conclusion.value,
+                envelope=verdict.envelope.model_dump(mode="json"),
+                signature=verdict.signature.model_dump(mode="json"),
+                verified_at=now,
+            )
+        )
+
+    async def _correlate(self, work: UnitOfWork, row: EvidenceRow) -> None:
+        if row.recipient_id is not None:
+            return
+        found = await correlate(work.session, row)
+        if found is not None:
+            row.recipient_id, row.message_id, row.correlated_by = found.recipient_id, found.message_id, found.by
+            row.correlate_at = None
+            return
+        if row.inbound_message_id is not None:
+            row.correlate_at = None  # came with someone else's letter, so it is not about one of ours
+            return
+        if row.correlate_at is None or row.correlate_at <= self._clock.now():
+            wait = timedelta(seconds=pause(row.correlations, CORRELATE_PAUSES))
+            row.correlations += 1
+            row.correlate_at = self._clock.now() + wait if row.correlations < MAX_CORRELATIONS else None
+            log.info("evidence_uncorrelated", evidence_id=str(row.evidence_id), attempts=row.correlations)

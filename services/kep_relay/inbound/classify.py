@@ -1,0 +1,60 @@
+"""What a mail is. By headers and content in the order of kep.md 3.6; never by its subject."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from services.kep_relay.inbound import texts, wire
+from services.kep_relay.inbound.envelope import OpenedMail, unwrap
+from services.kep_relay.inbound.mime import header_token, parse_mail
+
+
+class MailKind(StrEnum):
+    """The four things a mail in a KEP mailbox can be."""
+
+    LETTER = "letter"
+    EVIDENCE = "evidence"
+    DETSIS_VERIFICATION = "detsis_verification"
+    """Asks authorised staff to confirm the mailbox in DETSİS: for a person, never for an EBYS (EK-2/2)."""
+    OTHER = "other"
+
+
+def classify(mail: OpenedMail, verification_senders: Collection[str]) -> MailKind:
+    """Tell what a mail is.
+
+    1. X-REM-Msg-Type and X-REM-Evidence-Type, as far as the content bears them out: a Dispatch
+       without a message inside is not a letter. 2. Root element of an XML part. 3. PEC headers.
+       4. A message inside makes it a letter. 5. Anything else is for a person.
+
+    ``verification_senders``: KEP addresses (ASCII lower case) that DETSİS writes from.
+    """
+    kind = _kind(mail)
+    if kind is MailKind.LETTER and mail.original is not None and _is_verification(mail.original, verification_senders):
+        return MailKind.DETSIS_VERIFICATION
+    return kind
+
+
+def _kind(mail: OpenedMail) -> MailKind:
+    headers = mail.outer.headers
+    stated = header_token(headers, wire.ENVELOPE_KIND)
+    carries_message = mail.original is not None
+    if stated == wire.DISPATCH and carries_message:
+        return MailKind.LETTER
+    if (stated == wire.EVIDENCE_ONLY or wire.EVIDENCE_TYPE in headers) and mail.evidence:
+        return MailKind.EVIDENCE
+    if mail.evidence:
+        return MailKind.LETTER if carries_message else MailKind.EVIDENCE
+    if wire.PEC_RECEIPT in headers:
+        # A receipt of the Italian system encloses the message it is about; its form of proof is not ours.
+        return MailKind.OTHER
+    return MailKind.LETTER if carries_message else MailKind.OTHER
+
+
+def _is_verification(original: memoryview, senders: Collection[str]) -> bool:
+    if not senders:
+        return False
+    parsed = parse_mail(original)
+    content, _signed = unwrap(parsed, [])
+    found = texts.addresses(parsed.root.headers, "From") or texts.addresses(content.headers, "From")
+    return bool(found) and found[0] in senders

@@ -1,0 +1,288 @@
+"""The job ``kep_relay.ingest``: from a stored raw mail to a letter, pieces of evidence, or a case for a person.
+
+Blobs first, then one transaction with everything that follows from the mail. A mail that cannot be
+read, for whatever reason, ends as a visible quarantined row after a few attempts; its bytes stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from services.kep_relay.evidence.keep import keep_evidence
+from services.kep_relay.inbound.classify import MailKind
+from services.kep_relay.inbound.jobs import InboundJobs
+from services.kep_relay.inbound.letter import Letter
+from services.kep_relay.inbound.metrics import UNKNOWN_CODE, InboundMetrics
+from services.kep_relay.inbound.rawmail import RawState
+from services.kep_relay.inbound.reading import MailReading, read_mail
+from services.kep_relay.tables import InboundMessageRow, InboundPartRow, MailboxRow, RawMailRow
+from shared.blobs import BlobRef, BlobStore
+from shared.clock import Clock
+from shared.db.session import Database, UnitOfWork
+from shared.domain.identifiers import bare_message_id, new_id
+from shared.domain.message import InboundState
+from shared.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+_MAX_TEXT_BLOB = 1024 * 1024 * 1024
+_EVIDENCE_LIMIT = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Digests and sizes of what was taken out of a mail."""
+
+    original: BlobRef | None
+    parts: tuple[BlobRef, ...]
+    evidence: tuple[BlobRef, ...]
+
+
+class Ingestion:
+    """Reads raw mails."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        jobs: InboundJobs,
+        clock: Clock,
+        metrics: InboundMetrics,
+        *,
+        max_mail_bytes: int,
+        attempts: int,
+        verification_senders: frozenset[str],
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._jobs = jobs
+        self._clock = clock
+        self._metrics = metrics
+        self._max_mail_bytes = max_mail_bytes
+        self._attempts = attempts
+        self._verification_senders = verification_senders
+
+    async def run(self, raw_mail_id: str) -> None:
+        """The job. Raises ``DomainError`` only for what passes by itself."""
+        async with self._database.reading() as session:
+            row = await session.get(RawMailRow, UUID(raw_mail_id))
+        if row is None or row.state != RawState.STORED or row.sha256 is None:
+            return
+        try:
+            raw = await self._blobs.get(row.sha256, limit=self._max_mail_bytes)
+            reading = await asyncio.to_thread(read_mail, raw, self._verification_senders)
+            stored = await self._store(reading)
+            async with self._database.unit_of_work() as work:
+                await self._write(work, row.raw_mail_id, reading, stored)
+        except DomainError as error:
+            if error.retryable:
+                raise
+            await self._failed(row.raw_mail_id, error.detail)
+        except Exception as error:
+            # A mail must never be able to stop the next one, not even by a fault of ours (kep.md 7.38).
+            log.exception("mail_not_read", raw_mail_id=raw_mail_id)
+            await self._failed(row.raw_mail_id, f"fault while reading ({type(error).__name__})")
+
+    async def _store(self, reading: MailReading) -> _Stored:
+        letter = reading.letter
+        original = None if letter is None else await self._blobs.put(letter.original, limit=_MAX_TEXT_BLOB)
+        parts = [await self._blobs.put(part.content, limit=_MAX_TEXT_BLOB) for part in (letter.parts if letter else ())]
+        evidence = [await self._blobs.put(part.document, limit=_EVIDENCE_LIMIT) for part in reading.mail.evidence]
+        return _Stored(original, tuple(parts), tuple(evidence))
+
+    async def _write(self, work: UnitOfWork, raw_mail_id: UUID, reading: MailReading, stored: _Stored) -> None:
+        raw = await work.session.get_one(RawMailRow, raw_mail_id, with_for_update=True)
+        if raw.state != RawState.STORED:
+            return
+        now = self._clock.now()
+        message_id, new = None, False
+        if reading.kind is not MailKind.EVIDENCE:
+            message_id, new = await self._add_message(work, raw, reading, stored, now)
+            if not new:
+                self._metrics.duplicates.labels("letter").inc()
+        added = await self._add_evidence(work, raw, reading, stored, message_id, now)
+        raw.kind = reading.kind.value
+        raw.message_id = message_id
+        raw.ingested_at = now
+        raw.next_attempt_at = None
+        raw.reason_code = raw.reason = None
+        raw.state = RawState.INGESTED if new or reading.kind is MailKind.EVIDENCE else RawState.DUPLICATE
+        if reading.kind is MailKind.EVIDENCE and not added:
+            raw.state = RawState.DUPLICATE
+        self._metrics.mails.labels(reading.kind.value).inc()
+        log.info(
+            "mail_read", raw_mail_id=str(raw_mail_id), kind=reading.kind.value, state=raw.state, evidence=added,
+            message_id=None if message_id is None else str(message_id), defects=list(reading.defects),
+        )  # fmt: skip
+
+    async def _add_message(
+        self, work: UnitOfWork, raw: RawMailRow, reading: MailReading, stored: _Stored, now: datetime
+    ) -> tuple[UUID, bool]:
+        """The letter's id, and whether it is new: same mailbox, Message-ID and digest make it the same letter."""
+        mailbox = await work.session.get_one(MailboxRow, raw.mailbox_id)
+        values = _message_values(raw, mailbox, reading, stored, now)
+        inserted = await work.session.scalar(
+            insert(InboundMessageRow)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=["mailbox_id", "message_key", "original_sha256"])
+            .returning(InboundMessageRow.message_id)
+        )
+        if inserted is None:
+            existing = await work.session.scalar(
+                select(InboundMessageRow.message_id).where(
+                    InboundMessageRow.mailbox_id == raw.mailbox_id,
+                    InboundMessageRow.message_key == values["message_key"],
+                    InboundMessageRow.original_sha256 == values["original_sha256"],
+                )
+            )
+            assert existing is not None
+            return existing, False
+        for part, blob in zip(reading.letter.parts if reading.letter else (), stored.parts, strict=True):
+            work.session.add(
+                InboundPartRow(
+                    message_id=inserted,
+                    number=part.number,
+                    filename=part.filename,
+                    media_type=part.media_type,
+                    size=blob.size,
+                    sha256=blob.sha256,
+                    is_package=part.is_package,
+                    defect=part.defect,
+                )
+            )
+        if values["state"] == InboundState.PARSED:
+            await self._jobs.defer_verify(work, inserted)
+        return inserted, True
+
+    async def _add_evidence(
+        self,
+        work: UnitOfWork,
+        raw: RawMailRow,
+        reading: MailReading,
+        stored: _Stored,
+        message_id: UUID | None,
+        now: datetime,
+    ) -> int:
+        added = 0
+        for part, blob in zip(reading.mail.evidence, stored.evidence, strict=True):
+            evidence_id = await keep_evidence(
+                work, raw, part.facts, blob, media_type=part.media_type, dispatch_id=reading.dispatch_id,
+                rem_id=reading.rem_id, references=list(reading.references), inbound_message_id=message_id, now=now,
+            )  # fmt: skip
+            if evidence_id is None:
+                self._metrics.duplicates.labels("evidence").inc()
+                continue
+            added += 1
+            self._metrics.evidence.labels(UNKNOWN_CODE if part.facts.code is None else str(part.facts.code)).inc()
+            await self._jobs.defer_settle(work, evidence_id)
+        return added
+
+    async def _failed(self, raw_mail_id: UUID, reason: str) -> None:
+        """Count the attempt; after the last one the mail waits for a person."""
+        now = self._clock.now()
+        async with self._database.unit_of_work() as work:
+            raw = await work.session.get_one(RawMailRow, raw_mail_id, with_for_update=True)
+            if raw.state != RawState.STORED:
+                return
+            raw.attempts += 1
+            raw.reason_code, raw.reason = "ingest-failed", reason[:1000]
+            if raw.attempts < self._attempts:
+                raw.next_attempt_at = now + timedelta(seconds=2**raw.attempts)
+                await self._jobs.defer_ingest(work, raw_mail_id, at=raw.next_attempt_at)
+                return
+            mailbox = await work.session.get_one(MailboxRow, raw.mailbox_id)
+            message = InboundMessageRow(**_unread_values(raw, mailbox, now))
+            raw.state, raw.next_attempt_at, raw.message_id = RawState.QUARANTINED, None, message.message_id
+            work.session.add(message)
+        log.error("mail_quarantined", raw_mail_id=str(raw_mail_id), reason=reason)
+
+
+def _unread_values(raw: RawMailRow, mailbox: MailboxRow, now: datetime) -> dict[str, object]:
+    """Columns of the letter row of a mail that nothing more is known about."""
+    return {
+        "message_id": new_id(),
+        "institution_no": raw.institution_no,
+        "mailbox_id": raw.mailbox_id,
+        "mailbox_address": mailbox.address,
+        "raw_mail_id": raw.raw_mail_id,
+        "raw_sha256": raw.sha256,
+        "raw_size": raw.size,
+        "kind": MailKind.OTHER.value,
+        "state": InboundState.QUARANTINED,
+        "reason_code": raw.reason_code,
+        "reason": raw.reason,
+        "message_key": f"raw:{raw.raw_mail_id}",
+        "original_sha256": "",
+        "original_size": 0,
+        "received_at": raw.received_at,
+        "updated_at": now,
+    }
+
+
+def _message_values(
+    raw: RawMailRow, mailbox: MailboxRow, reading: MailReading, stored: _Stored, now: datetime
+) -> dict[str, object]:
+    values = _unread_values(raw, mailbox, now) | {
+        "kind": reading.kind.value,
+        "dispatch_id": reading.dispatch_id,
+        "provider_acknowledged_at": raw.seen_at,
+        "acknowledge_at": None,
+    }
+    letter = reading.letter
+    if letter is None or stored.original is None:
+        return values | {
+            "sender_address": reading.sender,
+            "subject": reading.subject,
+            "message_id_header": reading.message_id_header,
+            "message_key": bare_message_id(reading.message_id_header or ""),
+            "original_sha256": raw.sha256,
+            "original_size": raw.size,
+            "rem_id": reading.rem_id,
+            "reason_code": "unrecognised",
+            "reason": _sentence(reading),
+        }
+    values |= {
+        "sender_address": letter.sender,
+        "subject": letter.subject,
+        "message_id_header": letter.message_id_header,
+        "message_key": letter.message_key,
+        "original_sha256": stored.original.sha256,
+        "original_size": stored.original.size,
+        "rem_id": letter.rem_id,
+    }
+    if reading.kind is MailKind.DETSIS_VERIFICATION:
+        return values | {
+            "reason_code": "detsis-verification",
+            "reason": "a person has to confirm the address in DETSİS",
+        }
+    if reading.mail.defects and not letter.parts:
+        return values | {"reason_code": "unreadable", "reason": _sentence(reading)}
+    return values | _ready(letter, stored, now)
+
+
+def _ready(letter: Letter, stored: _Stored, now: datetime) -> dict[str, object]:
+    package = letter.package
+    values: dict[str, object] = {
+        "state": InboundState.PARSED,
+        "reason_code": letter.reason_code,
+        "reason": ", ".join(letter.defects) or None,
+        "verify_at": now,
+    }
+    if package is not None:
+        blob = stored.parts[package.number - 1]
+        values |= {
+            "package_sha256": blob.sha256, "package_size": blob.size, "package_filename": package.filename,
+        }  # fmt: skip
+    return values
+
+
+def _sentence(reading: MailReading) -> str:
+    found = ", ".join(reading.defects)
+    return f"not a KEP letter and no evidence{f' ({found})' if found else ''}"

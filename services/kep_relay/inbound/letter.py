@@ -1,0 +1,120 @@
+"""What a letter's original message holds: sender, identifiers, parts, and which part is the package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.kep_relay.inbound import texts, wire
+from services.kep_relay.inbound.envelope import OpenedMail, embedded_message, leaves, unwrap
+from services.kep_relay.inbound.mime import Entity, parse_mail
+from shared import eyp
+from shared.domain.identifiers import KepAddress, bare_message_id
+from shared.errors import DomainError, ErrorCode
+
+_ZIP = b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class LetterPart:
+    """One leaf part, decoded."""
+
+    number: int
+    filename: str | None
+    media_type: str
+    content: bytes
+    is_package: bool
+    defect: str | None
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the decoded content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An original message, read."""
+
+    original: bytes
+    sender: KepAddress | None
+    subject: str | None
+    message_id_header: str | None
+    rem_id: str | None
+    parts: tuple[LetterPart, ...]
+    signed: bool
+    defects: tuple[str, ...]
+
+    @property
+    def message_key(self) -> str:
+        """The Message-ID without angle brackets; empty if there is none."""
+        return bare_message_id(self.message_id_header) if self.message_id_header else ""
+
+    @property
+    def package(self) -> LetterPart | None:
+        """The package, if there is exactly one."""
+        packages = [part for part in self.parts if part.is_package]
+        return packages[0] if len(packages) == 1 else None
+
+    @property
+    def reason_code(self) -> str | None:
+        """Why a person should look at it, as far as the mail alone tells; None for the ordinary letter."""
+        packages = [part for part in self.parts if part.is_package]
+        if not packages:
+            return "no-package"
+        if len(packages) > 1:
+            return "several-packages"
+        if (packages[0].filename or "").lower().endswith(wire.ENCRYPTED_EXTENSION):
+            return "package-encrypted"
+        return None
+
+
+def read_letter(mail: OpenedMail) -> Letter | None:
+    """Read the original message inside ``mail``; None if it carries none. Blocking: run it in a thread."""
+    if mail.original is None:
+        return None
+    original = bytes(mail.original)
+    parsed = parse_mail(original)
+    defects = list(mail.defects) + list(parsed.defects)
+    content, signed = unwrap(parsed, defects)
+    headers = parsed.root.headers
+    senders = texts.addresses(headers, "From") or texts.addresses(mail.outer.headers, "Reply-To")
+    return Letter(
+        original=original,
+        sender=senders[0] if senders else None,
+        subject=texts.header_text(headers, "Subject"),
+        message_id_header=texts.message_id(headers),
+        rem_id=texts.header_text(headers, wire.MESSAGE_REFERENCE, 200),
+        parts=_parts(list(leaves(content)), defects),
+        signed=signed,
+        defects=tuple(dict.fromkeys(defects)),
+    )
+
+
+def _parts(entities: Sequence[Entity], defects: list[str]) -> tuple[LetterPart, ...]:
+    parts = []
+    for number, entity in enumerate(entities, 1):
+        if entity.media_type == "message/rfc822":
+            content, defect = bytes(embedded_message(entity, defects)), None
+        else:
+            content, defect = entity.content()
+        name = texts.filename(entity.headers)
+        parts.append(
+            LetterPart(number, name, entity.media_type, content, _is_package(entity.media_type, name, content), defect)
+        )
+    return tuple(parts)
+
+
+def _is_package(media_type: str, filename: str | None, content: bytes) -> bool:
+    """By extension, by the official media type, or by what the ZIP holds: senders' media types mislead (kep.md 5)."""
+    if media_type == wire.PACKAGE_MEDIA_TYPE or (filename or "").lower().endswith(wire.PACKAGE_EXTENSIONS):
+        return True
+    if not content.startswith(_ZIP):
+        return False
+    try:
+        eyp.inspect(content)
+    except DomainError as error:
+        # Office files are ZIP containers too; a damaged one that cannot be told apart is no proven package.
+        return error.code not in {ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID, ErrorCode.TOO_LARGE}
+    return True

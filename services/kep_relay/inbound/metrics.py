@@ -1,0 +1,55 @@
+"""What the incoming side counts. Gauges are computed from the database by the leading process."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from services.kep_relay.inbound.classify import MailKind
+from shared.domain.evidence import EvidenceCode
+from shared.domain.verdict import Conclusion
+
+UNKNOWN_CODE = "unknown"
+DUPLICATES = ("mail", "letter", "evidence")
+
+
+class InboundMetrics:
+    """Mails, letters and evidence that came in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.mails = Counter(
+            "kepgw_inbound_mails_total", "Mails taken in, by what they turned out to be.", ["kind"], registry=registry
+        )
+        self.evidence = Counter(
+            "kepgw_evidence_received_total", "Pieces of evidence received, by national code.", ["code"],
+            registry=registry,
+        )  # fmt: skip
+        self.duplicates = Counter(
+            "kepgw_duplicates_suppressed_total", "What came again and was recognised.", ["kind"], registry=registry
+        )
+        self.verdicts = Counter(
+            "kepgw_inbound_verdicts_total", "Verdicts on letters and evidence.", ["subject", "conclusion"],
+            registry=registry,
+        )  # fmt: skip
+        self.quarantined = Gauge("kepgw_quarantined_messages", "Mails that wait for a person.", registry=registry)
+        self.dead_letters = Gauge(
+            "kepgw_dead_letters", "Letters leased too often without confirmation.", registry=registry
+        )
+        self.leases = Gauge("kepgw_leases_active", "Letters under a running lease.", registry=registry)
+        self.uncorrelated = Gauge(
+            "kepgw_evidence_uncorrelated", "Pieces of evidence that belong to no known letter.", registry=registry
+        )
+        self.last_poll = Gauge(
+            "kepgw_mailbox_last_successful_poll_timestamp_seconds",
+            "When the mailbox that was read least recently was last read; 0 if one never was.",
+            registry=registry,
+        )
+        for kind in MailKind:
+            self.mails.labels(kind.value)
+        for code in EvidenceCode:
+            self.evidence.labels(str(code.value))
+        self.evidence.labels(UNKNOWN_CODE)
+        for kind_of_duplicate in DUPLICATES:
+            self.duplicates.labels(kind_of_duplicate)
+        for subject in ("letter", "evidence"):
+            for conclusion in Conclusion:
+                self.verdicts.labels(subject, conclusion.value)

@@ -1,0 +1,90 @@
+"""Opens an incoming package: what it says, what is wrong with it, and what signer has to judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared import eyp
+from shared.contracts.inbound import PackageFinding
+from shared.contracts.signatures import Profile
+from shared.errors import DomainError
+
+MAX_FINDINGS = 200
+_COMPONENT_BYTES = 16 * 1024 * 1024
+_NAMES = {
+    eyp.SignatureKind.SIGNATURE: "package-signature",
+    eyp.SignatureKind.INITIALS: "package-initials",
+    eyp.SignatureKind.SEAL: "package-seal",
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A CMS file inside a package, and the exact bytes it must cover."""
+
+    name: str
+    profile: Profile
+    cms: bytes
+    content: bytes
+
+
+@dataclass(frozen=True)
+class OpenedPackage:
+    """What an incoming package holds."""
+
+    acceptable: bool
+    encrypted: bool
+    document_id: str | None
+    document_no: str | None
+    components: tuple[Component, ...]
+    findings: tuple[PackageFinding, ...]
+
+
+def open_package(content: bytes) -> OpenedPackage:
+    """Read and judge a package under the interop profile. Never raises for content; blocking."""
+    try:
+        inspection = eyp.inspect(content, profile=eyp.INTEROP)
+    except DomainError as error:
+        sentence = error.detail
+        finding = PackageFinding(
+            rule=str(error.code), severity=eyp.Severity.FATAL.value, part=None,
+            message_tr=f"Paket açılamadı: {sentence}", message_en=f"The package cannot be opened: {sentence}",
+        )  # fmt: skip
+        return OpenedPackage(
+            acceptable=False, encrypted=False, document_id=None, document_no=None, components=(), findings=(finding,)
+        )
+    container = eyp.Container.open(content)
+    return OpenedPackage(
+        acceptable=inspection.acceptable,
+        encrypted=inspection.kind is eyp.PackageKind.ENCRYPTED,
+        document_id=inspection.document_id,
+        document_no=inspection.document_no,
+        components=tuple(
+            component
+            for found in inspection.signature_components
+            if (component := _component(container, found)) is not None
+        ),
+        findings=tuple(
+            PackageFinding(
+                rule=item.rule,
+                severity=item.severity.value,
+                part=item.part,
+                message_tr=item.message_tr,
+                message_en=item.message_en,
+            )
+            for item in inspection.findings[:MAX_FINDINGS]
+        ),
+    )
+
+
+def _component(container: eyp.Container, found: eyp.SignatureComponent) -> Component | None:
+    """None when a part cannot be read: the inspection has a fatal finding about that."""
+    try:
+        return Component(
+            name=_NAMES[found.kind],
+            profile=(Profile.INSTITUTION_SEAL if found.kind is eyp.SignatureKind.SEAL else Profile.QUALIFIED_SIGNATURE),
+            cms=container.read_part(found.part_name, _COMPONENT_BYTES),
+            content=container.read_part(found.covered_part_name, _COMPONENT_BYTES),
+        )
+    except DomainError:
+        return None

@@ -1,0 +1,131 @@
+"""Incoming letters as other services see them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kep_relay.tables import InboundMessageRow, InboundPartRow, InboundVerificationRow
+from shared.contracts.inbound import InboundMessage, InboundPage, InboundPart, InboundVerification
+from shared.domain.message import InboundState
+from shared.domain.verdict import Conclusion
+from shared.errors import DomainError, ErrorCode, Fault
+
+
+async def owned(
+    session: AsyncSession, message_id: UUID, institutions: Sequence[int], *, lock: bool = False
+) -> InboundMessageRow:
+    """The letter if it belongs to one of ``institutions``; NOT_FOUND otherwise."""
+    row = await session.get(
+        InboundMessageRow, message_id, with_for_update=True if lock else None, populate_existing=lock
+    )
+    if row is None or row.institution_no not in institutions:
+        raise DomainError(ErrorCode.NOT_FOUND, "no such letter")
+    return row
+
+
+async def page(
+    session: AsyncSession,
+    institutions: Sequence[int],
+    *,
+    states: Sequence[InboundState],
+    cursor: str | None,
+    limit: int,
+) -> InboundPage:
+    """Letters in the order they came in; the cursor is the last id of the page before."""
+    query = select(InboundMessageRow).where(InboundMessageRow.institution_no.in_(institutions))
+    if states:
+        query = query.where(InboundMessageRow.state.in_([state.value for state in states]))
+    if cursor is not None:
+        query = query.where(InboundMessageRow.message_id > _position(cursor))
+    rows = (await session.scalars(query.order_by(InboundMessageRow.message_id).limit(limit + 1))).all()
+    shown = rows[:limit]
+    return InboundPage(
+        messages=await describe_all(session, shown),
+        next_cursor=str(shown[-1].message_id) if len(rows) > limit else None,
+    )
+
+
+def _position(cursor: str) -> UUID:
+    try:
+        return UUID(cursor)
+    except ValueError as error:
+        raise DomainError(
+            ErrorCode.VALIDATION_FAILED, "not a cursor of ours", faults=[Fault("/cursor", "is not a cursor")]
+        ) from error
+
+
+async def verification(session: AsyncSession, message_id: UUID) -> InboundVerification:
+    """The newest verdict; NOT_FOUND while there is none."""
+    row = await session.scalar(
+        select(InboundVerificationRow)
+        .where(InboundVerificationRow.message_id == message_id)
+        .order_by(InboundVerificationRow.sequence.desc())
+        .limit(1)
+    )
+    if row is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "the letter was not verified yet")
+    return InboundVerification.model_validate(row.verdict)
+
+
+async def part(session: AsyncSession, message_id: UUID, number: int) -> InboundPartRow:
+    """One part; NOT_FOUND if there is none of that number."""
+    row = await session.get(InboundPartRow, (message_id, number)) if 0 < number < 2**31 else None
+    if row is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "the letter has no such part")
+    return row
+
+
+async def describe_all(session: AsyncSession, rows: Sequence[InboundMessageRow]) -> list[InboundMessage]:
+    """The letters with their parts."""
+    parts: defaultdict[UUID, list[InboundPart]] = defaultdict(list)
+    if rows:
+        found = await session.scalars(
+            select(InboundPartRow)
+            .where(InboundPartRow.message_id.in_([row.message_id for row in rows]))
+            .order_by(InboundPartRow.message_id, InboundPartRow.number)
+        )
+        for item in found:
+            parts[item.message_id].append(
+                InboundPart(
+                    number=item.number,
+                    filename=item.filename,
+                    media_type=item.media_type,
+                    size=item.size,
+                    sha256=item.sha256,
+                    is_package=item.is_package,
+                )
+            )
+    return [_describe(row, parts[row.message_id]) for row in rows]
+
+
+def _describe(row: InboundMessageRow, parts: list[InboundPart]) -> InboundMessage:
+    return InboundMessage(
+        message_id=row.message_id,
+        institution_no=row.institution_no,
+        mailbox_address=row.mailbox_address,
+        state=InboundState(row.state),
+        reason_code=row.reason_code,
+        sender_address=row.sender_address,
+        subject=row.subject,
+        message_id_header=row.message_id_header,
+        rem_id=row.rem_id,
+        document_id=row.document_id,
+        document_no=row.document_no,
+        package_sha256=row.package_sha256,
+        package_size=row.package_size,
+        package_filename=row.package_filename,
+        raw_sha256=row.raw_sha256 or "",
+        parts=parts,
+        conclusion=None if row.conclusion is None else Conclusion(row.conclusion),
+        received_at=row.received_at,
+        available_at=row.available_at,
+        consumed_at=row.consumed_at,
+        registry_no=row.registry_no,
+        delivery_count=row.delivery_count,
+        provider_acknowledged_at=row.provider_acknowledged_at,
+    )

@@ -1,0 +1,123 @@
+"""Raw first: a mail's bytes and its row are durable before anything looks into it (design decision 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+
+from services.kep_relay.tables import InboundMessageRow, RawMailRow
+from shared.blobs import BlobStore
+from shared.clock import Clock
+from shared.db.session import Database, UnitOfWork
+from shared.domain.identifiers import KepAddress, new_id
+from shared.domain.message import InboundState
+from shared.jobs import Job, JobQueue
+
+
+class RawState(StrEnum):
+    """Where one raw mail stands."""
+
+    STORED = "stored"
+    INGESTED = "ingested"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a mail stands at the provider."""
+
+    mailbox_id: str
+    institution_no: int
+    address: KepAddress
+    folder: str
+    uidvalidity: int
+    uid: int
+
+
+class RawMailStore:
+    """Takes mails in."""
+
+    def __init__(
+        self, database: Database, blobs: BlobStore, queue: JobQueue, ingest: Job, clock: Clock, *, max_bytes: int
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._queue = queue
+        self._ingest = ingest
+        self._clock = clock
+        self._max_bytes = max_bytes
+
+    async def keep(self, place: Place, raw: bytes) -> bool:
+        """Store a mail durably and have it read; False if this very mail was stored before.
+
+        Raises ``DomainError(DURABILITY_UNAVAILABLE)``; then nothing is stored half.
+        """
+        blob = await self._blobs.put(raw, limit=self._max_bytes)
+        async with self._database.unit_of_work() as work:
+            raw_mail_id = await self._insert(work, place, sha256=blob.sha256, size=blob.size, state=RawState.STORED)
+            if raw_mail_id is None:
+                return False
+            await self._queue.defer(work, self._ingest, raw_mail_id=str(raw_mail_id))
+        return True
+
+    async def note_unloadable(self, place: Place, *, size: int, reason_code: str, reason: str) -> bool:
+        """List a mail that cannot be taken in as quarantined, without its bytes; False if it is listed already."""
+        now = self._clock.now()
+        async with self._database.unit_of_work() as work:
+            raw_mail_id = await self._insert(
+                work, place, sha256=None, size=size, state=RawState.QUARANTINED, reason_code=reason_code, reason=reason
+            )
+            if raw_mail_id is None:
+                return False
+            message_id = new_id()
+            work.session.add(
+                InboundMessageRow(
+                    message_id=message_id,
+                    institution_no=place.institution_no,
+                    mailbox_id=place.mailbox_id,
+                    mailbox_address=place.address,
+                    raw_mail_id=raw_mail_id,
+                    raw_sha256=None,
+                    raw_size=size,
+                    kind="other",
+                    state=InboundState.QUARANTINED,
+                    reason_code=reason_code,
+                    reason=reason,
+                    message_key=f"raw:{raw_mail_id}",
+                    original_sha256="",
+                    original_size=0,
+                    received_at=now,
+                    updated_at=now,
+                )
+            )
+            row = await work.session.get_one(RawMailRow, raw_mail_id)
+            row.message_id = message_id
+        return True
+
+    async def _insert(
+        self,
+        work: UnitOfWork,
+        place: Place,
+        *,
+        sha256: str | None,
+        size: int,
+        state: RawState,
+        reason_code: str | None = None,
+        reason: str | None = None,
+    ) -> UUID | None:
+        now = self._clock.now()
+        inserted = await work.session.execute(
+            insert(RawMailRow)
+            .values(
+                raw_mail_id=new_id(), mailbox_id=place.mailbox_id, institution_no=place.institution_no,
+                folder=place.folder, uidvalidity=place.uidvalidity, uid=place.uid, sha256=sha256, size=size,
+                received_at=now, state=state, reason_code=reason_code, reason=reason, next_attempt_at=now,
+            )
+            .on_conflict_do_nothing(index_elements=["mailbox_id", "folder", "uidvalidity", "uid"])
+            .returning(RawMailRow.raw_mail_id)
+        )  # fmt: skip
+        return inserted.scalar_one_or_none()

@@ -1,0 +1,77 @@
+"""Settings of the incoming side; part of ``services.kep_relay.settings``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from shared.config import DatabaseSettings
+from shared.domain.identifiers import kep_address
+
+_MEBIBYTE = 1024 * 1024
+
+
+class InboundSettings(DatabaseSettings):
+    """How mailboxes are read, what is checked, and how long letters are leased."""
+
+    max_mail_bytes: int = Field(
+        default=48 * _MEBIBYTE, ge=64 * 1024, le=256 * _MEBIBYTE,
+        description="A larger incoming mail is not loaded; it is listed as quarantined and stays at the provider.",
+    )  # fmt: skip
+    mailbox_lease_seconds: float = Field(
+        default=30,
+        ge=2,
+        le=600,
+        description="A process that drains a mailbox renews its right to do so within this time.",
+    )
+    mailbox_look_seconds: float = Field(
+        default=2, ge=0.1, le=300, description="How soon new, changed and freed mailboxes are noticed."
+    )
+    reconnect_pauses_seconds: list[float] = Field(
+        default=[1, 2, 5, 15, 60], min_length=1, description="JSON list of pauses after a broken IMAP session."
+    )
+    rescan_seconds: float = Field(
+        default=600, ge=1, le=86400, description="How often the most recent mails of a folder are looked through again."
+    )
+    rescan_uids: int = Field(
+        default=500,
+        ge=0,
+        le=100_000,
+        description="How many UIDs back such a look goes; all of them at a new UIDVALIDITY.",
+    )
+    imap_connect_seconds: float = Field(default=10, gt=0, le=300, description="Time to connect and log in over IMAP.")
+    imap_command_seconds: float = Field(
+        default=60, gt=0, le=600, description="Time for the answer to one IMAP command."
+    )
+    imap_fetch_seconds: float = Field(default=600, gt=0, le=3600, description="Time to load one mail.")
+
+    ingest_attempts: int = Field(
+        default=5, ge=1, le=50, description="A mail that cannot be read in so many attempts is quarantined."
+    )
+    detsis_verification_senders: list[str] = Field(
+        default=[], description="JSON list of the KEP addresses DETSİS sends its address verification messages from."
+    )
+    sender_signature_profile: Literal["qualified-signature", "integrity-only"] = Field(
+        default="qualified-signature", description="What is asked of the signature of an incoming letter's sender."
+    )
+    unverified_evidence: Literal["advance", "hold"] = Field(
+        default="advance",
+        description="Whether evidence whose verification is undecided (for example: no revocation list) moves a letter on. "
+        "Either way it is flagged and verified again; evidence that failed never moves anything.",
+    )
+    max_deliveries: int = Field(
+        default=10, ge=1, le=1000, description="A letter leased so often without confirmation becomes a dead letter."
+    )
+
+    @field_validator("detsis_verification_senders")
+    @classmethod
+    def _are_addresses(cls, addresses: list[str]) -> list[str]:
+        return [kep_address(address) for address in addresses]
+
+    @field_validator("reconnect_pauses_seconds")
+    @classmethod
+    def _pause_is_sane(cls, pauses: list[float]) -> list[float]:
+        if any(not 0 < pause <= 3600 for pause in pauses):
+            raise ValueError("pauses lie between 0 and 3600 seconds")
+        return pauses

@@ -1,0 +1,129 @@
+"""Finds incoming rows whose next step nobody holds, and sets the gauges: one round of the leading process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from services.kep_relay.inbound.jobs import InboundJobs
+from services.kep_relay.inbound.leases import Leases
+from services.kep_relay.inbound.metrics import InboundMetrics
+from services.kep_relay.inbound.rawmail import RawState
+from services.kep_relay.tables import EvidenceRow, InboundMessageRow, MailboxRow, RawMailRow
+from shared.clock import Clock
+from shared.db.session import Database, UnitOfWork
+from shared.domain.message import InboundState
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+_GRACE = timedelta(seconds=5)
+"""How long a row is left to the job it was given."""
+
+
+class InboundSweep:
+    """One pass; every step is idempotent."""
+
+    def __init__(
+        self, database: Database, jobs: InboundJobs, leases: Leases, clock: Clock, metrics: InboundMetrics
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._leases = leases
+        self._clock = clock
+        self._metrics = metrics
+
+    async def sweep(self) -> None:
+        """Re-create what is missing. Raises ``DomainError`` when the database is away."""
+        late = self._clock.now() - _GRACE
+        await self._leases.sweep()
+        await self._defer(
+            RawMailRow.raw_mail_id,
+            (RawMailRow.state == RawState.STORED) & (RawMailRow.next_attempt_at <= late),
+            self._jobs.defer_ingest,
+        )
+        await self._defer(InboundMessageRow.message_id, InboundMessageRow.verify_at <= late, self._jobs.defer_verify)
+        due = or_(EvidenceRow.verify_at <= late, EvidenceRow.correlate_at <= late)
+        await self._defer(EvidenceRow.evidence_id, due, self._jobs.defer_settle)
+        await self._acknowledge()
+
+    async def _defer(
+        self,
+        key: InstrumentedAttribute[UUID],
+        condition: ColumnElement[bool],
+        defer: Callable[[UnitOfWork, UUID], Awaitable[None]],
+    ) -> None:
+        async with self._database.reading() as session:
+            found = (await session.scalars(select(key).where(condition).order_by(key).limit(BATCH))).all()
+        if not found:
+            return
+        async with self._database.unit_of_work() as work:
+            for identifier in found:
+                await defer(work, identifier)
+        log.info("swept", what=key.key, number=len(found))
+
+    async def _acknowledge(self) -> None:
+        """One letter of each mailbox: its job does all of them."""
+        now = self._clock.now()
+        async with self._database.reading() as session:
+            found = (
+                await session.execute(
+                    select(InboundMessageRow.mailbox_id, func.min(InboundMessageRow.received_at))
+                    .join(MailboxRow, MailboxRow.mailbox_id == InboundMessageRow.mailbox_id)
+                    .where(InboundMessageRow.acknowledge_at <= now, MailboxRow.stopped_at.is_(None))
+                    .group_by(InboundMessageRow.mailbox_id)
+                )
+            ).all()
+            letters = [
+                (
+                    mailbox_id,
+                    await session.scalar(
+                        select(InboundMessageRow.message_id)
+                        .where(InboundMessageRow.mailbox_id == mailbox_id, InboundMessageRow.acknowledge_at <= now)
+                        .limit(1)
+                    ),
+                )
+                for mailbox_id, _oldest in found
+            ]
+        async with self._database.unit_of_work() as work:
+            for mailbox_id, message_id in letters:
+                if message_id is not None:
+                    await self._jobs.defer_acknowledge(work, mailbox_id, message_id)
+
+    async def publish(self) -> None:
+        """Set the gauges that are computed from the database."""
+        now = self._clock.now()
+        state = InboundMessageRow.state
+        async with self._database.reading() as session:
+            quarantined, dead, leased = (
+                await session.execute(
+                    select(
+                        func.count().filter(state == InboundState.QUARANTINED),
+                        func.count().filter(state == InboundState.DEAD_LETTERED),
+                        func.count().filter(
+                            (state == InboundState.LEASED) & (InboundMessageRow.lease_expires_at > now)
+                        ),
+                    ).select_from(InboundMessageRow)
+                )
+            ).one()
+            uncorrelated = await _count(
+                session, EvidenceRow, EvidenceRow.recipient_id.is_(None) & EvidenceRow.inbound_message_id.is_(None)
+            )
+            polls = list(
+                await session.scalars(select(MailboxRow.last_successful_poll_at).where(MailboxRow.active.is_(True)))
+            )
+        self._metrics.quarantined.set(quarantined)
+        self._metrics.dead_letters.set(dead)
+        self._metrics.leases.set(leased)
+        self._metrics.uncorrelated.set(uncorrelated)
+        self._metrics.last_poll.set(min((poll.timestamp() if poll else 0.0 for poll in polls), default=0.0))
+
+
+async def _count(session: Any, table: type[Any], condition: ColumnElement[bool]) -> int:
+    return int(await session.scalar(select(func.count()).select_from(table).where(condition)) or 0)

@@ -1,0 +1,200 @@
+"""The job ``kep_relay.verify``: judge envelope, sender's signature and package of one letter, then offer it.
+
+A letter is offered whatever the verdict is: the EBYS decides, with verdict and reason before it. Only
+signer's answer is waited for; until then the letter stays ``parsed``, visible, with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from services.kep_relay.evidence.settle import pause
+from services.kep_relay.inbound.arrivals import Arrivals
+from services.kep_relay.inbound.metrics import InboundMetrics
+from services.kep_relay.inbound.package import OpenedPackage, open_package
+from services.kep_relay.tables import InboundMessageRow, InboundVerificationRow
+from shared.blobs import BlobStore
+from shared.clients.signer import SignerClient
+from shared.clock import Clock
+from shared.contracts.inbound import ComponentVerification, InboundVerification
+from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
+from shared.db.session import Database, UnitOfWork
+from shared.domain.message import InboundState
+from shared.domain.verdict import Conclusion, Indication, worst
+from shared.errors import DomainError, ErrorCode
+
+log = structlog.get_logger(__name__)
+
+_SIGNER_PAUSE = timedelta(seconds=10)
+_MAX_VERIFICATIONS = 40
+SIGNER_AWAY = "signer-unavailable"
+PACKAGE_INVALID = "package-invalid"
+PACKAGE_ENCRYPTED = "package-encrypted"
+SIGNATURE_FAILED = "signature-failed"
+_REQUIRED = frozenset({"envelope", "sender-signature"})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Everything found out about one letter in one run."""
+
+    verification: InboundVerification
+    package: OpenedPackage | None
+    retry_seconds: int | None
+
+    def reason_code(self, current: str | None) -> str | None:
+        """Why a person should look, most tangible first; None when nothing speaks against the letter."""
+        if self.package is not None and self.package.encrypted:
+            return PACKAGE_ENCRYPTED
+        if self.package is not None and not self.package.acceptable:
+            return PACKAGE_INVALID
+        if current not in {None, SIGNER_AWAY, SIGNATURE_FAILED, PACKAGE_INVALID}:
+            return current
+        return SIGNATURE_FAILED if self.verification.conclusion is Conclusion.FAILED else None
+
+
+def conclude(components: list[ComponentVerification], package: OpenedPackage | None) -> Conclusion:
+    """The letter's conclusion: the worst of all.
+
+    A KEP message must be signed by the provider and by the sender, so a missing signature of either
+    is a failure; so is a package with a fatal finding.
+    """
+    conclusions = [
+        Conclusion.FAILED
+        if item.component in _REQUIRED and item.report.indication is Indication.NO_SIGNATURE_FOUND
+        else item.report.conclusion
+        for item in components
+    ]
+    if package is not None and not package.acceptable:
+        conclusions.append(Conclusion.FAILED)
+    return worst(conclusions)
+
+
+class LetterVerification:
+    """Verifies letters."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        signer: SignerClient,
+        clock: Clock,
+        metrics: InboundMetrics,
+        arrivals: Arrivals,
+        *,
+        sender_profile: Profile,
+        max_mail_bytes: int,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._signer = signer
+        self._clock = clock
+        self._metrics = metrics
+        self._arrivals = arrivals
+        self._sender_profile = sender_profile
+        self._max_mail_bytes = max_mail_bytes
+
+    async def run(self, message_id: str) -> None:
+        """The job. Raises ``DomainError`` only when the database or the blob store is away."""
+        async with self._database.reading() as session:
+            row = await session.get(InboundMessageRow, UUID(message_id))
+        if row is None or row.verify_at is None or row.raw_sha256 is None:
+            return
+        try:
+            judged = await self._judge(row)
+        except DomainError as error:
+            if error.code is ErrorCode.DURABILITY_UNAVAILABLE:
+                raise
+            await self._wait_for_signer(row, error)
+            return
+        async with self._database.unit_of_work() as work:
+            current = await work.session.get_one(InboundMessageRow, row.message_id, with_for_update=True)
+            if current.verifications == row.verifications:
+                self._write(work, current, judged)
+        self._arrivals.announce()
+
+    async def _judge(self, row: InboundMessageRow) -> Judged:
+        assert row.raw_sha256 is not None
+        package: OpenedPackage | None = None
+        if row.package_sha256 is not None:
+            content = await self._blobs.get(row.package_sha256, limit=self._max_mail_bytes)
+            package = await asyncio.to_thread(open_package, content)
+            del content
+        moment = row.received_at
+        components = [
+            await self._component("envelope", row.raw_sha256, Profile.KEPHS_TRANSACTION, moment),
+            await self._component("sender-signature", row.original_sha256, self._sender_profile, moment),
+        ]
+        for part in package.components if package else ():
+            request = VerificationRequest(format=SignatureFormat.CADES, profile=part.profile, moment=moment)
+            report = await self._signer.verify(request, part.cms, part.content)
+            components.append(ComponentVerification(component=part.name, report=report))
+        verification = InboundVerification(
+            message_id=row.message_id,
+            conclusion=conclude(components, package),
+            components=components,
+            findings=list(package.findings) if package else [],
+            verified_at=self._clock.now(),
+        )
+        waits = [item.report.retry_after_seconds for item in components]
+        return Judged(verification, package, min((seconds for seconds in waits if seconds is not None), default=None))
+
+    async def _component(self, name: str, sha256: str, profile: Profile, moment: datetime) -> ComponentVerification:
+        request = VerificationRequest(format=SignatureFormat.SMIME, profile=profile, moment=moment)
+        return ComponentVerification(
+            component=name, report=await self._signer.verify(request, self._blobs.stream(sha256))
+        )
+
+    def _write(self, work: UnitOfWork, row: InboundMessageRow, judged: Judged) -> None:
+        now, verification = self._clock.now(), judged.verification
+        row.verifications += 1
+        row.version += 1
+        row.updated_at = now
+        row.conclusion = verification.conclusion.value
+        row.reason_code = judged.reason_code(row.reason_code)
+        if judged.package is not None:
+            row.document_id = _short(judged.package.document_id)
+            row.document_no = _short(judged.package.document_no)
+        undecided = verification.conclusion is Conclusion.INDETERMINATE and row.verifications < _MAX_VERIFICATIONS
+        row.verify_at = (
+            now + timedelta(seconds=max(judged.retry_seconds, pause(row.verifications)))
+            if undecided and judged.retry_seconds is not None
+            else None
+        )
+        if row.state == InboundState.PARSED:
+            # ``verified`` and ``available`` are reached in one step: nothing lies between them.
+            row.state = InboundState.AVAILABLE
+            row.available_at = row.visible_at = now
+            row.reason = None if row.reason_code == SIGNER_AWAY else row.reason
+        self._metrics.verdicts.labels("letter", verification.conclusion.value).inc()
+        work.session.add(
+            InboundVerificationRow(
+                message_id=row.message_id,
+                sequence=row.verifications,
+                conclusion=verification.conclusion.value,
+                verdict=verification.model_dump(mode="json"),
+                verified_at=now,
+            )
+        )
+        log.info(
+            "letter_verified", message_id=str(row.message_id), conclusion=row.conclusion, reason_code=row.reason_code
+        )
+
+    async def _wait_for_signer(self, row: InboundMessageRow, error: DomainError) -> None:
+        log.warning("letter_not_verified", message_id=str(row.message_id), code=error.code, reason=error.detail)
+        async with self._database.unit_of_work() as work:
+            current = await work.session.get_one(InboundMessageRow, row.message_id, with_for_update=True)
+            if current.verifications != row.verifications:
+                return
+            current.verify_at = self._clock.now() + _SIGNER_PAUSE
+            if current.state == InboundState.PARSED and current.reason_code is None:
+                current.reason_code = SIGNER_AWAY
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else text.replace("\0", "")[:300]

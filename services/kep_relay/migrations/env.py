@@ -1,0 +1,6 @@
+"""Alembic's entry point for kep_relay."""
+
+from services.kep_relay.tables import Base
+from shared.db.environment import run
+
+run(Base.metadata)

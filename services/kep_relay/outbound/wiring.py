@@ -1,0 +1,125 @@
+"""Builds the outgoing side from what ``app.build`` made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from services.kep_relay.dependencies import Dependencies
+from services.kep_relay.mailboxes import AddressBook
+from services.kep_relay.outbound.accept import Acceptance
+from services.kep_relay.outbound.attempt import Attempt
+from services.kep_relay.outbound.compose import Sign
+from services.kep_relay.outbound.delivery import Delivery
+from services.kep_relay.outbound.jobs import RECONCILE, SUBMIT, OutboundJobs
+from services.kep_relay.outbound.outcome import RetryPolicy
+from services.kep_relay.outbound.pacing import Pacing
+from services.kep_relay.outbound.prepare import MakeSigner, Preparation, Resolve
+from services.kep_relay.outbound.reconcile import Reconciliation
+from services.kep_relay.outbound.sweep import OutboundSweep
+from services.kep_relay.settings import Settings
+from services.kep_relay.sightings import Sightings
+from shared.clients.signer import SignerClient
+
+
+@dataclass(frozen=True)
+class OutboundSide:
+    """The outgoing side, ready to run."""
+
+    acceptance: Acceptance
+    sweep: OutboundSweep
+    jobs: OutboundJobs
+
+
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """The configured pauses."""
+    return RetryPolicy(
+        retry_pauses=tuple(settings.retry_pauses_seconds),
+        blocked_pauses=tuple(settings.blocked_pauses_seconds),
+        reconcile_pauses=tuple(settings.reconcile_pauses_seconds),
+        reconcile_window=timedelta(seconds=settings.reconcile_window_seconds),
+    )
+
+
+def sign_by(client: SignerClient) -> MakeSigner:
+    """Signing by the signer service."""
+
+    def with_key(key_id: str, institution_no: int) -> Sign:
+        async def sign(content: AsyncIterable[bytes]) -> bytes:
+            return await client.sign_message(key_id, content, institution_no=institution_no)
+
+        return sign
+
+    return with_key
+
+
+def outbound_side(deps: Dependencies, *, addresses: AddressBook, resolve: Resolve, signer: MakeSigner) -> OutboundSide:
+    """Wire the outgoing side and declare its jobs."""
+    settings, policy = deps.settings, retry_policy(deps.settings)
+    pacing = Pacing(slots=settings.submissions_per_mailbox, interval_seconds=settings.submission_interval_seconds)
+    delivery = Delivery(
+        database=deps.database,
+        clock=deps.clock,
+        instance=deps.instance,
+        preparation=Preparation(
+            database=deps.database,
+            blobs=deps.blobs,
+            clock=deps.clock,
+            addresses=addresses,
+            resolve=resolve,
+            signer=signer,
+        ),
+        attempt=Attempt(
+            database=deps.database,
+            blobs=deps.blobs,
+            clock=deps.clock,
+            instance=deps.instance,
+            mailboxes=deps.mailboxes,
+            driver=deps.driver,
+            policy=policy,
+            pacing=pacing,
+            sightings=Sightings(deps.database, deps.clock),
+            metrics=deps.metrics,
+            claim_seconds=settings.claim_seconds,
+        ),
+        policy=policy,
+        pacing=pacing,
+        claim_seconds=settings.claim_seconds,
+    )
+    reconciliation = Reconciliation(
+        database=deps.database,
+        clock=deps.clock,
+        mailboxes=deps.mailboxes,
+        driver=deps.driver,
+        policy=policy,
+        metrics=deps.metrics,
+    )
+
+    async def submit(recipient_id: str) -> None:
+        await delivery.submit(UUID(recipient_id), jobs)
+
+    async def reconcile(recipient_id: str) -> None:
+        await reconciliation.reconcile(UUID(recipient_id), jobs)
+
+    jobs = OutboundJobs(deps.queue, deps.queue.job(SUBMIT, submit), deps.queue.job(RECONCILE, reconcile))
+    return OutboundSide(
+        acceptance=Acceptance(
+            database=deps.database,
+            blobs=deps.blobs,
+            clock=deps.clock,
+            jobs=jobs,
+            ttl=timedelta(hours=settings.message_ttl_hours),
+            max_package_bytes=settings.max_package_bytes,
+        ),
+        sweep=OutboundSweep(
+            database=deps.database,
+            clock=deps.clock,
+            jobs=jobs,
+            metrics=deps.metrics,
+            grace=timedelta(seconds=2 * settings.sweep_interval_seconds),
+            evidence_overdue_after=timedelta(hours=settings.evidence_overdue_hours),
+        ),
+        jobs=jobs,
+    )

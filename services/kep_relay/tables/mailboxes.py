@@ -1,0 +1,77 @@
+"""Mailboxes and the running instances that share them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.kep_relay.tables.base import Base
+
+
+class MailboxRow(Base):
+    """One KEP account: configuration, and what was last seen of it."""
+
+    __tablename__ = "mailboxes"
+
+    mailbox_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    institution_no: Mapped[int] = mapped_column(index=True)
+    address: Mapped[str] = mapped_column(Text, unique=True)
+    driver: Mapped[str] = mapped_column(Text)
+    username: Mapped[str] = mapped_column(Text)
+    password_token: Mapped[bytes] = mapped_column(LargeBinary)
+    smtp_host: Mapped[str] = mapped_column(Text)
+    smtp_port: Mapped[int]
+    smtp_tls: Mapped[str] = mapped_column(Text)
+    smtp_ca_file: Mapped[str | None] = mapped_column(Text)
+    imap_host: Mapped[str] = mapped_column(Text)
+    imap_port: Mapped[int]
+    imap_tls: Mapped[str] = mapped_column(Text)
+    imap_ca_file: Mapped[str | None] = mapped_column(Text)
+    inbox_folder: Mapped[str] = mapped_column(Text)
+    sent_folder: Mapped[str] = mapped_column(Text)
+    poll_interval_seconds: Mapped[float]
+    read_policy: Mapped[str] = mapped_column(Text)
+    signing_key_id: Mapped[str] = mapped_column(Text)
+    sends: Mapped[bool]
+    active: Mapped[bool]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    stopped_at: Mapped[datetime | None]
+    """Set when the provider refused the login: nothing is tried until the configuration changes."""
+    stopped_code: Mapped[str | None] = mapped_column(Text)
+    stopped_reason: Mapped[str | None] = mapped_column(Text)
+    last_submission_at: Mapped[datetime | None]
+    """When the provider last answered a submission, whatever it answered."""
+    last_submission_fault: Mapped[str | None] = mapped_column(Text)
+    """Why the last submission could not be spoken through; None once one was."""
+    last_successful_poll_at: Mapped[datetime | None]
+    last_poll_fault: Mapped[str | None] = mapped_column(Text)
+    leased_by: Mapped[UUID | None]
+    """The instance that drains this mailbox; exactly one at a time (kep.md 7.39)."""
+    lease_expires_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("(leased_by IS NULL) = (lease_expires_at IS NULL)", name="lease_complete"),
+        # One account sends for an institution: which one a letter takes must not depend on luck.
+        Index(
+            "uq_mailboxes_sending_institution",
+            "institution_no",
+            unique=True,
+            postgresql_where=text("sends AND active"),
+        ),
+    )
+
+
+class InstanceRow(Base):
+    """One running process of this service; dead once ``expires_at`` has passed."""
+
+    __tablename__ = "instances"
+
+    instance_id: Mapped[UUID] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)

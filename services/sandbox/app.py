@@ -1,0 +1,155 @@
+"""Wires the outside world together: PKI, DETSİS, the KEP providers and the control API."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi_offline import FastAPIOffline
+
+from services.sandbox.clock import ShiftedClock
+from services.sandbox.control import control_routes
+from services.sandbox.control_parts import provider_routes, register_routes
+from services.sandbox.detsis.app import PATH as DETSIS_PATH
+from services.sandbox.detsis.app import build_detsis_app
+from services.sandbox.detsis.register import PinnedUnit, Register, generate_register
+from services.sandbox.ebys import ebys_routes
+from services.sandbox.faults import FaultBoard
+from services.sandbox.furnishing import describe, issue_identities, write_world
+from services.sandbox.kephs import Account, KepProviderPlan, Timing, start_providers
+from services.sandbox.listener import accepts_connections, serving
+from services.sandbox.pki.authority import PublicationUrls
+from services.sandbox.pki.routes import pki_routes
+from services.sandbox.pki.store import Pki
+from services.sandbox.planning import plan_world
+from services.sandbox.settings import Settings
+from services.sandbox.world import ProviderPlan, WorldDocument, WorldPlan
+from shared.clock import Clock
+from shared.service import BackgroundPart, Service
+from shared.telemetry.metrics import new_registry
+from shared.telemetry.ops import ReadinessCheck
+
+log = structlog.get_logger(__name__)
+
+_REGISTER_SEED = 2015
+"""Fixed, so that every sandbox of one size has the same register."""
+
+
+async def build(settings: Settings, clock: Clock) -> Service:
+    """Start every listener but the control API's; that one, and ``world.json``, follow when the service runs."""
+    plan = await asyncio.to_thread(plan_world, settings)
+    # a file left by a killed run must not tell anyone that this one is up
+    plan.world_file.unlink(missing_ok=True)
+    pki = await asyncio.to_thread(open_pki, plan, clock)
+    register = await asyncio.to_thread(_generate_register, plan, pki, settings.detsis_units)
+    world = describe(plan, pki, detsis_path=DETSIS_PATH)
+    shifted, faults = ShiftedClock(clock), FaultBoard()
+    certificate, key = pki.tls_files()
+    async with AsyncExitStack() as starting:
+        detsis = build_detsis_app(register, plan.detsis_accounts, faults, shifted)
+        await starting.enter_async_context(
+            serving(detsis, plan.host, plan.detsis_port, certificate=certificate, key=key)
+        )
+        providers = await start_providers(
+            [_provider_plan(plan, provider, pki) for provider in plan.providers],
+            server_context=pki.server_ssl_context(),
+            state_directory=plan.kephs_directory,
+            clock=shifted,
+            faults=faults,
+            timing=_timing(settings),
+        )
+        starting.push_async_callback(providers.aclose)
+        resources = starting.pop_all()
+    app = FastAPIOffline(title="KEP Gateway sandbox", description="Control API and PKI of the simulated outside world.")
+    app.include_router(control_routes(lambda: world, shifted, faults, pki))
+    app.include_router(provider_routes(plan, providers))
+    app.include_router(register_routes(register))
+    app.include_router(ebys_routes(plan, pki, clock))
+    app.include_router(pki_routes(pki, faults))
+    return Service(
+        name="sandbox",
+        app=app,
+        registry=new_registry(),
+        checks=[_listening(name, plan.host, port) for name, port in plan.ports.items()],
+        background=[BackgroundPart("world", lambda stop: _announce(plan, world, stop))],
+        resources=resources,
+        port=plan.control_port,
+    )
+
+
+def open_pki(plan: WorldPlan, clock: Clock) -> Pki:
+    """The PKI of the plan's state directory, with everyone's certificates and the anchors for ``trust/``."""
+    pki = Pki(plan.directory / "pki", PublicationUrls(f"{plan.control_url}/pki"), clock, tls_host=plan.public_host)
+    issue_identities(plan, pki)
+    pki.publish_anchors(plan.trust_directory)
+    return pki
+
+
+def _generate_register(plan: WorldPlan, pki: Pki, size: int) -> Register:
+    pinned = [
+        PinnedUnit(
+            institution.detsis_no,
+            institution.name,
+            active=institution.active,
+            kep_address=institution.kep_address,
+            encryption_certificate=pki.identity(institution.keys.encryption).certificate.public_bytes(Encoding.DER)
+            if institution.keys
+            else None,
+        )
+        for institution in plan.institutions
+    ]
+    return generate_register(size, _REGISTER_SEED, pinned, kep_domains=[provider.domain for provider in plan.providers])
+
+
+def _provider_plan(plan: WorldPlan, provider: ProviderPlan, pki: Pki) -> KepProviderPlan:
+    accounts = tuple(
+        Account(institution.kep_address, institution.username, institution.password, institution.behaviour)
+        for institution in plan.institutions
+        if institution.provider == provider.name
+        and institution.kep_address
+        and institution.username
+        and institution.password
+    )
+    return KepProviderPlan(
+        name=provider.name,
+        domain=provider.domain,
+        smtp=provider.smtp,
+        imap=provider.imap,
+        identity=pki.identity(provider.identity),
+        accounts=accounts,
+        host=plan.host,
+    )
+
+
+def _timing(settings: Settings) -> Timing:
+    return Timing(
+        slow_delivery=timedelta(seconds=settings.slow_delivery_seconds),
+        late_delivery=timedelta(seconds=settings.late_delivery_seconds),
+        unreachable_after=timedelta(seconds=settings.unreachable_after_seconds),
+    )
+
+
+def _listening(name: str, host: str, port: int) -> ReadinessCheck:
+    return ReadinessCheck(name, lambda: accepts_connections(host, port))
+
+
+async def _announce(plan: WorldPlan, world: WorldDocument, stop: asyncio.Event) -> None:
+    """Write ``world.json`` once the control API answers too; take it away again at the end."""
+    while not stop.is_set():
+        try:
+            await accepts_connections(plan.host, plan.control_port)
+        except OSError:
+            await asyncio.sleep(0.02)
+            continue
+        break
+    else:
+        return
+    await asyncio.to_thread(write_world, plan, world)
+    log.info("world_ready", file=str(plan.world_file), control_url=plan.control_url)
+    try:
+        await stop.wait()
+    finally:
+        plan.world_file.unlink(missing_ok=True)

@@ -1,0 +1,45 @@
+"""The sandbox's own time: the machine's, moved by a shift that the control API sets."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from shared.clock import Clock
+
+
+class ShiftedClock:
+    """``base`` plus a shift. Provider timelines run on it; certificates and revocation do not.
+
+    Revocation lists dated by a shifted clock would lie in the future of every other process, so
+    the PKI keeps ``base``.
+    """
+
+    def __init__(self, base: Clock) -> None:
+        self.base = base
+        self._shift = timedelta(0)
+        self._moved = asyncio.Event()
+
+    def now(self) -> datetime:
+        """The shifted present, aware, in UTC."""
+        return self.base.now() + self._shift
+
+    @property
+    def shift(self) -> timedelta:
+        """How far the sandbox is ahead of (or behind) the machine."""
+        return self._shift
+
+    def move_to(self, shift: timedelta) -> None:
+        """Set the shift and wake everyone who waits for a moment. Call it from the event loop."""
+        self._shift = shift
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def wait_until(self, moment: datetime) -> None:
+        """Return once the shifted present has reached ``moment``; a shift past it ends the wait at once."""
+        while (remaining := (moment - self.now()).total_seconds()) > 0:
+            moved = self._moved
+            try:
+                await asyncio.wait_for(moved.wait(), timeout=remaining)
+            except TimeoutError:
+                continue

@@ -1,0 +1,198 @@
+"""The control API's view into the KEP providers and the register."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, HTTPException, Response
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from services.sandbox.detsis.register import Register
+from services.sandbox.kephs import INBOX, IssuedEvidence, RunningProviders, StoredMail
+from services.sandbox.world import InstitutionPlan, WorldPlan
+from shared.domain.identifiers import ascii_lower, kep_address
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class MailboxReport(_Body):
+    """One account of a provider."""
+
+    address: str
+    institution_no: int
+    behaviour: str
+
+
+class MailReport(_Body):
+    """One mail in a folder; see ``StoredMail`` for the meaning of each field."""
+
+    uid: int
+    message_id: str
+    sha256: str
+    size: int
+    seen: bool
+    kind: str
+    original_message_id: str
+    original_sha256: str
+    received_at: datetime
+
+
+class FolderReport(_Body):
+    """What a folder holds, oldest first."""
+
+    count: int
+    messages: list[MailReport]
+
+
+class EvidenceReport(_Body):
+    """One piece of evidence, as its issuer recorded it."""
+
+    identifier: str
+    code: int
+    evidence_type: str
+    issuer: str
+    original_message_id: str
+    sender: str
+    recipients: list[str]
+    issued_at: datetime
+    xml: str
+
+
+class UnitChange(_Body):
+    """Change a named or generated unit of the register; what is left out stays."""
+
+    active: bool | None = None
+    kep_address: str | None = Field(default=None, description="A new address; an empty string takes the address away.")
+
+    @field_validator("kep_address")
+    @classmethod
+    def _normalised(cls, value: str | None) -> str | None:
+        return kep_address(value) if value else value
+
+
+class UnitReport(_Body):
+    """A unit of the register and its KEP addresses."""
+
+    detsis_no: int
+    name: str
+    active: bool
+    kep_addresses: dict[str, bool]
+    """Address → whether it is active."""
+
+
+def provider_routes(plan: WorldPlan, providers: RunningProviders) -> APIRouter:
+    """What the providers hold and have issued."""
+    router = APIRouter(prefix="/control", tags=["providers"])
+
+    def account(provider: str, address: str) -> InstitutionPlan:
+        for institution in plan.institutions:
+            if institution.provider == provider and institution.kep_address == ascii_lower(address):
+                return institution
+        raise HTTPException(404, f"{provider} has no account {address!r}")
+
+    @router.get("/providers/{provider}/mailboxes")
+    async def list_mailboxes(provider: str) -> list[MailboxReport]:
+        """The provider's accounts."""
+        return [
+            MailboxReport(
+                address=institution.kep_address,
+                institution_no=institution.detsis_no,
+                behaviour=institution.behaviour,
+            )
+            for institution in plan.institutions
+            if institution.provider == provider and institution.kep_address and institution.username
+        ]
+
+    @router.get("/providers/{provider}/mailboxes/{address}/messages")
+    async def list_messages(provider: str, address: str, folder: str = INBOX) -> FolderReport:
+        """What a folder holds: tells how many copies of a letter have arrived."""
+        account(provider, address)
+        mails = providers.messages(address, folder)
+        return FolderReport(count=len(mails), messages=[_mail_report(mail) for mail in mails])
+
+    @router.get("/providers/{provider}/mailboxes/{address}/messages/{uid}/content")
+    async def read_message(provider: str, address: str, uid: int, folder: str = INBOX) -> Response:
+        """The bytes of one mail, without marking it as read."""
+        account(provider, address)
+        try:
+            content = providers.content(address, folder, uid)
+        except KeyError:
+            raise HTTPException(404, f"no mail {uid} in {folder}") from None
+        return Response(content, media_type="message/rfc822")
+
+    @router.post("/providers/{provider}/mailboxes/{address}/messages/{uid}/read", status_code=204)
+    async def mark_read(provider: str, address: str, uid: int) -> None:
+        """Read a letter as a person in the provider's webmail would; evidence 60 follows."""
+        account(provider, address)
+        try:
+            providers.mark_seen(address, uid)
+        except KeyError:
+            raise HTTPException(404, f"no mail {uid} in {INBOX}") from None
+
+    @router.get("/evidence")
+    async def list_evidence(message_id: str | None = None) -> list[EvidenceReport]:
+        """All evidence issued so far, or that about one letter (its Message-ID), in the order of issue."""
+        issued = providers.evidence(message_id)
+        return [_evidence_report(evidence) for evidence in issued]
+
+    return router
+
+
+def register_routes(register: Register) -> APIRouter:
+    """Reading and changing units of the register."""
+    router = APIRouter(prefix="/control/register", tags=["register"])
+
+    @router.get("/units/{detsis_no}")
+    async def read_unit(detsis_no: int) -> UnitReport:
+        """One unit as DETSİS would tell it."""
+        unit = register.unit(detsis_no)
+        if unit is None:
+            raise HTTPException(404, f"the register has no unit {detsis_no}")
+        return UnitReport(
+            detsis_no=unit.number,
+            name=unit.name,
+            active=unit.active,
+            kep_addresses={entry.address: entry.active for entry in register.kep_entries(detsis_no)},
+        )
+
+    @router.patch("/units/{detsis_no}")
+    async def change_unit(detsis_no: int, change: UnitChange) -> UnitReport:
+        """Close or open a unit, move its KEP address: the next DETSİS answer says so."""
+        await read_unit(detsis_no)
+        if change.active is not None:
+            register.set_active(detsis_no, change.active)
+        if change.kep_address is not None:
+            register.set_kep_address(detsis_no, change.kep_address or None)
+        return await read_unit(detsis_no)
+
+    return router
+
+
+def _mail_report(mail: StoredMail) -> MailReport:
+    return MailReport(
+        uid=mail.uid,
+        message_id=mail.message_id,
+        sha256=mail.sha256,
+        size=mail.size,
+        seen=mail.seen,
+        kind=mail.kind,
+        original_message_id=mail.original_message_id,
+        original_sha256=mail.original_sha256,
+        received_at=mail.received_at,
+    )
+
+
+def _evidence_report(evidence: IssuedEvidence) -> EvidenceReport:
+    return EvidenceReport(
+        identifier=evidence.identifier,
+        code=evidence.code,
+        evidence_type=evidence.evidence_type,
+        issuer=evidence.issuer,
+        original_message_id=evidence.original_message_id,
+        sender=evidence.sender,
+        recipients=list(evidence.recipients),
+        issued_at=evidence.issued_at,
+        xml=evidence.xml.decode(),
+    )

@@ -1,0 +1,35 @@
+"""KEP providers as programs: SMTP submission, IMAP, relay between providers and signed evidence.
+
+``start_providers`` runs any number of them in the caller's event loop.
+"""
+
+from __future__ import annotations
+
+from services.sandbox.kephs.plan import (
+    Account,
+    IssuedEvidence,
+    KepProviderPlan,
+    RecipientScript,
+    StoredMail,
+    Timeline,
+    Timing,
+)
+from services.sandbox.kephs.provider import REJECTION_WORD
+from services.sandbox.kephs.running import ProviderPorts, RunningProviders, start_providers
+from services.sandbox.kephs.store import INBOX, SENT
+
+__all__ = [
+    "INBOX",
+    "REJECTION_WORD",
+    "SENT",
+    "Account",
+    "IssuedEvidence",
+    "KepProviderPlan",
+    "ProviderPorts",
+    "RecipientScript",
+    "RunningProviders",
+    "StoredMail",
+    "Timeline",
+    "Timing",
+    "start_providers",
+]

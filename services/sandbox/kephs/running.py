@@ -1,0 +1,200 @@
+"""Starts the KEP providers inside the sandbox's event loop and shows what they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from services.sandbox.faults import FaultBoard
+from services.sandbox.kephs.faults import FAULTS
+from services.sandbox.kephs.imap import ImapListener
+from services.sandbox.kephs.mailboxes import Mailboxes
+from services.sandbox.kephs.plan import (
+    IssuedEvidence,
+    KepProviderPlan,
+    RecipientScript,
+    StoredMail,
+    Timeline,
+    Timing,
+)
+from services.sandbox.kephs.provider import KepProvider
+from services.sandbox.kephs.relay import PeerLink, relay_protocol
+from services.sandbox.kephs.sockets import TrackedSmtp
+from services.sandbox.kephs.store import INBOX, SENT, MailRow, MailStore
+from services.sandbox.kephs.submission import SubmissionSession, submission_protocol
+from services.sandbox.kephs.tasks import TaskRunner
+from shared.domain.identifiers import ascii_lower, bare_message_id, kep_address
+
+
+@dataclass(frozen=True)
+class ProviderPorts:
+    """Where one provider listens, all on its plan's host."""
+
+    smtp: int
+    imap: int
+    relay: int
+
+
+@dataclass(frozen=True)
+class _Running:
+    provider: KepProvider
+    mailboxes: Mailboxes
+
+
+class RunningProviders:
+    """All providers at work. ``aclose`` stops them; what they keep on disk is there at the next start."""
+
+    def __init__(self, running: Sequence[_Running], ports: Mapping[str, ProviderPorts], stack: AsyncExitStack) -> None:
+        self._running = running
+        self._stack = stack
+        self.ports = ports
+        """By the provider's name."""
+
+    def messages(self, address: str, folder: str = INBOX) -> list[StoredMail]:
+        """The mails in a folder of an account, by UID; empty if there is no such folder or address."""
+        account = ascii_lower(address)
+        for running in self._running:
+            if running.provider.plan.serves(account):
+                return [_shown(row) for row in running.provider.store.mails(account, folder)]
+        return []
+
+    def content(self, address: str, folder: str, uid: int) -> bytes:
+        """The bytes of one mail. Raises ``KeyError``."""
+        account = ascii_lower(address)
+        for running in self._running:
+            if running.provider.plan.serves(account):
+                return running.provider.store.content(account, folder, uid)
+        raise KeyError(address)
+
+    def evidence(self, message_id: str | None = None) -> list[IssuedEvidence]:
+        """All evidence issued about the letter with this Message-ID (angle brackets or not), or about all letters.
+
+        In the order of issue; copies sent twice count once.
+        """
+        found: list[IssuedEvidence] = []
+        for running in self._running:
+            store = running.provider.store
+            if message_id is None:
+                found += store.all_evidence()
+            else:
+                found += store.evidence_about(f"<{bare_message_id(message_id)}>")
+        return sorted(found, key=lambda evidence: evidence.issued_at)
+
+    def mark_seen(self, address: str, uid: int) -> None:
+        r"""Do what a client does with ``STORE \Seen`` in the INBOX; evidence 60 follows. Raises ``KeyError``."""
+        account = kep_address(address)
+        for running in self._running:
+            if running.provider.plan.serves(account):
+                running.mailboxes.folder(account, INBOX).mark_seen(uid)
+                return
+        raise KeyError(address)
+
+    async def aclose(self) -> None:
+        """Stop listening, hang up, close the files."""
+        await self._stack.aclose()
+
+
+async def start_providers(
+    plans: Sequence[KepProviderPlan],
+    *,
+    server_context: ssl.SSLContext,
+    state_directory: Path,
+    clock: Timeline,
+    faults: FaultBoard,
+    timing: Timing | None = None,
+) -> RunningProviders:
+    """Start every provider of ``plans``: submission, IMAP and relay port, and the work behind them.
+
+    Mails, evidence and unfinished work of an earlier run are taken up from ``state_directory``, where
+    each provider has one SQLite file. Raises ``OSError`` if a port is taken.
+    """
+    faults.declare(FAULTS)
+    # aiosmtpd warns about a deprecation of its own at each login.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    script = RecipientScript(plans)
+    trusted = frozenset(sha256(plan.identity.certificate.public_bytes(Encoding.DER)).digest() for plan in plans)
+    links: dict[str, PeerLink] = {}
+
+    def link_to(address: str) -> PeerLink | None:
+        return next((links[plan.name] for plan in plans if plan.serves(address)), None)
+
+    running: list[_Running] = []
+    ports: dict[str, ProviderPorts] = {}
+    async with AsyncExitStack() as stack:
+        for plan in plans:
+            store = MailStore(state_directory / f"{plan.name}.sqlite3")
+            stack.callback(store.close)
+            provider = KepProvider(
+                plan, store=store, script=script, clock=clock, faults=faults, timing=timing or Timing(),
+                peers=link_to, trusted_peers=trusted,
+            )  # fmt: skip
+            mailboxes = Mailboxes(store, clock, provider.retrieved)
+            for account in plan.accounts:
+                with store.transaction():
+                    for folder in (INBOX, SENT):
+                        store.ensure_folder(ascii_lower(account.address), folder, clock.now())
+            running.append(_Running(provider, mailboxes))
+            ports[plan.name] = await _listen(stack, provider, mailboxes, server_context, faults)
+            links[plan.name] = PeerLink(plan.name, plan.host, ports[plan.name].relay)
+            stack.push_async_callback(links[plan.name].aclose)
+        for one in running:
+            runner = TaskRunner(one.provider.store, clock, one.provider.perform)
+            stack.push_async_callback(runner.aclose, asyncio.create_task(runner.run()))
+        return RunningProviders(running, ports, stack.pop_all())
+
+
+async def _listen(
+    stack: AsyncExitStack,
+    provider: KepProvider,
+    mailboxes: Mailboxes,
+    context: ssl.SSLContext,
+    faults: FaultBoard,
+) -> ProviderPorts:
+    plan, loop, live = provider.plan, asyncio.get_running_loop(), set[TrackedSmtp]()
+    session = SubmissionSession(provider, faults)
+    implicit = plan.smtp.tls == "implicit"
+    smtp = await loop.create_server(
+        lambda: submission_protocol(session, provider, faults, live, None if implicit else context),
+        plan.host,
+        plan.smtp.port,
+        ssl=context if implicit else None,
+    )
+    relay = await loop.create_server(
+        lambda: relay_protocol(provider.receive, f"relay.{plan.domain}", live), plan.host, plan.relay_port
+    )
+    listener = ImapListener(plan, context, mailboxes, faults)
+    imap = await listener.start()
+    for server in (smtp, relay, imap):
+        stack.callback(server.close)
+    stack.push_async_callback(listener.aclose)
+    stack.callback(_hang_up_all, live)
+    return ProviderPorts(*(server.sockets[0].getsockname()[1] for server in (smtp, imap, relay)))
+
+
+def _hang_up_all(live: set[TrackedSmtp]) -> None:
+    for connection in tuple(live):
+        connection.hang_up()
+
+
+def _shown(row: MailRow) -> StoredMail:
+    return StoredMail(
+        account=kep_address(row.account),
+        folder=row.folder,
+        uid=row.uid,
+        message_id=row.message_id,
+        sha256=row.sha256,
+        size=row.size,
+        seen="\\Seen" in row.flags,
+        kind=row.kind,
+        original_message_id=row.original_message_id,
+        original_sha256=row.original_sha256,
+        received_at=row.received_at,
+    )

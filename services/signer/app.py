@@ -1,0 +1,129 @@
+"""Wires signer by hand. It has no database and keeps no message."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack
+
+import structlog
+
+from services.signer.fetchers import FetchPolicy, GuardedFetcher
+from services.signer.keys import KeyRing, KeysUnreadable, load_keys
+from services.signer.lists import RevocationLists
+from services.signer.metrics import SignerMetrics
+from services.signer.routes.signatures import signature_routes
+from services.signer.routes.verifications import verification_routes
+from services.signer.sealing import Sealing
+from services.signer.settings import Settings
+from services.signer.trust import ANCHOR_PURPOSES, TrustDirectory, TrustUnreadable
+from services.signer.verifier import Verifier
+from shared.clock import Clock
+from shared.http import RequestBodyLimit, internal_app
+from shared.service import BackgroundPart, Service
+from shared.telemetry.metrics import HttpMetrics, new_registry
+from shared.telemetry.ops import ReadinessCheck
+
+log = structlog.get_logger(__name__)
+
+NAME = "signer"
+_PREFIX = "/internal/v1"
+
+
+async def build(settings: Settings, clock: Clock) -> Service:
+    """Everything this process is made of; refuses to start with unreadable keys or anchors."""
+    resources = AsyncExitStack()
+    registry = new_registry()
+    metrics = SignerMetrics(registry, hosts=settings.fetch_allowed_hosts)
+    trust = TrustDirectory(settings.trust_directory)
+    keys = load_keys(settings.keys_file) if settings.keys_file is not None else KeyRing([])
+    metrics.note_keys(keys.all())
+    policy = FetchPolicy(
+        frozenset(host.lower() for host in settings.fetch_allowed_hosts),
+        allow_private=settings.fetch_allow_private,
+        timeout_seconds=settings.fetch_timeout_seconds,
+        limit_bytes=settings.fetch_limit_bytes,
+    )
+    fetcher = GuardedFetcher(policy, clock, on_outcome=metrics.source_outcome)
+    resources.push_async_callback(fetcher.aclose)
+    lists = RevocationLists(fetcher, clock)
+    verifier = Verifier(
+        trust,
+        lists,
+        clock,
+        metrics,
+        workers=settings.verification_workers,
+        timeout_seconds=settings.verification_timeout_seconds,
+        retry_after_seconds=settings.retry_after_seconds,
+    )
+    resources.callback(verifier.close)
+    sealing = Sealing(keys, clock)
+    reloading = _Reloading(settings, trust, lists, metrics)
+    reloading.publish()
+    app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry))
+    # Two files of a verification, and what multipart puts around them.
+    app.add_middleware(RequestBodyLimit, limit=2 * settings.file_limit_bytes + 64 * 1024)
+    app.include_router(verification_routes(verifier, file_limit=settings.file_limit_bytes), prefix=_PREFIX)
+    app.include_router(
+        signature_routes(
+            sealing,
+            keys,
+            trust,
+            metrics,
+            file_limit=settings.file_limit_bytes,
+            seal_limit=settings.seal_limit_bytes,
+        ),
+        prefix=_PREFIX,
+    )
+
+    async def anchors_present() -> None:
+        if not trust.store.size:
+            raise TrustUnreadable(f"{settings.trust_directory} holds no trust anchor")
+
+    async def keys_present() -> None:
+        if settings.keys_file is not None and not len(keys):
+            raise KeysUnreadable(f"{settings.keys_file} lists no key")
+
+    return Service(
+        name=NAME,
+        app=app,
+        registry=registry,
+        checks=[ReadinessCheck("trust_anchors", anchors_present), ReadinessCheck("signing_keys", keys_present)],
+        background=[BackgroundPart("reloading", reloading.run)],
+        resources=resources,
+    )
+
+
+class _Reloading:
+    """Looks at the trust and revocation directories now and then; a bad change leaves the old set in use."""
+
+    def __init__(
+        self, settings: Settings, trust: TrustDirectory, lists: RevocationLists, metrics: SignerMetrics
+    ) -> None:
+        self._settings = settings
+        self._trust = trust
+        self._lists = lists
+        self._metrics = metrics
+
+    def publish(self) -> None:
+        """Read what is there and show it in the metrics."""
+        before = self._trust.store.sha256
+        try:
+            store = self._trust.reload()
+        except TrustUnreadable as error:
+            log.error("trust_directory_unreadable", reason=str(error))  # noqa: TRY400 - the reason says it all
+            return
+        if store.sha256 != before:
+            log.warning("trust_store_changed", audit=True, before=before, after=store.sha256, anchors=store.size)
+        for purpose in ANCHOR_PURPOSES:
+            self._metrics.anchors.labels(purpose).set(len(store.anchors.get(purpose, ())))
+        if self._settings.revocation_directory is not None:
+            self._lists.supply(self._settings.revocation_directory)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set."""
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._settings.reload_seconds)
+            if not stop.is_set():
+                await asyncio.to_thread(self.publish)

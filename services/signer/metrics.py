@@ -1,0 +1,69 @@
+"""Metrics of signer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.signer.keys import LoadedKey
+from shared.contracts.signatures import Profile, SignatureFormat
+from shared.domain.verdict import Conclusion
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+OTHER_HOST = "other"
+
+
+class SignerMetrics:
+    """Verdicts, their duration, revocation sources and the keys' last days."""
+
+    def __init__(self, registry: CollectorRegistry, *, hosts: Iterable[str] = ()) -> None:
+        self.verifications = Counter(
+            "kepgw_signature_verifications_total",
+            "Files verified, by format, profile and conclusion.",
+            ["format", "profile", "conclusion"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "kepgw_signature_verification_duration_seconds",
+            "Time for one file, fetching of revocation data included.",
+            ["format"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.signatures = Counter(
+            "kepgw_signatures_made_total", "Signatures and seals made.", ["purpose", "result"], registry=registry
+        )
+        self.sources = Gauge(
+            "kepgw_revocation_source_up",
+            "1 unless the last request to this host failed.",
+            ["host"],
+            registry=registry,
+        )
+        self.expiry = Gauge(
+            "kepgw_certificate_expiry_timestamp_seconds",
+            "When the certificate of a signing key ends.",
+            ["key_id"],
+            registry=registry,
+        )
+        self.anchors = Gauge("kepgw_trust_anchors", "Trust anchors, by purpose.", ["purpose"], registry=registry)
+        self._hosts = {host for host in hosts if host != "*"}
+        for host in (*self._hosts, OTHER_HOST):
+            self.sources.labels(host).set(1)
+        for signature_format in SignatureFormat:
+            self.duration.labels(signature_format.value)
+            for profile in Profile:
+                for conclusion in Conclusion:
+                    self.verifications.labels(signature_format.value, profile.value, conclusion.value)
+        for purpose in ("kep-message", "package-seal"):
+            for result in ("made", "refused"):
+                self.signatures.labels(purpose, result)
+
+    def source_outcome(self, host: str, up: bool) -> None:
+        """Note how the last request to a host ended; hosts outside the list share one label."""
+        self.sources.labels(host if host in self._hosts else OTHER_HOST).set(1 if up else 0)
+
+    def note_keys(self, keys: Iterable[LoadedKey]) -> None:
+        """Publish the end of every key's certificate."""
+        for key in keys:
+            self.expiry.labels(key.key_id).set(key.certificate.not_after.timestamp())

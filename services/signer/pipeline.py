@@ -1,0 +1,275 @@
+"""The verification pipeline; its step numbers are those of ``findings.Step`` and of every report.
+
+    bytes -> limits and sniff -> format adapter -> SignatureFacts     1 to 6, pure
+          -> evidence pool -> time -> algorithms -> path -> revocation   7 to 10
+          -> rules of the profile -> verdict                             11
+
+``judge`` is a pure function of facts, evidence and two moments, so a verdict can be replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.signer.certificates import ASN1_FAULTS, Certificate, human_name
+from services.signer.checks import algorithms
+from services.signer.checks.chain import CertificatePath, build_path
+from services.signer.checks.revocation import RevocationCheck, RevocationList, load_list
+from services.signer.checks.timestamps import TimestampFacts, read_timestamp
+from services.signer.facts import BytesContent, Content, SignatureFacts, SignerFacts
+from services.signer.findings import CheckFailed, Finding, Step, failed, passed, skipped, warned
+from services.signer.formats.cades import read_cades
+from services.signer.formats.smime import NoSignature, read_smime
+from services.signer.formats.xades import read_xades
+from services.signer.limits import DEFAULT_LIMITS, Limits, malformed
+from services.signer.policy import PROFILES, ProfileRules, apply_rules
+from services.signer.report import report_file, report_signature, unreadable
+from services.signer.texts import say
+from services.signer.trust import TrustStore
+from shared.contracts.signatures import (
+    Profile,
+    SignatureFormat,
+    SignatureReport,
+    VerificationReport,
+    VerificationRequest,
+)
+from shared.domain.verdict import SubIndication
+
+_LATER_STEPS = (Step.TIME, Step.ALGORITHMS, Step.PATH, Step.REVOCATION, Step.RULES)
+
+
+def sniff(data: bytes) -> SignatureFormat | None:
+    """What the first bytes look like; None when like nothing we verify."""
+    head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if data[:1] == b"\x30":
+        return SignatureFormat.CADES
+    if head.startswith(b"<"):
+        return SignatureFormat.XADES
+    name, colon, _rest = head.partition(b":")
+    if colon and name and all(0x21 <= octet <= 0x7E for octet in name):
+        return SignatureFormat.SMIME
+    return None
+
+
+def read_facts(
+    data: bytes,
+    content: Content | None,
+    wanted: SignatureFormat = SignatureFormat.AUTO,
+    *,
+    known: Sequence[Certificate] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> SignatureFacts:
+    """Bytes in, facts out (steps 1 to 6); never raises on hostile bytes, whatever they are."""
+    found = sniff(data) if wanted is SignatureFormat.AUTO else wanted
+    try:
+        if found is None or (wanted is not SignatureFormat.AUTO and sniff(data) is not wanted):
+            failure = CheckFailed(SubIndication.FORMAT_FAILURE, say("format.unrecognised"))
+            return unreadable(found or wanted, failure)
+        if found is SignatureFormat.CADES:
+            return read_cades(data, () if content is None else (content,), limits, known=known)
+        if found is SignatureFormat.SMIME:
+            return read_smime(data, content, limits, known=known)
+        return read_xades(data, content, limits, known=known)
+    except NoSignature:
+        return SignatureFacts(found or wanted, ())
+    except CheckFailed as failure:
+        return unreadable(found or wanted, failure)
+    except ASN1_FAULTS:
+        return unreadable(found or wanted, malformed("the file confuses the reader"))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The frozen pool a verdict is made from."""
+
+    trust: TrustStore
+    revocation_lists: tuple[RevocationList, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A report, and the addresses of revocation lists that would have helped."""
+
+    report: VerificationReport
+    wanted: tuple[tuple[str, ...], ...]
+
+
+@dataclass
+class _Case:
+    """One signature before the judge."""
+
+    facts: SignatureFacts
+    signer: SignerFacts
+    rules: ProfileRules
+    evidence: Evidence
+    lists: tuple[RevocationList, ...]
+    given_moment: datetime | None
+    now: datetime
+    limits: Limits
+    retry_after_seconds: int
+    wanted: list[tuple[str, ...]] = field(default_factory=list)
+
+    def judge(self) -> tuple[SignatureReport, list[Finding]]:
+        findings = list(self.signer.findings)
+        judged_at = self.given_moment or self.now
+        # Nothing is looked up or fetched for a signature whose mathematics fail.
+        if any(finding.conclusive for finding in findings) or self.signer.certificate is None:
+            findings.extend(skipped(step, say("skipped.broken")) for step in _LATER_STEPS)
+            return report_signature(self.signer, findings, judged_at), findings
+        # 7. time
+        judged_at, proven, time_findings = self._time()
+        findings.extend(time_findings)
+        # 8. algorithms
+        findings.append(self._algorithms(judged_at, proven=proven))
+        # 9. certificate path and 10. revocation
+        findings.extend(self._standing(self.signer.certificate, judged_at, proven=proven))
+        # 11. profile rules
+        findings.extend(apply_rules(self.rules, self.signer, self.facts))
+        return report_signature(self.signer, findings, judged_at), findings
+
+    def _time(self) -> tuple[datetime, bool, list[Finding]]:
+        """The moment of judgement: earliest valid time-stamp, else the given moment, else now."""
+        findings: list[Finding] = []
+        stamped: list[datetime] = []
+        for token in self.signer.timestamp_tokens:
+            try:
+                stamped.append(self._stamped_at(token))
+            except CheckFailed as failure:
+                findings.append(warned(Step.TIME, say("timestamp.unused", why=failure.text.en), rule="time-stamp"))
+            except ASN1_FAULTS:
+                why = say("format.malformed", detail="time-stamp").en
+                findings.append(warned(Step.TIME, say("timestamp.unused", why=why), rule="time-stamp"))
+        if self.signer.unevaluated_timestamps:
+            findings.append(warned(Step.TIME, say("timestamp.not-evaluated"), rule="time-stamp"))
+        if stamped:
+            return min(stamped), True, [passed(Step.TIME, say("time.stamped", at=min(stamped))), *findings]
+        if self.given_moment is not None:
+            at = self.given_moment
+            return at, True, [passed(Step.TIME, say("time.given", at=at)), *findings]
+        return self.now, False, [passed(Step.TIME, say("time.now", at=self.now)), *findings]
+
+    def _stamped_at(self, token: bytes) -> datetime:
+        stamp: TimestampFacts = read_timestamp(token, self.signer.signature_value, self.limits)
+        if stamp.generated_at > self.now:
+            raise CheckFailed(SubIndication.NOT_YET_VALID, say("path.not-yet", since=stamp.generated_at))
+        pool = (*stamp.token.certificates, *self.facts.certificates, *self.evidence.trust.intermediates)
+        anchors = self.evidence.trust.for_purposes(("timestamp",))
+        path = build_path(stamp.certificate, pool, anchors, stamp.generated_at, proven=True)
+        check = self._check(stamp.generated_at, proven=True, extra=load_lists(stamp.token.revocation_lists))
+        self.wanted.extend(check.wanted(path))
+        check.path(path)
+        return stamp.generated_at
+
+    def _algorithms(self, moment: datetime, *, proven: bool) -> Finding:
+        use = self.signer.algorithms
+        if use is None:
+            failure = CheckFailed(SubIndication.CRYPTO_CONSTRAINTS_FAILURE, say("algorithms.unknown", name="?"))
+            return failed(Step.ALGORITHMS, failure)
+        try:
+            algorithms.check(use, moment, proven=proven)
+        except CheckFailed as failure:
+            return failed(Step.ALGORITHMS, failure)
+        key = f"RSA-{use.key_bits}" if use.key == "rsa" else use.key
+        return passed(Step.ALGORITHMS, say("algorithms.hold", names=f"{use.digest}, {key}"))
+
+    def _standing(self, certificate: Certificate, moment: datetime, *, proven: bool) -> list[Finding]:
+        if not self.rules.anchors:
+            return [skipped(step, say("path.not-judged")) for step in (Step.PATH, Step.REVOCATION)]
+        anchors = self.evidence.trust.for_purposes(self.rules.anchors)
+        pool = (*self.facts.certificates, *self.evidence.trust.intermediates)
+        try:
+            path = build_path(certificate, pool, anchors, moment, proven=proven)
+        except CheckFailed as failure:
+            return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))]
+        found = passed(Step.PATH, say("path.holds", names=_chain_names(path)))
+        if len(path.certificates) == 1:
+            return [found, passed(Step.REVOCATION, say("revocation.anchor"))]
+        check = self._check(moment, proven=proven)
+        self.wanted.extend(check.wanted(path))
+        try:
+            statuses = check.path(path)
+        except CheckFailed as failure:
+            return [found, failed(Step.REVOCATION, failure)]
+        sources = ", ".join(f"CRL {status.source.sha256[:12]}" for status in statuses)
+        return [found, passed(Step.REVOCATION, say("revocation.good", sources=sources))]
+
+    def _check(self, moment: datetime, *, proven: bool, extra: tuple[RevocationList, ...] = ()) -> RevocationCheck:
+        return RevocationCheck((*self.lists, *extra), moment, self.now, proven, self.retry_after_seconds)
+
+
+def _chain_names(path: CertificatePath) -> str:
+    return " > ".join(human_name(certificate.asn1.subject) for certificate in path.certificates[:-1])
+
+
+def load_lists(encoded: Sequence[bytes]) -> tuple[RevocationList, ...]:
+    """The readable ones of some revocation lists."""
+    found = []
+    for item in encoded:
+        try:
+            found.append(load_list(item))
+        except CheckFailed:
+            continue
+    return tuple(found)
+
+
+def judge(
+    facts: SignatureFacts,
+    request: VerificationRequest,
+    evidence: Evidence,
+    now: datetime,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    retry_after_seconds: int = 300,
+) -> Judgement:
+    """Steps 7 to 11 for every signature, and the verdict on the file; pure."""
+    rules = PROFILES[request.profile]
+    inside = load_lists(facts.revocation_lists) if facts.revocation_lists else ()
+    lists = (*evidence.revocation_lists, *inside)
+    reports: list[SignatureReport] = []
+    retries: list[int] = []
+    wanted: dict[tuple[str, ...], None] = {}
+    for signer in facts.signers:
+        case = _Case(facts, signer, rules, evidence, lists, request.moment, now, limits, retry_after_seconds)
+        report, findings = case.judge()
+        reports.append(report)
+        retries.extend(item.retry_after_seconds for item in findings if item.retry_after_seconds)
+        wanted.update(dict.fromkeys(case.wanted))
+    report_of_file = report_file(
+        facts,
+        reports,
+        profile=request.profile,
+        trust_store_sha256=evidence.trust.sha256,
+        retry_after_seconds=min(retries, default=None),
+        now=now,
+    )
+    return Judgement(report_of_file, tuple(wanted))
+
+
+def verify(
+    data: bytes,
+    content: bytes | None,
+    request: VerificationRequest,
+    evidence: Evidence,
+    now: datetime,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> VerificationReport:
+    """The whole pipeline on evidence at hand, without any network."""
+    given = None if content is None else BytesContent(content)
+    facts = read_facts(data, given, request.format, known=evidence.trust.intermediates, limits=limits)
+    return judge(facts, request, evidence, now, limits=limits).report
+
+
+def incomplete(request: VerificationRequest, evidence: Evidence, now: datetime) -> VerificationReport:
+    """The report for a verification that took too long or met an unforeseen fault: never a pass."""
+    failure = CheckFailed(SubIndication.POLICY_PROCESSING_ERROR, say("processing.error"))
+    facts = SignatureFacts(
+        request.format,
+        (SignerFacts(level="?", findings=(failed(Step.FORMAT, failure),), integrity=False),),
+    )
+    return judge(facts, request, evidence, now).report
+
+
+__all__ = ["Evidence", "Judgement", "Profile", "incomplete", "judge", "load_lists", "read_facts", "sniff", "verify"]

@@ -1,0 +1,105 @@
+"""From findings to the answer's contract; personal identity numbers are masked here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.signer.certificates import Certificate, human_name
+from services.signer.facts import SignatureFacts, SignerFacts
+from services.signer.findings import CheckFailed, Finding, Step, failed, indication
+from services.signer.policy import POLICY_VERSION, is_qualified
+from shared.contracts.signatures import (
+    Profile,
+    SignatureFormat,
+    SignatureReport,
+    Signer,
+    VerificationReport,
+)
+from shared.domain.verdict import Conclusion, Indication, worst
+
+_CONCLUSIONS = {
+    Indication.TOTAL_PASSED: Conclusion.PASSED,
+    Indication.TOTAL_FAILED: Conclusion.FAILED,
+    Indication.INDETERMINATE: Conclusion.INDETERMINATE,
+    Indication.NO_SIGNATURE_FOUND: Conclusion.INDETERMINATE,
+}
+_INDICATIONS = {
+    Conclusion.PASSED: Indication.TOTAL_PASSED,
+    Conclusion.FAILED: Indication.TOTAL_FAILED,
+    Conclusion.INDETERMINATE: Indication.INDETERMINATE,
+}
+
+
+def masked(identity_number: str) -> str:
+    """All but the last two characters hidden (KVKK)."""
+    return "*" * max(len(identity_number) - 2, 0) + identity_number[-2:] if len(identity_number) > 4 else "****"
+
+
+def describe_signer(certificate: Certificate, *, qualified: bool) -> Signer:
+    """The certificate's own words about its owner."""
+    number = certificate.subject_value("serial_number")
+    return Signer(
+        name=human_name(certificate.asn1.subject)[:200],
+        organisation=certificate.subject_value("organization_name"),
+        identity_number_masked=masked(number) if number else None,
+        issuer=human_name(certificate.asn1.issuer)[:200],
+        serial_number=f"{certificate.serial_number:x}",
+        certificate_sha256=certificate.sha256,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+        qualified=qualified,
+    )
+
+
+def report_signature(signer: SignerFacts, findings: Sequence[Finding], judged_at: datetime) -> SignatureReport:
+    """The verdict on one signature from the findings of all its steps."""
+    ordered = sorted(findings, key=lambda finding: finding.step.number)
+    main, sub_indication = indication(ordered)
+    return SignatureReport(
+        conclusion=_CONCLUSIONS[main],
+        indication=main,
+        sub_indication=sub_indication,
+        level=signer.level,
+        integrity=signer.integrity,
+        signer=(
+            None if signer.certificate is None else describe_signer(signer.certificate, qualified=is_qualified(signer))
+        ),
+        claimed_signing_time=signer.claimed_signing_time,
+        judged_at=judged_at,
+        steps=[finding.as_step() for finding in ordered],
+    )
+
+
+def report_file(
+    facts: SignatureFacts,
+    signatures: list[SignatureReport],
+    *,
+    profile: Profile,
+    trust_store_sha256: str,
+    retry_after_seconds: int | None,
+    now: datetime,
+) -> VerificationReport:
+    """The verdict on the file: every signature in it must pass."""
+    conclusion = worst([signature.conclusion for signature in signatures])
+    main = _INDICATIONS[conclusion] if signatures else Indication.NO_SIGNATURE_FOUND
+    return VerificationReport(
+        conclusion=conclusion,
+        indication=main,
+        sub_indication=next((item.sub_indication for item in signatures if item.indication is main), None),
+        format=facts.format,
+        profile=profile,
+        policy_version=POLICY_VERSION,
+        trust_store_sha256=trust_store_sha256,
+        signed_content_sha256=facts.content_sha256,
+        signatures=signatures,
+        retry_after_seconds=retry_after_seconds if conclusion is Conclusion.INDETERMINATE else None,
+        verified_at=now,
+    )
+
+
+def unreadable(signature_format: SignatureFormat, failure: CheckFailed) -> SignatureFacts:
+    """Facts about a file that could not be taken apart: one signature that stopped at step 1."""
+    level = {SignatureFormat.SMIME: "S/MIME", SignatureFormat.XADES: "XMLDSig"}.get(signature_format, "CMS")
+    finding = failed(Step.FORMAT, failure)
+    return SignatureFacts(signature_format, (SignerFacts(level=level, findings=(finding,), integrity=False),))

@@ -1,0 +1,92 @@
+"""POST /internal/v1/signatures and /seals, GET /keys and /trust."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.signer.keys import KeyRing
+from services.signer.metrics import SignerMetrics
+from services.signer.policy import POLICY_VERSION
+from services.signer.routes.answers import AnchorList, TrustAnswer
+from services.signer.sealing import Sealing
+from services.signer.trust import ANCHOR_PURPOSES, TrustDirectory
+from shared.contracts.signatures import SigningKey, SigningPurpose
+from shared.errors import DomainError, ErrorCode
+from shared.telemetry.logging import correlation_id
+
+_SIGNATURE_TYPE = "application/pkcs7-signature"
+KeyId = Annotated[str, Query(max_length=64)]
+InstitutionNo = Annotated[int | None, Query(ge=10_000_000, le=99_999_999)]
+
+
+def signature_routes(
+    sealing: Sealing, keys: KeyRing, trust: TrustDirectory, metrics: SignerMetrics, *, file_limit: int, seal_limit: int
+) -> APIRouter:
+    """The two uses of a key, and what this signer holds."""
+    router = APIRouter()
+
+    @router.post("/signatures")
+    async def sign(
+        request: Request, key_id: KeyId, purpose: SigningPurpose, institution_no: InstitutionNo = None
+    ) -> Response:
+        with _counted(metrics, SigningPurpose.KEP_MESSAGE):
+            if purpose is not SigningPurpose.KEP_MESSAGE:
+                raise DomainError(ErrorCode.VALIDATION_FAILED, f"this resource signs for kep-message, not {purpose}")
+            key = sealing.message_key(key_id, institution_no)
+            signed = await sealing.sign_message(key, _bounded(request, file_limit), _requester(request))
+        return Response(signed, media_type=_SIGNATURE_TYPE)
+
+    @router.post("/seals")
+    async def seal(request: Request, key_id: KeyId, institution_no: InstitutionNo = None) -> Response:
+        with _counted(metrics, SigningPurpose.PACKAGE_SEAL):
+            key = sealing.seal_key(key_id, institution_no)
+            component = b"".join([chunk async for chunk in _bounded(request, seal_limit)])
+            signed = await asyncio.to_thread(sealing.seal, key, component, _requester(request))
+        return Response(signed, media_type=_SIGNATURE_TYPE)
+
+    @router.get("/keys")
+    async def list_keys() -> list[SigningKey]:
+        return [key.describe() for key in keys.all()]
+
+    @router.get("/trust")
+    async def show_trust() -> TrustAnswer:
+        store = trust.store
+        return TrustAnswer(
+            trust_store_sha256=store.sha256,
+            policy_version=POLICY_VERSION,
+            anchors=[AnchorList.of(purpose, store.anchors.get(purpose, ())) for purpose in ANCHOR_PURPOSES],
+        )
+
+    return router
+
+
+class _counted:  # noqa: N801 - reads as a statement
+    def __init__(self, metrics: SignerMetrics, purpose: SigningPurpose) -> None:
+        self._counter = metrics.signatures
+        self._purpose = purpose.value
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        self._counter.labels(self._purpose, "made" if kind is None else "refused").inc()
+
+
+def _requester(request: Request) -> str:
+    """Who asked, as far as one can tell inside the cluster: peer address and correlation id."""
+    peer = request.client.host if request.client else "?"
+    return f"{peer} {correlation_id.get()}"
+
+
+async def _bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise DomainError(ErrorCode.TOO_LARGE, f"the body is larger than {limit} bytes")
+        if chunk:
+            yield chunk

@@ -1,0 +1,60 @@
+"""Settings of signer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.config import CommonSettings
+
+_CERTIFICATE_PROVIDERS = [
+    "depo.kamusm.gov.tr",
+    "www.kamusm.gov.tr",
+    "sil.e-guven.com",
+    "crl.e-tugra.com",
+    "crl1.e-tugra.com",
+    "www.turktrust.com.tr",
+    "sil.e-imzatr.com",
+]
+
+
+class Settings(CommonSettings):
+    """See docs/configuration.md for the table."""
+
+    trust_directory: Path = Field(
+        description="Trust anchors by purpose: qualified/ seal/ kephs/ timestamp/, and intermediates/."
+    )
+    keys_file: Path | None = Field(
+        default=None, description="JSON list of signing keys (PKCS#12). Without it this signer only verifies."
+    )
+    revocation_directory: Path | None = Field(
+        default=None, description="Revocation lists (*.crl) brought by other means, for a signer without network."
+    )
+    fetch_allowed_hosts: list[str] = Field(
+        default=_CERTIFICATE_PROVIDERS,
+        description='Hosts that revocation lists may be fetched from; ["*"] allows every public host.',
+    )
+    fetch_allow_private: bool = Field(
+        default=False, description="Also ask private and loopback addresses, on any port. For a sandbox only."
+    )
+    fetch_timeout_seconds: float = Field(default=10, gt=0, le=60, description="Longest wait for a revocation list.")
+    fetch_limit_bytes: int = Field(
+        default=20 * 1024 * 1024, gt=0, le=200 * 1024 * 1024, description="Largest revocation list."
+    )
+    reload_seconds: float = Field(
+        default=30, ge=1, le=86_400, description="How often the trust and revocation directories are looked at."
+    )
+    file_limit_bytes: int = Field(
+        default=60 * 1024 * 1024, gt=0, le=1024 * 1024 * 1024, description="Largest file or content to verify or sign."
+    )
+    seal_limit_bytes: int = Field(
+        default=10 * 1024 * 1024, gt=0, le=100 * 1024 * 1024, description="Largest package component to seal."
+    )
+    verification_workers: int = Field(default=2, ge=1, le=64, description="Verifications computed at the same time.")
+    verification_timeout_seconds: float = Field(
+        default=45, gt=0, le=600, description="After this a verification is reported as not completed."
+    )
+    retry_after_seconds: int = Field(
+        default=300, ge=1, le=86_400, description="When to ask again after revocation data was missing."
+    )

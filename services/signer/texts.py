@@ -1,0 +1,162 @@
+"""The sentences of a report, in Turkish and English, by key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from shared.contracts.signatures import Text
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "format.cms": ("Dosya CMS imzalı veri olarak okundu", "The file was read as CMS signed data"),
+    "format.xml": ("Dosya imzalı XML olarak okundu", "The file was read as signed XML"),
+    "format.malformed": ("Dosya beklenen biçimde değil ({detail})", "The file is not in the expected form ({detail})"),
+    "format.limit": ("Dosya sınırı aşıyor: {what} en çok {limit}", "The file exceeds a limit: {what}, at most {limit}"),
+    "format.unrecognised": ("Dosyanın imza biçimi tanınmadı", "The signature format was not recognised"),
+    "content.detached": ("İmzalanan içerik ayrı verildi", "The signed content was given beside the signature"),
+    "content.attached": ("İmzalanan içerik imzanın içinde", "The signed content is inside the signature"),
+    "content.enveloped": ("İmza belgenin tamamını kapsıyor", "The signature covers the whole document"),
+    "content.line-ends": (
+        "İçerik, satır sonları CRLF yapıldığında tutuyor",
+        "The content fits once its lines end with CRLF",
+    ),
+    "content.missing": ("İmzalanan içerik bulunamadı", "The signed content was not found"),
+    "content.other": ("İmza beklenen içeriği değil başka baytları kapsıyor", "The signature covers other bytes"),
+    "attributes.hold": ("İmzalı özellikler kurallara uygun", "The signed attributes obey the rules"),
+    "attributes.none": ("İmzalı özellik yok", "There are no signed attributes"),
+    "attributes.required": (
+        "İçerik türü veri değilken imzalı özellikler zorunludur",
+        "Signed attributes are mandatory for this content type",
+    ),
+    "attributes.repeated": ("İmzalı özellik yinelenmiş: {oid}", "A signed attribute is repeated: {oid}"),
+    "attributes.not-signed": ("Bu özellik imzalı olamaz: {oid}", "This attribute may not be signed: {oid}"),
+    "attributes.cardinality": ("Özelliğin değer sayısı yanlış: {oid}", "Wrong number of values in attribute {oid}"),
+    "attributes.missing": ("Zorunlu imzalı özellik yok: {oid}", "A mandatory signed attribute is missing: {oid}"),
+    "attributes.content-type": (
+        "content-type özelliği içerik türüyle aynı değil",
+        "The content-type attribute differs from the content's type",
+    ),
+    "attributes.protection": (
+        "Algoritma koruma özelliği kullanılan algoritmalarla uyuşmuyor",
+        "The algorithm-protection attribute does not fit the algorithms used",
+    ),
+    "certificate.bound": (
+        "İmzacı sertifikası bulundu ve imzalı özellikle bağlı",
+        "The signer's certificate was found and a signed attribute names it",
+    ),
+    "certificate.found": ("İmzacı sertifikası bulundu", "The signer's certificate was found"),
+    "certificate.missing": ("İmzacı sertifikası bulunamadı", "The signer's certificate was not found"),
+    "certificate.other": (
+        "İmzalı özellik başka bir sertifikayı gösteriyor",
+        "The signed attribute names another certificate",
+    ),
+    "digest.holds": ("İçeriğin özeti imzadakiyle aynı ({name})", "The content's digest is the signed one ({name})"),
+    "digest.references": ("Bütün başvuruların özetleri tutuyor", "The digests of all references hold"),
+    "digest.direct": ("İmza doğrudan içerik üzerinde", "The signature is directly over the content"),
+    "digest.differs": (
+        "İçeriğin özeti imzadakinden farklı ({name}): içerik değişmiş",
+        "The content's digest is not the signed one ({name}): the content was changed",
+    ),
+    "digest.reference-differs": (
+        "Bir başvurunun özeti tutmuyor: içerik değişmiş",
+        "The digest of a reference differs: the content was changed",
+    ),
+    "signature.holds": ("İmza değeri doğru ({name})", "The signature value holds ({name})"),
+    "signature.not-der": (
+        "İmza değeri doğru, ancak imzalı özellikler DER sırasında değil",
+        "The signature value holds, but the signed attributes are not in DER order",
+    ),
+    "signature.no-null": (
+        "İmza değeri doğru, ancak DigestInfo içinde NULL yok",
+        "The signature value holds, but DigestInfo lacks its NULL",
+    ),
+    "signature.wrong": ("İmza değeri yanlış", "The signature value is wrong"),
+    "signature.key-kind": (
+        "Anahtar türü imza algoritmasına uymuyor",
+        "The key is of another kind than the signature algorithm",
+    ),
+    "signature.digests-differ": (
+        "Özet algoritması ({one}) imza algoritmasındakinden ({other}) farklı",
+        "The digest algorithm ({one}) differs from the signature algorithm's ({other})",
+    ),
+    "algorithms.hold": (
+        "Algoritmalar bu tarihte geçerli ({names})",
+        "The algorithms count at this time ({names})",
+    ),
+    "algorithms.unknown": ("Tanınmayan algoritma: {name}", "Unknown algorithm: {name}"),
+    "algorithms.refused": (
+        "{name} bu tarihte artık geçerli değil (son: {until}, tablo {table})",
+        "{name} no longer counts at this time (until: {until}, table {table})",
+    ),
+    "time.now": (
+        "Şimdiki zamana göre değerlendirildi: {at}; imzanın daha önce var olduğu kanıtlı değil",
+        "Judged as of now: {at}; nothing proves that the signature existed earlier",
+    ),
+    "time.given": ("Verilen zamana göre değerlendirildi: {at}", "Judged as of the given time: {at}"),
+    "time.stamped": ("Zaman damgasına göre değerlendirildi: {at}", "Judged as of the time-stamp: {at}"),
+    "timestamp.unused": ("Zaman damgası kullanılamadı: {why}", "A time-stamp could not be used: {why}"),
+    "timestamp.not-evaluated": ("Zaman damgaları değerlendirilmedi", "Time-stamps were not evaluated"),
+    "timestamp.other": ("Zaman damgası başka baytlara ait", "The time-stamp is about other bytes"),
+    "timestamp.broken": ("Zaman damgasının imzası geçersiz", "The time-stamp's own signature is not valid"),
+    "timestamp.not-authority": (
+        "Zaman damgası sertifikası yalnız zaman damgası için değil",
+        "The time-stamp's certificate is not one for time-stamping only",
+    ),
+    "path.holds": ("Güvenilen köke ulaşan geçerli zincir: {names}", "Valid path to a trusted root: {names}"),
+    "path.none": ("Bu profilin güvendiği bir köke zincir yok", "No path to a root that this profile trusts"),
+    "path.invalid": ("Sertifika zinciri geçersiz (RFC 5280)", "The certificate path is not valid (RFC 5280)"),
+    "path.expired": ("İmzacı sertifikasının süresi dolmuş: {until}", "The signer's certificate expired on {until}"),
+    "path.not-yet": (
+        "İmzacı sertifikası henüz geçerli değil: {since}",
+        "The signer's certificate is not valid before {since}",
+    ),
+    "path.ca-expired": ("Ara sertifikanın süresi dolmuş: {until}", "An intermediate certificate expired on {until}"),
+    "path.ca-not-yet": (
+        "Ara sertifika henüz geçerli değil: {since}",
+        "An intermediate certificate is not valid before {since}",
+    ),
+    "path.anchor-dates": (
+        "Kök sertifika bu tarihte geçerli değil (son: {until})",
+        "The root certificate is not valid at this time (until {until})",
+    ),
+    "path.algorithm": (
+        "Zincirde artık geçerli olmayan bir algoritma var",
+        "The path contains an algorithm that no longer counts",
+    ),
+    "path.not-judged": ("Bu profil sertifikayı değerlendirmez", "This profile does not judge the certificate"),
+    "revocation.good": (
+        "Zincirdeki sertifikalar iptal edilmemiş; kaynaklar: {sources}",
+        "No certificate of the path was revoked; sources: {sources}",
+    ),
+    "revocation.anchor": (
+        "İmzacı sertifikası güven listesinde doğrudan yer alıyor",
+        "The signer's certificate is itself in the trust store",
+    ),
+    "revocation.missing": ("İptal bilgisi bulunamadı: {name}", "No revocation list was found for {name}"),
+    "revocation.stale": ("İptal bilgisi güncel değil: {name}", "The revocation list is out of date for {name}"),
+    "revocation.revoked": (
+        "Sertifika iptal edilmiş: {at} ({reason})",
+        "The certificate was revoked on {at} ({reason})",
+    ),
+    "skipped.broken": (
+        "İmza bozuk olduğu için bakılmadı",
+        "Not examined, because the signature itself does not hold",
+    ),
+    "skipped.no-path": ("Zincir olmadığı için bakılmadı", "Not examined, because there is no path"),
+    "processing.error": (
+        "Doğrulama tamamlanamadı; sonuç hakkında bir şey söylenemez",
+        "The verification could not be completed; nothing is said about the signature",
+    ),
+}
+
+
+def say(key: str, **values: object) -> Text:
+    """The sentence in both languages, with ``values`` filled in; times are shown in UTC."""
+    turkish, english = _SENTENCES[key]
+    shown = {name: _shown(value) for name, value in values.items()}
+    return Text(tr=turkish.format(**shown), en=english.format(**shown))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return str(value)[:300]

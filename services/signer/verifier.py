@@ -1,0 +1,117 @@
+"""Verification as a service: the pure pipeline in worker threads, fetching between its two rounds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+
+from services.signer.facts import BytesContent
+from services.signer.limits import DEFAULT_LIMITS, Limits
+from services.signer.lists import RevocationLists
+from services.signer.metrics import SignerMetrics
+from services.signer.pipeline import Evidence, incomplete, judge, read_facts
+from services.signer.trust import TrustDirectory
+from shared.clock import Clock
+from shared.contracts.signatures import VerificationReport, VerificationRequest
+from shared.errors import DomainError, ErrorCode, Fault
+
+log = structlog.get_logger(__name__)
+
+_FETCH_ROUNDS = 2
+
+T = TypeVar("T")
+
+
+class Verifier:
+    """Judges files against the trust directory in use."""
+
+    def __init__(
+        self,
+        trust: TrustDirectory,
+        lists: RevocationLists,
+        clock: Clock,
+        metrics: SignerMetrics,
+        *,
+        workers: int,
+        timeout_seconds: float,
+        retry_after_seconds: int,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._trust = trust
+        self._lists = lists
+        self._clock = clock
+        self._metrics = metrics
+        self._timeout_seconds = timeout_seconds
+        self._retry_after_seconds = retry_after_seconds
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+
+    def close(self) -> None:
+        """Let the worker threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def verify(self, request: VerificationRequest, data: bytes, content: bytes | None) -> VerificationReport:
+        """The verdict on one file; raises ``DomainError`` only for a request that makes no sense."""
+        self._check(request)
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                report = await self._judge(request, data, content)
+        except TimeoutError:
+            log.warning("verification_timed_out", bytes=len(data), seconds=self._timeout_seconds)
+            report = self._incomplete(request)
+        except Exception:
+            # Whatever goes wrong here, the caller gets "nothing can be said", never a pass.
+            log.exception("verification_broke", bytes=len(data))
+            report = self._incomplete(request)
+        self._metrics.verifications.labels(report.format.value, report.profile.value, report.conclusion.value).inc()
+        self._metrics.duration.labels(report.format.value).observe(time.perf_counter() - started)
+        return report
+
+    def _check(self, request: VerificationRequest) -> None:
+        if request.moment is None:
+            return
+        if request.moment.tzinfo is None:
+            raise DomainError(
+                ErrorCode.VALIDATION_FAILED, "moment has no time zone", faults=[Fault("/request/moment", "no zone")]
+            )
+        if request.moment > self._clock.now():
+            raise DomainError(
+                ErrorCode.VALIDATION_FAILED,
+                "moment lies in the future",
+                faults=[Fault("/request/moment", "in the future")],
+            )
+
+    async def _judge(self, request: VerificationRequest, data: bytes, content: bytes | None) -> VerificationReport:
+        store = self._trust.store
+        given = None if content is None else BytesContent(content)
+        facts = await self._in_thread(
+            lambda: read_facts(data, given, request.format, known=store.intermediates, limits=self._limits)
+        )
+        now = self._clock.now()
+        for remaining in range(_FETCH_ROUNDS, -1, -1):
+            evidence = Evidence(store, self._lists.current())
+            judgement = await self._in_thread(
+                lambda evidence=evidence: judge(  # type: ignore[misc]
+                    facts,
+                    request,
+                    evidence,
+                    now,
+                    limits=self._limits,
+                    retry_after_seconds=self._retry_after_seconds,
+                )
+            )
+            if not remaining or not judgement.wanted or not await self._lists.fetch(judgement.wanted):
+                break
+        return judgement.report
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _incomplete(self, request: VerificationRequest) -> VerificationReport:
+        return incomplete(request, Evidence(self._trust.store), self._clock.now())

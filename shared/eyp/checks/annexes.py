@@ -1,0 +1,121 @@
+"""Annexes and references: the metadata's list against the files (rules R.50 to R.58)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shared.eyp.checks.content import GUID
+from shared.eyp.findings import Finding
+from shared.eyp.layout import Layout
+from shared.eyp.model import Annex, AnnexKind, LegalEntity, Metadata, Organisation, Party, Person
+from shared.eyp.rules import content as rules
+from shared.eyp.wire.names import PLACES, Role, folded_file_name
+
+_ALPHABET = "abcçdefgğhıijklmnoöprsştuüvyz"
+
+
+@dataclass(frozen=True)
+class _Place:
+    role: Role
+    name: str | None
+    target: str | None
+
+
+def check_annex_list(metadata: Metadata, part: str | None = None) -> Iterator[Finding]:
+    """The annexes and references as the metadata states them."""
+    orders = Counter(annex.order for annex in metadata.annexes)
+    for annex in metadata.annexes:
+        if not GUID.fullmatch(annex.id):
+            yield rules.ANNEX_ID_INVALID.found(part, annex.id)
+        if annex.order is None or annex.order < 1 or orders[annex.order] > 1:
+            yield rules.ANNEX_ORDER_INVALID.found(part, annex.order if annex.order is not None else "")
+        yield from _fields_by_kind(annex, part)
+    yield from _references(metadata, part)
+
+
+def check_annex_files(metadata: Metadata, layout: Layout, recipient: str | None) -> Iterator[Finding]:
+    """Every file annex has its file and every file its annex.
+
+    ``recipient`` is the DETSİS, identity or register number of the one who asks: annexes withheld
+    from that recipient may be absent. Without it, those withheld from anyone may be.
+    """
+    declared = {annex.id.upper(): annex for annex in metadata.annexes}
+    related: dict[str, _Place] = {}
+    for role in (Role.ANNEX, Role.UNSIGNED_ANNEX):
+        prefix = PLACES[role].relationship_id.upper()
+        for item in layout.of(role):
+            annex_id = item.id.upper().removeprefix(prefix)
+            related[annex_id] = _Place(role, layout.existing(item), item.target)
+            annex = declared.get(annex_id) if item.id.upper().startswith(prefix) else None
+            if annex is None or annex.kind is not AnnexKind.FILE:
+                yield rules.ANNEX_UNDECLARED.found(item.target, item.id)
+    withheld = withheld_annexes(metadata, recipient)
+    for annex in metadata.annexes:
+        if annex.kind is not AnnexKind.FILE:
+            continue
+        place = related.get(annex.id.upper())
+        if place is None or place.name is None:
+            target = place.target if place else None
+            rule = rules.ANNEX_WITHHELD if annex.id.upper() in withheld else rules.ANNEX_FILE_MISSING
+            yield rule.found(target, annex.file_name or annex.id)
+            continue
+        if annex.signed is not None and annex.signed is not (place.role is Role.ANNEX):
+            yield rules.ANNEX_SIGNED_MISPLACED.found(place.name, annex.file_name or annex.id)
+        if annex.file_name and folded_file_name(annex.file_name).upper() != place.name.rpartition("/")[2].upper():
+            yield rules.ANNEX_NAME_DIFFERS.found(place.name, annex.file_name)
+
+
+def withheld_annexes(metadata: Metadata, recipient: str | None) -> frozenset[str]:
+    """Ids (upper case) of the annexes withheld from a recipient, or from anyone when none is named."""
+    return frozenset(
+        annex_id.upper()
+        for distribution in metadata.distributions
+        if recipient is None or _is_party(distribution.recipient, recipient)
+        for annex_id in distribution.withheld_annexes or ()
+    )
+
+
+def _is_party(party: Party | None, number: str) -> bool:
+    match party:
+        case Organisation():
+            return number in (party.number, party.unit_number)
+        case Person():
+            return number == party.identity_number
+        case LegalEntity():
+            return number == party.identifier.value
+    return False
+
+
+def _fields_by_kind(annex: Annex, part: str | None) -> Iterator[Finding]:
+    label = annex.name or annex.id
+    if annex.kind is AnnexKind.FILE:
+        if not annex.file_name:
+            yield rules.ANNEX_FILE_NAME_MISSING.found(part, label)
+        if not annex.media_type:
+            yield rules.ANNEX_MEDIA_TYPE_MISSING.found(part, label)
+        return
+    if annex.signed:
+        yield rules.ANNEX_CANNOT_BE_SIGNED.found(part, label)
+    if annex.kind is AnnexKind.EXTERNAL:
+        if not annex.uri:
+            yield rules.ANNEX_URI_MISSING.found(part, label)
+        if annex.digest is not None and not (annex.digest.algorithm and annex.digest.value):
+            yield rules.ANNEX_DIGEST_INCOMPLETE.found(part, label)
+
+
+def _references(metadata: Metadata, part: str | None) -> Iterator[Finding]:
+    labels = Counter(reference.label for reference in metadata.references)
+    annex_ids = {annex.id.upper() for annex in metadata.annexes}
+    positions = []
+    for reference in metadata.references:
+        if not reference.id or not reference.label:
+            yield rules.REFERENCE_INCOMPLETE.found(part)
+        elif labels[reference.label] > 1:
+            yield rules.REFERENCE_LABEL_REPEATED.found(part, reference.label)
+        if reference.annex_id is not None and reference.annex_id.upper() not in annex_ids:
+            yield rules.REFERENCE_ANNEX_UNKNOWN.found(part, reference.annex_id)
+        positions.append(_ALPHABET.find(reference.label) if len(reference.label) == 1 else -1)
+    if positions and (positions[0] != 0 or positions != sorted(positions) or -1 in positions):
+        yield rules.REFERENCE_LABEL_FORM.found(part, ", ".join(reference.label for reference in metadata.references))

@@ -1,0 +1,76 @@
+"""The CMS files' shape and what they were made over (rules R.70, R.71); cryptography is signer's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.eyp.ber import BerError, Element, children, read_element
+from shared.eyp.findings import Finding
+from shared.eyp.model import SignatureComponent
+from shared.eyp.rules import proof as rules
+
+_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
+_ENVELOPES = (bytes.fromhex("2a864886f70d010703"), bytes.fromhex("2a864886f70d0109100117"))
+_SEQUENCE, _OID, _OCTETS, _EXPLICIT_0 = 0x30, 0x06, 0x04, 0xA0
+_CONSTRUCTED_OCTETS = 0x24
+_MOST_CHUNKS = 100_000
+
+
+def check_signature(component: SignatureComponent, cms: bytes, covered: bytes) -> Iterator[Finding]:
+    """The file is CMS SignedData with content, and the content is the covered part, byte for byte."""
+    content = signed_content(cms)
+    if content is None:
+        yield rules.NOT_CMS[component.kind].found(component.part_name)
+    elif content != covered:
+        yield rules.CONTENT_DIFFERS[component.kind].found(component.part_name)
+
+
+def signed_content(cms: bytes) -> bytes | None:
+    """The eContent of an attached CMS signature (DER or BER); None if the bytes are no such thing."""
+    try:
+        content_type, signed_data = _content_info(cms)
+        if content_type != _SIGNED_DATA:
+            return None
+        _version, _algorithms, encapsulated = _first(cms, signed_data, _SEQUENCE, 3)
+        _type, explicit = _first(cms, encapsulated, _SEQUENCE, 2)
+        (octets,) = _first(cms, explicit, _EXPLICIT_0, 1)
+        return _octets(cms, octets)
+    except BerError:
+        return None
+
+
+def is_envelope(cms: bytes) -> bool:
+    """Whether the bytes start as CMS EnvelopedData or AuthEnvelopedData."""
+    try:
+        return _content_info(cms)[0] in _ENVELOPES
+    except BerError:
+        return False
+
+
+def _content_info(cms: bytes) -> tuple[bytes, Element]:
+    outer = read_element(cms, 0, len(cms))
+    content_type, explicit = _first(cms, outer, _SEQUENCE, 2)
+    (content,) = _first(cms, explicit, _EXPLICIT_0, 1)
+    if content_type.identifier != _OID:
+        raise BerError("no content type")
+    return cms[content_type.start : content_type.content_end], content
+
+
+def _first(data: bytes, parent: Element, identifier: int, count: int) -> list[Element]:
+    """The first ``count`` elements inside a parent that must have that identifier octet."""
+    found = children(data, parent, count) if parent.identifier == identifier else []
+    if len(found) < count:
+        raise BerError("another structure was expected")
+    return found
+
+
+def _octets(data: bytes, element: Element) -> bytes:
+    """An octet string, whole or (BER) in chunks."""
+    if element.identifier == _OCTETS:
+        return data[element.start : element.content_end]
+    if element.identifier != _CONSTRUCTED_OCTETS:
+        raise BerError("no octet string")
+    chunks = children(data, element, _MOST_CHUNKS)
+    if any(chunk.identifier != _OCTETS for chunk in chunks) or (chunks and chunks[-1].end < element.content_end):
+        raise BerError("chunks of another kind, or too many")
+    return b"".join(data[chunk.start : chunk.content_end] for chunk in chunks)

@@ -1,0 +1,221 @@
+"""The ZIP around a package, read as if an enemy wrote it.
+
+Nothing is extracted and nothing is trusted: the end record and the central directory are bounded
+before they are parsed, entries may not overlap, sizes are budgeted on what the directory declares
+and enforced while reading. The source stays where it is (bytes or a seekable file) and parts are
+streamed from it.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote
+
+from shared.errors import DomainError, ErrorCode
+from shared.eyp.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_END_RECORD = struct.Struct("<4s4H2LH")
+_END_MARK = b"PK\x05\x06"
+_END_RECORD_64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_64 = struct.Struct("<4sLQL")
+_LOCATOR_64_MARK = b"PK\x06\x07"
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_LOCAL_MARK = b"PK\x03\x04"
+_LONGEST_COMMENT = 0xFFFF
+_ENCRYPTED = 0x1 | 0x40 | 0x2000
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError, OSError)
+
+
+def part_key(name: str) -> str:
+    """What makes two part names the same: OPC compares without case and without %-escapes."""
+    plain = unicodedata.normalize("NFC", unquote(name))
+    return "".join(character.lower() if character.isascii() else character for character in plain)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One part as the directory lists it: absolute part name, declared size."""
+
+    name: str
+    size: int
+
+
+class Container:
+    """The parts of one package. Not safe for use from two threads at once."""
+
+    def __init__(self, archive: zipfile.ZipFile, items: dict[str, tuple[Entry, zipfile.ZipInfo]]) -> None:
+        self._archive = archive
+        self._items = items
+
+    @classmethod
+    def open(cls, source: bytes | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Container:
+        """Read the directory of a package.
+
+        The caller keeps ``source`` open while parts are read and closes it afterwards. Raises
+        ``DomainError``: NOT_A_PACKAGE (no ZIP), TOO_LARGE (a limit), PACKAGE_INVALID (a damaged
+        or hostile ZIP).
+        """
+        file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _zip_faults("the ZIP directory cannot be read"):
+            size = file.seek(0, io.SEEK_END)
+            if size > limits.package_size:
+                raise DomainError(ErrorCode.TOO_LARGE, f"the package is larger than {limits.package_size} bytes")
+            _bound_directory(file, size, limits)
+            archive = zipfile.ZipFile(file)
+            items = _checked_items(archive.infolist(), limits)
+            _refuse_overlap(file, archive, archive.infolist())
+        return cls(archive, items)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All parts, relationship parts and the content type list included, in directory order."""
+        return tuple(entry for entry, _ in self._items.values())
+
+    def entry(self, name: str) -> Entry | None:
+        """The part with this name (compared as OPC does), or None."""
+        item = self._items.get(part_key(name))
+        return item[0] if item else None
+
+    def open_part(self, name: str) -> BinaryIO:
+        """A stream of the part's bytes, to be closed by the caller.
+
+        Raises ``DomainError``: NOT_FOUND here; PACKAGE_INVALID here or while reading when the bytes
+        are damaged or not as long as declared.
+        """
+        item = self._items.get(part_key(name))
+        if item is None:
+            raise DomainError(ErrorCode.NOT_FOUND, "the package has no such part")
+        with _zip_faults("a part cannot be read"):
+            return io.BufferedReader(_PartStream(self._archive.open(item[1]), item[0].size), 65536)
+
+    def read_part(self, name: str, limit: int) -> bytes:
+        """The whole part; raise ``DomainError`` (TOO_LARGE) beyond ``limit`` bytes, else as ``open_part``."""
+        entry = self.entry(name)
+        if entry is not None and entry.size > limit:
+            raise DomainError(ErrorCode.TOO_LARGE, f"a part is larger than {limit} bytes")
+        with self.open_part(name) as stream:
+            return stream.read()
+
+
+class _PartStream(io.RawIOBase):
+    """A ZIP entry whose faults come out as ``DomainError`` and whose length is exactly as declared."""
+
+    def __init__(self, inner: IO[bytes], size: int) -> None:
+        self._inner = inner
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        with _zip_faults("a part's bytes are damaged"):
+            chunk = self._inner.read(len(view))
+        if not chunk and self._left:
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "a part is shorter than declared")
+        self._left -= len(chunk)
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
+@contextmanager
+def _zip_faults(detail: str) -> Iterator[None]:
+    try:
+        yield
+    except _ZIP_ERRORS as error:
+        raise DomainError(ErrorCode.PACKAGE_INVALID, detail) from error
+
+
+def _bound_directory(file: BinaryIO, size: int, limits: Limits) -> None:
+    """Find the end record the way zipfile does and bound what it will make zipfile parse."""
+    file.seek(0)
+    if file.read(4) not in (_LOCAL_MARK, _END_MARK):
+        raise DomainError(ErrorCode.NOT_A_PACKAGE, "the file is not a ZIP container")
+    start = max(0, size - _LONGEST_COMMENT - _END_RECORD.size)
+    file.seek(start)
+    tail = file.read(size - start)
+    at = len(tail) - _END_RECORD.size
+    if at < 0 or not tail[at:].startswith(_END_MARK):
+        at = tail.rfind(_END_MARK)
+    if at < 0 or len(tail) - at < _END_RECORD.size:
+        raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container ends too early")
+    *_, total, directory_size, directory_offset, _ = _END_RECORD.unpack_from(tail, at)
+    end = start + at
+    locator = at - _LOCATOR_64.size
+    if locator >= 0 and tail.startswith(_LOCATOR_64_MARK, locator):
+        # zipfile believes the 64-bit record right before the locator over the plain one, so must we.
+        record = locator - _END_RECORD_64.size
+        if record < 0:
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container's end records do not fit together")
+        *_, total, directory_size, directory_offset = _END_RECORD_64.unpack_from(tail, record)
+        end = start + record
+    if directory_size > limits.directory_size or total > limits.parts:
+        raise DomainError(ErrorCode.TOO_LARGE, f"the package has more than {limits.parts} parts")
+    if directory_offset + directory_size != end:
+        raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container has bytes nobody accounts for")
+
+
+def _checked_items(infos: list[zipfile.ZipInfo], limits: Limits) -> dict[str, tuple[Entry, zipfile.ZipInfo]]:
+    if len(infos) > limits.parts:
+        raise DomainError(ErrorCode.TOO_LARGE, f"the package has more than {limits.parts} parts")
+    items: dict[str, tuple[Entry, zipfile.ZipInfo]] = {}
+    total = 0
+    for info in infos:
+        if info.flag_bits & _ENCRYPTED:
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container is itself encrypted")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container uses an unusual compression")
+        total += info.file_size
+        if total > limits.total_size:
+            raise DomainError(ErrorCode.TOO_LARGE, f"the package unpacks to more than {limits.total_size} bytes")
+        if info.file_size > limits.ratio_floor and info.file_size > limits.ratio * max(1, info.compress_size):
+            raise DomainError(ErrorCode.TOO_LARGE, "a part is compressed more than any honest file")
+        folder = info.orig_filename.endswith("/") and info.file_size == 0
+        name = _checked_name(info.orig_filename.removesuffix("/") if folder else info.orig_filename, limits)
+        if folder:
+            continue
+        key = part_key(name)
+        if key in items:
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "two parts have the same name")
+        items[key] = (Entry(name, info.file_size), info)
+    return items
+
+
+def _checked_name(name: str, limits: Limits) -> str:
+    plain = unquote(name)
+    segments = plain.split("/")
+    if len(name) > limits.name_length or len(segments) > limits.name_depth:
+        raise DomainError(ErrorCode.PACKAGE_INVALID, "a part's name is too long")
+    unfit = any(not segment.strip(". ") for segment in segments) or plain.count("/") != name.count("/")
+    if unfit or "\\" in plain or not plain.isprintable() or (plain[1:2] == ":" and plain[0].isalpha()):
+        raise DomainError(ErrorCode.PACKAGE_INVALID, "a part's name is not allowed")
+    return f"/{name}"
+
+
+def _refuse_overlap(file: BinaryIO, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None:
+    """Refuse entries that share bytes: the trick of small files that unpack without end."""
+    end = 0
+    for info in sorted(infos, key=lambda entry: entry.header_offset):
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL_HEADER.size)
+        if info.header_offset < end or len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_MARK):
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container's entries do not fit together")
+        *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        end = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length + info.compress_size
+    if end > archive.start_dir:
+        raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container's entries do not fit together")

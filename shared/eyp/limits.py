@@ -1,0 +1,32 @@
+"""How much a package may ask of us. Everything beyond is refused before memory or time is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds for one package; sizes in bytes. The defaults fit anything KEP can carry (25 MB)."""
+
+    package_size: int = 64 * MIB
+    total_size: int = 256 * MIB
+    """Sum of all parts, uncompressed."""
+    parts: int = 2_000
+    directory_size: int = 2 * MIB
+    """The ZIP's central directory."""
+    name_length: int = 512
+    name_depth: int = 16
+    ratio: int = 400
+    """Uncompressed to compressed, judged only for parts above ``ratio_floor``."""
+    ratio_floor: int = MIB
+    xml_size: int = 4 * MIB
+    xml_depth: int = 32
+    xml_marks: int = 150_000
+    """Opening brackets and equal signs in one XML part: an upper bound for its nodes."""
+    signature_size: int = 16 * MIB
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,1 @@
+"""The official spelling: names, namespaces and element orders of both generations."""

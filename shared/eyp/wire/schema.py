@@ -1,0 +1,128 @@
+"""Element orders of both generations as data (eyp.md 2): what the official XSDs say, corrected.
+
+One line is one sequence. ``Name:type`` is one element, ``?`` makes it optional, ``*`` and ``+``
+repeat it, ``A:x|B:y`` is a choice. A type written in capitals is another line; the others are simple.
+Elements whose absence has a rule of its own are optional here, so that they are reported once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.eyp.model import Generation
+
+_PARTY = "KurumKurulus:Organisation|GercekSahis:Person|TuzelSahis:LegalEntity?"
+_CONTACT = "EPosta?:text {kep} Faks?:text WebAdresi?:text Adres?:text Il?:text Ilce?:text Ulke?:text"
+_ANNEX_FILES = (
+    "BelgeNo?:text Tur:annexKind DosyaAdi?:text MimeTuru?:text Ad?:text SiraNo?:text Aciklama?:text Referans?:text "
+    "OzId?:text ImzaliMi?:boolean Ozet?:AnnexDigest"
+)
+
+_COMMON: dict[str, str] = {
+    "DistributionList": "Dagitim*:Distribution",
+    "Distribution": f"{_PARTY} Ivedilik:urgency DagitimTuru:purpose Miat?:text KonulmamisEkListesi?:WithheldList",
+    "WithheldList": "KonulmamisEk*:Withheld",
+    "Withheld": "EkId?:text",
+    "Party": _PARTY,
+    "LegalEntity": "Id?:text Adi?:text IletisimBilgisi?:Contact",
+    "Person": "Kisi?:PersonName TCKN?:text Gorev?:text IletisimBilgisi?:Contact",
+    "PersonName": "IlkAdi?:text Soyadi?:text IkinciAdi?:text Unvan?:text OnEk?:text",
+    "AnnexList": "Ek*:Annex",
+    "Annex": f"Id?:empty {_ANNEX_FILES}",
+    "AnnexDigest": "OzetAlgoritmasi?:empty OzetDegeri?:text",
+    "ReferenceList": "Ilgi*:Reference",
+    "Reference": ("Id?:empty BelgeNo?:text Tarih?:dateTime Etiket?:text EkId?:text Ad?:text Aciklama?:text OzId?:text"),
+    "RelatedList": "Ilgili*:Party",
+    "SignatoryList": "Imza*:Signatory",
+    "Destinations": "HedefListesi:DestinationList",
+    "DestinationList": "Hedef+:Party",
+}
+_SIGNATORY = (
+    "Imzalayan?:Person YetkiDevreden?:Person VekaletVeren?:Person Makam?:text Amac?:text Aciklama?:text Tarih?:dateTime"
+)
+_METADATA_HEAD = "GuvenlikKodu:security GuvenlikKoduGecerlilikTarihi?:dateTime MimeTuru?:text OzId?:text"
+_METADATA_BODY = (
+    "DagitimListesi?:DistributionList Ekler?:AnnexList Ilgiler?:ReferenceList Dil?:text Olusturan:Party "
+    "IlgiliListesi?:RelatedList DosyaAdi?:text"
+)
+
+_LINES: dict[Generation, dict[str, str]] = {
+    Generation.V1: {
+        **_COMMON,
+        "Metadata": f"BelgeId?:text Konu?:text Tarih?:dateTime BelgeNo?:text {_METADATA_HEAD} {_METADATA_BODY}",
+        "Organisation": "KKK?:text BYK?:text Adi?:text IletisimBilgisi?:Contact",
+        "Contact": f"Telefon?:text {_CONTACT.format(kep='')}",
+        "Signatory": f"{_SIGNATORY} TCYK?:text",
+        "Signatories": "ImzaListesi:SignatoryList",
+    },
+    Generation.V2: {
+        **_COMMON,
+        "Metadata": (
+            f"BelgeId?:text Konu?:text {_METADATA_HEAD} {_METADATA_BODY} "
+            "SdpBilgisi?:FilePlans HeyskListesi?:ServiceList DogrulamaBilgisi?:Verification"
+        ),
+        "Organisation": "KKK?:text Adi?:text IletisimBilgisi?:Contact BirimKKK?:text",
+        "Contact": f"Telefon?:text TelefonDiger?:text {_CONTACT.format(kep='KepAdresi?:text')}",
+        "Signatory": _SIGNATORY,
+        "FilePlans": "AnaSdp?:FilePlan DigerSdpler?:OtherFilePlans",
+        "OtherFilePlans": "SdpListesi*:FilePlan",
+        "FilePlan": "Kod?:text Ad?:text Aciklama?:text",
+        "ServiceList": "Heysk*:Service",
+        "Service": "Kod?:text Ad?:text Tanim?:text",
+        "Verification": "DogrulamaAdresi?:text",
+        "FinalMetadata": "Tarih?:dateTime BelgeNo?:text BelgeImzalar?:SignatoryList",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Particle:
+    """One place in a sequence: which elements may stand there, of which type, how often."""
+
+    types: dict[str, str]
+    required: bool
+    repeated: bool
+
+    @property
+    def label(self) -> str:
+        """The element names, for messages."""
+        return "|".join(self.types)
+
+
+def _particle(text: str) -> Particle:
+    optional = "?" in text
+    repeated = "*" in text or "+" in text
+    types = {}
+    for choice in text.replace("?", "").replace("*", "").replace("+", "").split("|"):
+        name, _, type_name = choice.partition(":")
+        types[name] = type_name
+    return Particle(types, required=not optional and "*" not in text, repeated=repeated)
+
+
+SEQUENCES: dict[Generation, dict[str, tuple[Particle, ...]]] = {
+    generation: {name: tuple(map(_particle, line.split())) for name, line in lines.items()}
+    for generation, lines in _LINES.items()
+}
+
+
+@dataclass(frozen=True)
+class Root:
+    """A document: the schema its root element is in, the element's name, its content type."""
+
+    schema: str
+    element: str
+    sequence: str
+
+
+ROOTS: dict[Generation, dict[str, Root]] = {
+    Generation.V1: {
+        "Metadata": Root("Ustveri", "Ustveri", "Metadata"),
+        "Destinations": Root("BelgeHedef", "BelgeHedef", "Destinations"),
+        "Signatories": Root("BelgeImza", "BelgeImza", "Signatories"),
+    },
+    Generation.V2: {
+        "Metadata": Root("Ustveri", "UstVeri", "Metadata"),
+        "Destinations": Root("BelgeHedef", "BelgeHedef", "Destinations"),
+        "FinalMetadata": Root("NihaiUstveri", "NihaiUstVeri", "FinalMetadata"),
+    },
+}

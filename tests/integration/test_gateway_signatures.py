@@ -1,0 +1,161 @@
+"""Packages and signatures through the gateway, judged by the real signer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.signer.app import build as build_signer
+from services.signer.settings import Settings as SignerSettings
+from shared.clock import FixedClock
+from shared.eyp import PackageDraft
+from tests.support.gateway import TOKENS, RunningGateway, running_gateway, serving
+from tests.support.neighbours import ServedRelay, served_relay
+from tests.support.pki import NOW, Pki, build_pki
+from tests.unit.eyp import letters
+from tests.unit.signer.signing import sign
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return build_pki()
+
+
+def tampered(cms: bytes) -> bytes:
+    """The signature value, the last bytes of the CMS, changed."""
+    return cms[:-5] + bytes([cms[-5] ^ 1]) + cms[-4:]
+
+
+def signed_package(pki: Pki, *, broken: bool = False) -> bytes:
+    """A package with a real signature and a real seal; ``broken``: the signature's value does not fit."""
+    started: PackageDraft = letters.draft()
+    signature = sign(pki.signer, started.digest_to_be_signed())
+    signed = started.with_signature(tampered(signature) if broken else signature)
+    unsealed = signed.with_final_metadata(letters.FINAL, created=letters.MOMENT)
+    return unsealed.with_seal(sign(pki.sealer, unsealed.seal_to_be_signed())).to_bytes()
+
+
+@dataclass
+class World:
+    gateway: RunningGateway
+    key: str
+
+    async def post(self, path: str, *, files: dict[str, Any], **headers: str) -> httpx.Response:
+        return await self.gateway.http.post(path, files=files, headers={"X-Api-Key": self.key, **headers})
+
+    async def inspect(self, package: bytes) -> httpx.Response:
+        return await self.post("/v1/package-inspections", files={"package": ("a.eyp", package)})
+
+
+@pytest.fixture
+async def relay(database_url: str, tmp_path: Path) -> AsyncIterator[ServedRelay]:
+    async with served_relay(database_url, tmp_path / "blobs") as served:
+        yield served
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path, pki: Pki, relay: ServedRelay) -> AsyncIterator[World]:
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for number, encoded in enumerate(pki.crls()):
+        (lists / f"{number}.crl").write_bytes(encoded)
+    settings = SignerSettings.model_validate(
+        {"port": 0, "ops_port": 0, "service_tokens": TOKENS, "trust_directory": pki.write_trust(tmp_path / "trust"),
+         "revocation_directory": lists}
+    )  # fmt: skip
+    service = await build_signer(settings, FixedClock(NOW))
+    async with (
+        service.resources,
+        serving(service.app) as url,
+        running_gateway(database_url, tmp_path, signer_url=url, kep_relay_url=relay.url) as gateway,
+    ):
+        await gateway.institution(10000001)
+        key = await gateway.key("packages:inspect", "signatures:verify", "messages:send", institutions=(10000001,))
+        yield World(gateway, key)
+
+
+async def test_an_inspection_says_what_a_package_is_and_what_its_signatures_are_worth(world: World, pki: Pki) -> None:
+    package = signed_package(pki)
+    answer = await world.inspect(package)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["sha256"] == hashlib.sha256(package).hexdigest()
+    assert (found["kind"], found["acceptable"], found["conclusion"]) == ("plain", True, "passed")
+    assert (found["document_no"], found["originator"]["number"]) == ("E-10000001-000-1", "10000001")
+    assert found["distributions"][0]["recipient"]["number"] == "10000002"
+    assert {item["kind"] for item in found["signatures"]} == {"signature", "seal"}
+    assert all(item["verification"]["report"]["conclusion"] == "passed" for item in found["signatures"])
+    assert list(world.gateway.settings.spool_directory.iterdir()) == []
+
+
+async def test_a_broken_signature_is_told_or_refused_as_the_policy_says(world: World, pki: Pki) -> None:
+    assert (await world.inspect(signed_package(pki, broken=True))).json()["conclusion"] == "failed"
+    good, broken = signed_package(pki), signed_package(pki, broken=True)
+
+    async def submit(key: str, package: bytes) -> httpx.Response:
+        message = (None, '{"recipients":[{"detsis_no":10000002}]}', "application/json")
+        files = {"message": message, "package": ("a.eyp", package)}
+        return await world.post("/v1/outbound-messages", files=files, **{"Idempotency-Key": key})
+
+    def rules(answer: httpx.Response) -> set[str]:
+        return {item["rule"] for item in answer.json()["package_findings"]}
+
+    warned = await submit("a", broken)
+    assert (warned.status_code, "signature.failed" in rules(warned)) == (202, True), warned.text
+    await world.gateway.institution(10000001, signatures="refuse")
+    accepted = await submit("b", good)
+    assert (accepted.status_code, rules(accepted)) == (202, {"R.19.file-name"}), accepted.text
+    refused = await submit("c", broken)
+    assert (refused.status_code, refused.json()["code"]) == (422, "signature-invalid"), refused.text
+    await world.gateway.institution(10000001, signatures="pass")
+    passed = await submit("c", broken)
+    assert (passed.status_code, rules(passed)) == (202, {"R.19.file-name"})
+
+
+async def test_signatures_of_any_file_are_verified(world: World, pki: Pki) -> None:
+    content = b"the letter"
+    attached = sign(pki.signer, content)
+    answer = await world.post("/v1/signature-verifications", files={"file": ("a.p7s", attached)})
+    assert (answer.status_code, answer.json()["conclusion"]) == (200, "passed"), answer.text
+    assert answer.json()["signed_content_sha256"] == hashlib.sha256(content).hexdigest()
+    detached = sign(pki.signer, content, attached=False)
+    files: dict[str, Any] = {
+        "file": ("a.p7s", detached),
+        "content": ("a.txt", content),
+        "profile": (None, "integrity-only"),
+    }
+    answer = await world.post("/v1/signature-verifications", files=files)
+    assert (answer.json()["conclusion"], answer.json()["profile"]) == ("passed", "integrity-only")
+    files["content"] = ("a.txt", b"another letter")
+    answer = await world.post("/v1/signature-verifications", files=files)
+    assert (answer.status_code, answer.json()["conclusion"]) == (200, "failed")
+    for fields, code in (
+        ({"profile": (None, "unknown")}, "validation-failed"),
+        ({"moment": (None, "2026-13-01T00:00:00Z")}, "validation-failed"),
+        ({"surprise": (None, "x")}, "validation-failed"),
+    ):
+        answer = await world.post("/v1/signature-verifications", files={"file": ("a", attached), **fields})
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_what_is_no_signature_is_a_verdict_or_a_refusal_but_never_an_accident(world: World) -> None:
+    for content in (b"", b"hello", b"\x30\x80" + b"\x00" * 50, b"PK\x03\x04", bytes(range(256)) * 100):
+        answer = await world.post("/v1/signature-verifications", files={"file": ("a", content)})
+        assert answer.status_code < 500, answer.text
+        assert answer.status_code != 200 or answer.json()["conclusion"] != "passed"
+
+
+async def test_real_packages_can_be_looked_into(world: World) -> None:
+    samples = Path(__file__).parents[3] / "shared" / "samples"
+    if not samples.is_dir():
+        pytest.skip("no ../shared/samples here")
+    for path in samples.glob("*.eyp"):
+        answer = await world.inspect(path.read_bytes())
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["document_id"]

@@ -1,0 +1,159 @@
+"""The small pieces on their own: CMS content, names, times, versions, the sample PDF."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from asn1crypto import cms as asn1_cms
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.eyp import Organisation, PackageVersion, inspect
+from shared.eyp.checks.content import is_identity_number
+from shared.eyp.checks.signatures import signed_content
+from shared.eyp.container import part_key
+from shared.eyp.sample import sample_cover_letter_pdf, sample_package_draft
+from shared.eyp.wire.names import folded_file_name
+from shared.eyp.wire.values import read_time, write_time
+from tests.unit.eyp import letters
+from tests.unit.eyp.letters import OID_DATA, OID_SIGNED_DATA, tlv
+
+
+@given(st.binary(max_size=500))
+def test_content_of_cms_made_by_another_library(content: bytes) -> None:
+    """asn1crypto writes what our reader finds."""
+    signed = asn1_cms.SignedData(
+        {
+            "version": "v1",
+            "digest_algorithms": [],
+            "encap_content_info": {"content_type": "data", "content": content},
+            "signer_infos": [],
+        }
+    )
+    assert signed_content(asn1_cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump()) == content
+
+
+def _indefinite(identifier: int, *contents: bytes) -> bytes:
+    return bytes([identifier, 0x80]) + b"".join(contents) + b"\x00\x00"
+
+
+def test_content_in_chunks_of_unknown_length() -> None:
+    """Streaming signers write BER: indefinite lengths and an octet string in pieces."""
+    octets = _indefinite(0x24, tlv(0x04, b"first "), tlv(0x04, b"second"))
+    encapsulated = _indefinite(0x30, OID_DATA, _indefinite(0xA0, octets))
+    signed = _indefinite(0x30, tlv(0x02, b"\x01"), tlv(0x31), encapsulated, tlv(0x31))
+    assert signed_content(_indefinite(0x30, OID_SIGNED_DATA, _indefinite(0xA0, signed))) == b"first second"
+
+
+@pytest.mark.parametrize(
+    "cms",
+    [
+        b"",
+        b"\x01\x02\x03\x04",
+        b"\x30",
+        b"\x30\x80",
+        b"\x30\x84\xff\xff\xff\xff",
+        b"\x30\x80" * 5000,
+        b"\x30\x80" + b"\x05\x00" * 1_000_000,
+        b"\x3f" + b"\xff" * 1_000_000,
+        letters.unsigned_cms(b"x")[:-10],
+        tlv(0x30, OID_DATA, tlv(0xA0, tlv(0x04, b"x"))),
+        # Detached: a signature without content proves nothing about this package's manifest.
+        tlv(0x30, OID_SIGNED_DATA, tlv(0xA0, tlv(0x30, tlv(0x02, b"\x01"), tlv(0x31), tlv(0x30, OID_DATA)))),
+    ],
+    ids=range(11),
+)
+def test_what_carries_no_content(cms: bytes) -> None:
+    """Anything else is no attached signature; found out quickly, whatever it is."""
+    assert signed_content(cms) is None
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_as_cms(content: bytes) -> None:
+    signed_content(b"\x30" + content)
+
+
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("Üst Yazı.pdf", "UstYazi.pdf"),
+        ("ŞşÖöÇçıİğĞüÜ.txt", "SsOoCciIgGuU.txt"),
+        ("a/b\\c:d?.pdf", "a_b_c_d_.pdf"),
+        ("%41.pdf", "_41.pdf"),
+        ("rapor…\t.docx", "rapor.docx"),
+        ("..", ""),
+        ("نص", ""),
+    ],
+)
+def test_folded_names(name: str, folded: str) -> None:
+    assert folded_file_name(name) == folded
+
+
+@given(st.text(max_size=60))
+def test_folded_names_are_safe_part_names(name: str) -> None:
+    """Folding twice changes nothing, and its result needs no escaping."""
+    folded = folded_file_name(name)
+    assert folded_file_name(folded) == folded
+    assert folded.isascii()
+    assert part_key(folded) == folded.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2021-02-15T09:39:31.5398074Z", datetime(2021, 2, 15, 9, 39, 31, 539807, tzinfo=UTC)),
+        ("2021-02-15T12:39:31+03:00", datetime(2021, 2, 15, 9, 39, 31, tzinfo=UTC)),
+        ("2021-02-15T12:39:31", datetime(2021, 2, 15, 9, 39, 31, tzinfo=UTC)),
+        ("2014-12-15T12:00:00", datetime(2014, 12, 15, 10, 0, tzinfo=UTC)),
+        ("0001-01-01T00:00:00", None),
+        ("2021-02-30T00:00:00Z", None),
+        ("2021-02-15T00:00:00+99:00", None),
+        ("2021-02-15", None),
+        ("", None),
+    ],
+)
+def test_times(text: str, moment: datetime | None) -> None:
+    """Times come out in UTC; without a zone they mean Turkish local time of that day."""
+    assert read_time(text) == moment
+
+
+def test_written_time_needs_a_zone() -> None:
+    assert write_time(letters.MOMENT) == "2026-03-02T09:30:00Z"
+    with pytest.raises(ValueError, match="zone"):
+        write_time(datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_versions() -> None:
+    assert str(PackageVersion.parse("2.1")) == "2.1"
+    assert PackageVersion(1, 3) < PackageVersion(2, 0)
+    assert [PackageVersion(*pair).generation for pair in ((1, 0), (2, 1), (2, 2), (3, 0))] == [1, 2, None, None]
+    for text in ("", "2", "2.", "a.b", "2.0.0", "-1.0", "٢.٠"):
+        with pytest.raises(ValueError, match="version"):
+            PackageVersion.parse(text)
+
+
+def test_identity_numbers() -> None:
+    assert is_identity_number("10000000146")
+    assert not any(map(is_identity_number, ("10000000147", "00000000146", "1000000014", "", "1000000014٦")))
+
+
+def test_sample_pdf_is_well_formed() -> None:
+    """Every cross-reference points to its object, and Turkish letters have glyphs."""
+    pdf = sample_cover_letter_pdf(["ĞÜŞİÖÇ ğüşıöç", "(parantez) \\ € 漢"] + ["satır"] * 100, title="Başlık")
+    start = int(pdf.rsplit(b"startxref\n", 1)[1].split()[0])
+    rows = pdf[start:].splitlines()[3:]
+    offsets = [int(row[:10]) for row in rows if row.endswith(b" n ")]
+    assert [pdf[offset:].split(b" ", 1)[0] for offset in offsets] == [b"%d" % n for n in range(1, len(offsets) + 1)]
+    assert b"/Gbreve" in pdf
+    assert b"\\(parantez\\) \\\\ ? ?" in pdf
+
+
+def test_sample_package() -> None:
+    """The sample letter is faultless under the strict profile."""
+    started = sample_package_draft(
+        document_id=letters.DOCUMENT_ID.lower(),
+        sender=Organisation("10000001", "A Kurumu"),
+        recipient=Organisation("10000002", "B Kurumu"),
+    )
+    assert inspect(letters.finish(started).to_bytes()).findings == ()
