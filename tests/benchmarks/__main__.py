@@ -1,0 +1,21 @@
+"""``make bench``: runs every benchmark and prints one line each."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from tests.benchmarks import bulk_list, letters
+
+
+def main() -> int:
+    """Run those named on the command line, or all."""
+    known = {"bulk": bulk_list.run, "letters": letters.run}
+    for name in sys.argv[1:] or known:
+        for figure in asyncio.run(known[name]()):
+            print(f"{name:8} {figure.what:58} {figure.value:>12} {figure.reference:>34} {figure.ratio}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
