@@ -171,6 +171,8 @@ def take_letters(
     output.show(
         leased or {"messages": []}, as_json=as_json, columns=("message_id", "conclusion", "sender_address", "subject")
     )
+    if leased and not as_json:
+        output.say(f"lease token {leased['lease_token']}, until {leased['expires_at']}")
 
 
 @inbox.command("ack")

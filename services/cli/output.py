@@ -47,7 +47,9 @@ def show(answer: Any, *, as_json: bool, columns: Sequence[str] = ()) -> None:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         return
     rows = next((value for value in answer.values() if isinstance(value, list)), [])
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*(escape(_cell(row.get(column))) for column in columns))
     _out.print(table)
@@ -65,7 +67,7 @@ def journey_table(journey: Journey) -> None:
     """The letter's way, with the time of each station since A began."""
     table = Table(title="The letter's journey", title_justify="left", box=None, pad_edge=False)
     table.add_column("seconds", justify="right")
-    table.add_column("station")
+    table.add_column("station", no_wrap=True)
     table.add_column("detail", overflow="fold")
     for station in journey.stations:
         table.add_row(f"{station.seconds:.2f}", escape(station.what), escape(station.detail))
