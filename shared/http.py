@@ -73,13 +73,17 @@ STATUS: dict[ErrorCode, int] = {
 """HTTP status of every code; a test walks ``ErrorCode`` and fails on a missing row."""
 
 
-def internal_app(name: str, *, tokens: Mapping[str, SecretStr], metrics: HttpMetrics) -> FastAPI:
+def internal_app(
+    name: str, *, tokens: Mapping[str, SecretStr], metrics: HttpMetrics, body_limit: int = 32 * 1024 * 1024
+) -> FastAPI:
     """The FastAPI application of a service that only our own services call.
 
-    ``tokens`` maps the name of each service to the token it presents.
+    ``tokens`` maps the name of each service to the token it presents; ``body_limit`` is the size of the
+    largest request body in bytes. A request passes, in this order: telemetry, token, limit, routes.
     """
     app = FastAPI(title=f"KEP Gateway: {name} (internal)", docs_url=None, redoc_url=None, openapi_url=None)
     accepted = [f"Bearer {token.get_secret_value()}".encode() for token in tokens.values()]
+    app.add_middleware(RequestBodyLimit, limit=body_limit)
     app.add_middleware(_ServiceToken, accepted=accepted)
     install_error_answers(app, problem_response)
     app.add_middleware(RequestTelemetry, metrics=metrics)
@@ -205,7 +209,8 @@ def install_error_answers(app: FastAPI, answer: Callable[..., JSONResponse]) -> 
             return _answered(answer, error.__cause__, request)
         code = _FROM_STATUS.get(error.status_code, ErrorCode.MALFORMED_REQUEST)
         response = _answered(answer, DomainError(code, str(error.detail)), request)
-        response.headers.update(error.headers or {})  # Allow, which 405 must have
+        for name, value in (error.headers or {}).items():  # Allow, which 405 must have; ours names more than one route
+            response.headers.setdefault(name, value)
         return response
 
     app.add_exception_handler(DomainError, domain)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -116,7 +116,7 @@ class JobQueue:
     async def run_worker(self, stop: asyncio.Event) -> None:
         """Run jobs until ``stop`` is set, then finish those in hand.
 
-        Cancelling it cuts them off: they are tried again, by whichever worker comes next.
+        Cancelling it after that cuts them off; they are tried again, by whichever worker comes next.
         """
         async with self._app.open_async():
             worker = asyncio.create_task(
@@ -159,11 +159,6 @@ class JobQueue:
                 await manager.retry_job(item)
                 freed += 1
         return freed
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of all declared jobs."""
-        return sorted(name for name in self._app.tasks if not name.startswith("builtin:"))
 
 
 @contextlib.contextmanager

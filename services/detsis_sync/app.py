@@ -24,6 +24,7 @@ from shared.telemetry.metrics import HttpMetrics, new_registry
 from shared.telemetry.ops import ReadinessCheck
 
 NAME = "detsis_sync"
+_LARGEST_REQUEST = 256 * 1024
 
 
 def open_database(settings: Settings) -> Database:
@@ -77,7 +78,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
             schedule_check_seconds=settings.schedule_check_seconds,
         ),
     )
-    app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry))
+    app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry), body_limit=_LARGEST_REQUEST)
     routes.install(
         app,
         database=database,

@@ -39,8 +39,8 @@ from shared.telemetry.ops import ReadinessCheck
 async def build(settings: Settings, clock: Clock) -> Service:
     """Everything the gateway consists of, ready to serve.
 
-    Raises ``ConfigurationError`` when the spool directory cannot be used, ``ValueError`` for a bootstrap
-    key of the wrong form, ``DomainError`` when the database is away or not migrated.
+    Raises ``ConfigurationError`` when the spool directory cannot be used, ``DomainError`` when the
+    database is away while the bootstrap key is made sure of.
     """
     registry = new_registry()
     metrics, http_metrics = GatewayMetrics(registry), HttpMetrics(registry)

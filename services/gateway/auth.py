@@ -95,9 +95,13 @@ class Authenticator:
                 await work.session.execute(update(ApiKey).where(ApiKey.prefix == prefix).values(last_used_at=newest))
 
     def _presented(self, headers: Headers) -> PresentedKey:
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
-        given = {text for text in (credentials.strip() if scheme.lower() == "bearer" else "",) if text}
-        given |= {text for text in (headers.get("x-api-key", "").strip(),) if text}
+        given: set[str] = set()
+        if (authorization := headers.get("authorization")) is not None:
+            scheme, _, credentials = authorization.strip().partition(" ")
+            given.add(credentials.strip() if scheme.lower() == "bearer" else "")
+        if (key := headers.get("x-api-key")) is not None:
+            given.add(key.strip())
+        # Every credential presented must be the same valid one: a second, different one is a mistake or an attack.
         if len(given) != 1:
             raise self._refusal(KeyOutcome.MALFORMED if given else KeyOutcome.MISSING)
         try:

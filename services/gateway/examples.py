@@ -159,7 +159,7 @@ INBOUND = InboundMessage(
     conclusion=Conclusion.PASSED, received_at=_NOW, available_at=_NOW,
 )  # fmt: skip
 INBOUND_PAGE = InboundPage(messages=[INBOUND])
-LEASE = LeaseBody(max=10, seconds=300, wait=20)
+LEASE = LeaseBody(max=10, seconds=300, wait=2)
 _TOKEN = "lease-0195578f-9a41-7c3b-8d55-3f2a1b0c9d8e"  # noqa: S105 - an example
 LEASED = Leased(
     lease_token=_TOKEN,

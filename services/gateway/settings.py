@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from services.gateway.keys import read_key
 from shared.config import DatabaseSettings
 
 
@@ -45,3 +46,17 @@ class Settings(DatabaseSettings):
     idempotency_retention_days: int = Field(
         default=90, ge=1, le=3650, description="How long an Idempotency-Key is remembered."
     )
+
+    @field_validator("service_tokens")
+    @classmethod
+    def _own_token(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if "gateway" not in tokens:
+            raise ValueError("has no token for gateway")
+        return tokens
+
+    @field_validator("bootstrap_admin_key")
+    @classmethod
+    def _formed_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            read_key(key.get_secret_value())
+        return key

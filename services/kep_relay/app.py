@@ -107,7 +107,12 @@ async def build(settings: Settings, clock: Clock) -> Service:
     readiness = ReadinessOfMailboxes(
         mailboxes=deps.mailboxes, addresses=addresses, driver=driver, key=signing_key, clock=clock
     )
-    app = internal_app("kep_relay", tokens=settings.service_tokens, metrics=HttpMetrics(registry))
+    app = internal_app(
+        "kep_relay",
+        tokens=settings.service_tokens,
+        metrics=HttpMetrics(registry),
+        body_limit=settings.max_package_bytes + 64 * 1024,
+    )
     for routes in (
         package_routes(blobs, max_bytes=settings.max_package_bytes),
         outbound_routes(database, blobs, outbound.acceptance),

@@ -19,7 +19,7 @@ from services.signer.settings import Settings
 from services.signer.trust import ANCHOR_PURPOSES, TrustDirectory, TrustUnreadable
 from services.signer.verifier import Verifier
 from shared.clock import Clock
-from shared.http import RequestBodyLimit, internal_app
+from shared.http import internal_app
 from shared.service import BackgroundPart, Service
 from shared.telemetry.metrics import HttpMetrics, new_registry
 from shared.telemetry.ops import ReadinessCheck
@@ -60,9 +60,13 @@ async def build(settings: Settings, clock: Clock) -> Service:
     sealing = Sealing(keys, clock)
     reloading = _Reloading(settings, trust, lists, metrics)
     reloading.publish()
-    app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry))
-    # Two files of a verification, and what multipart puts around them.
-    app.add_middleware(RequestBodyLimit, limit=2 * settings.file_limit_bytes + 64 * 1024)
+    app = internal_app(
+        NAME,
+        tokens=settings.service_tokens,
+        metrics=HttpMetrics(registry),
+        # Two files of a verification, and what multipart puts around them.
+        body_limit=2 * settings.file_limit_bytes + 64 * 1024,
+    )
     app.include_router(verification_routes(verifier, file_limit=settings.file_limit_bytes), prefix=_PREFIX)
     app.include_router(
         signature_routes(

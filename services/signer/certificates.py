@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-from asn1crypto import x509
+from asn1crypto import pem, x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -28,6 +28,7 @@ ASN1_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, Over
 """What asn1crypto raises on hostile bytes; ``RecursionError`` is not a ``ValueError``."""
 
 QC_COMPLIANCE = "0.4.0.1862.1.1"
+_NAME_LIMIT = 8192
 _QC_STATEMENTS = "1.3.6.1.5.5.7.1.3"
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
 _RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
@@ -230,16 +231,23 @@ def names_equal(one: bytes, other: bytes) -> bool:
     """Whether two encoded names are the same by RFC 5280 comparison rules."""
     if one == other:
         return True
-    try:
-        return bool(x509.Name.load(one) == x509.Name.load(other))
-    except ASN1_FAULTS:
+    if max(len(one), len(other)) > _NAME_LIMIT:
         return False
+    key = _name_key(one)
+    return key is not None and key == _name_key(other)
+
+
+@lru_cache(maxsize=4096)
+def _name_key(encoded: bytes) -> str | None:
+    """What two equal names have in common; string preparation costs a millisecond, so it is remembered."""
+    try:
+        return str(x509.Name.load(encoded).hashable)
+    except ASN1_FAULTS:
+        return None
 
 
 def pem_or_der(data: bytes) -> list[bytes]:
     """The DER certificates in a file of either form; raises ``ValueError`` if there is none."""
-    from asn1crypto import pem
-
     if not pem.detect(data):
         return [data]
     return [der_bytes for kind, _, der_bytes in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]

@@ -39,7 +39,7 @@ class Database:
     ``DomainError(DURABILITY_UNAVAILABLE)``; constraint violations keep SQLAlchemy's type.
     """
 
-    def __init__(self, url: str, *, schema: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, schema: str, pool_size: int = 10, pool_wait_seconds: float = 10) -> None:
         self.conninfo = libpq_url(url)
         self.schema = schema
         self._engine = create_async_engine(
@@ -48,7 +48,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_pre_ping=True,
-            pool_timeout=10,
+            pool_timeout=pool_wait_seconds,
         )
 
     @property

@@ -1,34 +1,32 @@
-"""One stack a module: the modules run side by side, the tests of one after another."""
+"""One stack for each test process. Modules of one ``xdist_group`` share it, groups run side by side.
+
+Every test finds all processes running and no fault in force, whatever the test before it did.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import PROCESSES, Stack, running_stack
 
 
-@pytest.fixture(scope="module")
-def stack_settings() -> Mapping[str, str]:
-    """KEPGW_* variables of this module's stack; modules override it."""
-    return {}
-
-
-@pytest.fixture(scope="module")
-def stack(stack_settings: Mapping[str, str]) -> Iterator[Stack]:
-    with running_stack(stack_settings) as running:
+@pytest.fixture(scope="session")
+def shared_stack() -> Iterator[Stack]:
+    with running_stack() as running:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def _no_fault_outlives_its_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if "stack" in request.fixturenames:
-        stack: Stack = request.getfixturevalue("stack")
-        if stack.alive("sandbox"):
-            stack.clear_faults()
+@pytest.fixture
+def stack(shared_stack: Stack) -> Iterator[Stack]:
+    shared_stack.database.start()
+    for name in reversed(PROCESSES):
+        if not shared_stack.alive(name):
+            shared_stack.start(name)
+    yield shared_stack
+    if shared_stack.alive("sandbox"):
+        shared_stack.clear_faults()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,7 +35,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows the end of every process's log."""
     report = yield
-    funcargs: dict[str, Any] = getattr(item, "funcargs", {})
-    if report.failed and call.when == "call" and isinstance(stack := funcargs.get("stack"), Stack):
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and call.when == "call" and isinstance(stack, Stack):
         report.sections.append(("logs of the stack", stack.log_tails()))
     return report

@@ -56,6 +56,11 @@ async def test_both_headers_work_but_not_with_different_keys(gateway: RunningGat
     other = "kepgw_otherkey1_" + "x" * 40
     both = {"Authorization": f"Bearer {ADMIN_KEY}", "X-Api-Key": other}
     assert (await gateway.http.get(path, headers=both)).status_code == 401
+    same = {"Authorization": f"Bearer {ADMIN_KEY}", "X-Api-Key": ADMIN_KEY}
+    assert (await gateway.http.get(path, headers=same)).status_code == 200
+    for other in ("Basic dXNlcjpwYXNz", "Bearer", "", "Bearer x"):
+        headers = {"Authorization": other, "X-Api-Key": ADMIN_KEY}
+        assert (await gateway.http.get(path, headers=headers)).status_code == 401
 
 
 async def test_every_bad_key_gets_the_same_answer(gateway: RunningGateway) -> None:

@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from services.kep_relay.drivers.protocol import Blocked, PermanentFailure, TemporaryFailure
 from shared.contracts.directory import ResolutionProblem
@@ -58,6 +59,13 @@ async def test_a_letter_is_resolved_composed_and_submitted(relay: Relay) -> None
     assert kinds == ["handed_over", "resolved", "composed", "attempt", "outcome"]
     assert [event.sequence for event in await relay.events(message_id)] == [1, 2, 3, 4, 5]
     assert (await relay.ledger.read()).outbound.imbalance == 0
+
+
+async def test_the_history_only_grows(relay: Relay) -> None:
+    await relay.hand_over(10000002)
+    for statement in ("UPDATE outbound_events SET kind = 'x'", "DELETE FROM outbound_events"):
+        with pytest.raises(DBAPIError, match="append-only"):
+            await relay.execute(statement)
 
 
 async def test_one_message_per_recipient(relay: Relay) -> None:

@@ -70,7 +70,7 @@ async def put_letter(http: httpx.AsyncClient, message_id: UUID, *numbers: int, *
     stored = await http.put(f"/packages/{digest}", content=PACKAGE)
     assert stored.json() == {"sha256": digest, "size": len(PACKAGE)}
     body = submission(digest, len(PACKAGE), numbers, **changes)
-    return await http.put(f"/outbound-messages/{message_id}", content=body.model_dump_json())
+    return await http.put(f"/outbound-messages/{message_id}", json=body.model_dump(mode="json"))
 
 
 async def test_a_letter_is_put_read_and_listed(http: httpx.AsyncClient) -> None:
@@ -166,11 +166,9 @@ async def test_cancel_and_resend(http: httpx.AsyncClient) -> None:
     assert first.json()["message_id"] == second.json()["message_id"] == str(again)
 
 
-async def test_a_mailbox_is_configured_without_ever_showing_its_password(
-    http: httpx.AsyncClient, relay: Relay
-) -> None:
+async def test_a_mailbox_is_configured_without_ever_showing_its_password(http: httpx.AsyncClient, relay: Relay) -> None:
     body = mailbox_configuration(password="s3cret-value")
-    answer = await http.put("/mailboxes/a-1", params=OURS, content=body.model_dump_json())
+    answer = await http.put("/mailboxes/a-1", params=OURS, json=body.model_dump(mode="json"))
     assert answer.status_code == 200
     listed = await http.get("/mailboxes", params=OURS)
     assert "s3cret-value" not in answer.text + listed.text
@@ -180,12 +178,12 @@ async def test_a_mailbox_is_configured_without_ever_showing_its_password(
     assert stored is not None
     assert b"s3cret-value" not in stored
     kept = mailbox_configuration(password=None, username="changed")
-    assert (await http.put("/mailboxes/a-1", params=OURS, content=kept.model_dump_json())).status_code == 200
+    assert (await http.put("/mailboxes/a-1", params=OURS, json=kept.model_dump(mode="json"))).status_code == 200
     second = mailbox_configuration(address="another@hs98.kep.tr")
-    conflict = await http.put("/mailboxes/a-2", params=OURS, content=second.model_dump_json())
+    conflict = await http.put("/mailboxes/a-2", params=OURS, json=second.model_dump(mode="json"))
     assert conflict.json()["code"] == "state-conflict"
     receiving = mailbox_configuration(address="another@hs98.kep.tr", sends=False)
-    assert (await http.put("/mailboxes/a-2", params=OURS, content=receiving.model_dump_json())).status_code == 201
+    assert (await http.put("/mailboxes/a-2", params=OURS, json=receiving.model_dump(mode="json"))).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -199,7 +197,7 @@ async def test_a_mailbox_is_configured_without_ever_showing_its_password(
 )
 async def test_a_mailbox_that_makes_no_sense_is_refused(http: httpx.AsyncClient, changes, code) -> None:
     body = mailbox_configuration(**changes)
-    answer = await http.put("/mailboxes/new", params=OURS, content=body.model_dump_json())
+    answer = await http.put("/mailboxes/new", params=OURS, json=body.model_dump(mode="json"))
     assert answer.json()["code"] == code
 
 
@@ -226,7 +224,11 @@ async def test_readiness_names_what_is_missing(http: httpx.AsyncClient, relay: R
 async def test_the_ledger_balances(http: httpx.AsyncClient) -> None:
     await put_letter(http, new_id(), 10000002, 10000003)
     ledger = (await http.get("/ledger")).json()
-    assert (ledger["outbound"]["accepted"], ledger["outbound"]["in_flight"], ledger["outbound"]["imbalance"]) == (2, 2, 0)
+    assert (ledger["outbound"]["accepted"], ledger["outbound"]["in_flight"], ledger["outbound"]["imbalance"]) == (
+        2,
+        2,
+        0,
+    )
 
 
 async def test_a_call_without_the_service_token_is_refused(http: httpx.AsyncClient) -> None:

@@ -97,9 +97,7 @@ async def test_with_all_jobs_lost_the_sweeper_carries_on(database_url: str, tmp_
 async def test_stopping_finishes_the_submission_in_hand_and_begins_nothing_new(
     database_url: str, tmp_path: Path
 ) -> None:
-    async with running_relay(
-        database_url, tmp_path, clock=SystemClock(), submissions_per_mailbox=1, **QUICK
-    ) as relay:
+    async with running_relay(database_url, tmp_path, clock=SystemClock(), submissions_per_mailbox=1, **QUICK) as relay:
         relay.provider.pause = 0.5
         message_ids = [await relay.hand_over(10000002) for _ in range(4)]
         async with at_work(relay) as stop:

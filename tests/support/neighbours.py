@@ -18,6 +18,7 @@ from services.detsis_sync.app import migrate_schema as migrate_directory
 from services.detsis_sync.folding import fold
 from services.detsis_sync.settings import Settings as DirectorySettings
 from services.detsis_sync.tables import Account, KepAddressRecord, Run, UnitRecord
+from services.kep_relay.inbound.wiring import inbound_parts
 from services.kep_relay.mailboxes import AddressBook
 from services.kep_relay.readiness import ReadinessOfMailboxes
 from services.kep_relay.routes.mailboxes import mailbox_routes
@@ -66,7 +67,7 @@ class Line:
 
 @dataclass(frozen=True)
 class ServedRelay:
-    """kep_relay's outgoing side over HTTP; nothing leaves it by itself."""
+    """kep_relay over HTTP; nothing leaves it by itself."""
 
     url: str
     relay: Relay
@@ -98,6 +99,7 @@ async def served_relay(database_url: str, directory: Path) -> AsyncIterator[Serv
             package_routes(deps.blobs, max_bytes=20_000_000),
             outbound_routes(deps.database, deps.blobs, relay.side.acceptance),
             mailbox_routes(deps.database, deps.mailboxes, readiness, relay.ledger),
+            *inbound_parts(deps).routers,
         ):
             app.include_router(routes, prefix="/internal/v1")
         line = Line(app)

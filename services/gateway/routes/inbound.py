@@ -201,6 +201,8 @@ async def get_raw(request: Request, message_id: UUID, caller: CurrentCaller, gat
     caller.require(_READERS)
     institutions = caller.visible()
     message = await gateway.relay.inbound(institutions, message_id)
+    if not message.raw_sha256:
+        raise DomainError(ErrorCode.NOT_FOUND, "the mail itself was not loaded; it is at the provider")
     content = Content(f"{message_id}.eml", message.raw_sha256, media_type="message/rfc822")
     return download(
         request, content, lambda _start, _end: gateway.relay.inbound_content(institutions, message_id, "raw")

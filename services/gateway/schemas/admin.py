@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from services.gateway.callers import Scope
-from services.gateway.schemas.text import Body, Line, Moment, StrictDetsisNo
+from services.gateway.schemas.text import Body, Line, Moment, StrictDetsisNo, Whole
 from shared.contracts.mailboxes import ReadPolicy, ServerAddress
 
 Strictness = Literal["refuse", "warn", "pass"]
@@ -91,7 +91,7 @@ class ServerBody(Body):
 
     host: _Host
     """Name or address."""
-    port: int = Field(strict=True, ge=1, le=65535)
+    port: Whole = Field(ge=1, le=65535)
     tls: Literal["implicit", "starttls"] = "implicit"
     """There is no way to do without."""
     ca_file: Annotated[Line, Field(min_length=1, max_length=1000)] | None = None

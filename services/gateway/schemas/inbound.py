@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.gateway.schemas.text import Body, Line, StrictDetsisNo
+from services.gateway.schemas.text import Body, Line, StrictDetsisNo, Whole
 
 LeaseToken = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
 
@@ -16,9 +16,9 @@ class LeaseBody(Body):
 
     institution_no: StrictDetsisNo | None = None
     """Only letters to this institution; all of the API key's unless given."""
-    max: int = Field(default=10, strict=True, ge=1, le=100)
+    max: Whole = Field(default=10, ge=1, le=100)
     """At most so many letters."""
-    seconds: int = Field(default=300, strict=True, ge=5, le=3600)
+    seconds: Whole = Field(default=300, ge=5, le=3600)
     """How long the lease holds, in seconds; renew it when you need longer."""
     wait: float = Field(default=0, strict=True, ge=0, le=30)
     """How long to wait, in seconds, when there is no letter now."""
@@ -40,7 +40,7 @@ class NackBody(Body):
     """The token of the lease."""
     reason: Annotated[Line, Field(max_length=1000)] | None = None
     """Why, for the people who look after the institution."""
-    delay_seconds: int = Field(default=0, strict=True, ge=0, le=86400)
+    delay_seconds: Whole = Field(default=0, ge=0, le=86400)
     """Not to be leased again before so many seconds."""
 
 
@@ -49,5 +49,5 @@ class RenewBody(Body):
 
     lease_token: LeaseToken
     """The token of the lease."""
-    seconds: int = Field(default=300, strict=True, ge=5, le=3600)
+    seconds: Whole = Field(default=300, ge=5, le=3600)
     """From now, in seconds."""

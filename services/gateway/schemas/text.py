@@ -18,6 +18,15 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number, so 5.0 is 5; text and truth values are not numbers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic turns only this into a fault
+    return value
+
+
 def _written_out(value: object) -> object:
     if not isinstance(value, (str, datetime)) or (isinstance(value, str) and "T" not in value.upper()):
         raise ValueError("must be an RFC 3339 date and time with its zone")
@@ -30,7 +39,9 @@ def _plausible(moment: datetime) -> datetime:
     return moment
 
 
-Line = Annotated[str, AfterValidator(_one_line)]
+_ONE_LINE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+
+Line = Annotated[str, AfterValidator(_one_line), Field(json_schema_extra={"pattern": _ONE_LINE})]
 """Text without control characters; each field sets its own length."""
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_plausible)]
@@ -41,9 +52,12 @@ DetsisNo = Annotated[
 ]
 """In a path or a query."""
 
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number in a JSON body."""
+
 StrictDetsisNo = Annotated[
-    int,
-    Field(strict=True, ge=10_000_000, le=99_999_999, description="DETSİS number: eight digits.", examples=[10000002]),
+    Whole,
+    Field(ge=10_000_000, le=99_999_999, description="DETSİS number: eight digits.", examples=[10000002]),
 ]
 """In a JSON body, where a number is a number."""
 

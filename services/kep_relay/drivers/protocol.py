@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from shared.contracts.mailboxes import ServerAddress
 from shared.domain.identifiers import KepAddress
+from shared.errors import DomainError, ErrorCode
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,17 @@ class MailboxAccount:
     sent_folder: str
     revision: int
     """Grows with every change of the configuration; sessions of an older revision are not used again."""
+
+
+class LoginRefused(DomainError):
+    """MAILBOX_NOT_READY: the provider refuses the account itself.
+
+    Nothing may be tried with it until its configuration changes (a loop of wrong passwords locks it:
+    kep.md 7.4).
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(ErrorCode.MAILBOX_NOT_READY, detail)
 
 
 @dataclass(frozen=True)
@@ -136,7 +148,7 @@ class KepDriver(Protocol):
         ...
 
     def open_inbox(self, mailbox: MailboxAccount) -> AbstractAsyncContextManager[InboxSession]:
-        """The mailbox's inbox. Raises ``DomainError``: MAILBOX_NOT_READY when the login is refused."""
+        """The mailbox's inbox. Raises ``LoginRefused``, and ``DomainError`` for everything else."""
         ...
 
     async def probe(self, mailbox: MailboxAccount) -> None:

@@ -6,6 +6,7 @@ evidence waits, visibly, and is asked about again; only a verdict moves a letter
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,7 +28,10 @@ from shared.errors import DomainError
 log = structlog.get_logger(__name__)
 
 RETRY_PAUSES = (5, 15, 60, 300, 900, 3600)
-"""Seconds until a source that signer was missing is tried again, by number of verdicts."""
+"""Seconds until a source that signer was missing is tried again at the earliest, by number of verdicts."""
+PATIENT_PAUSES = (3600, 21600, 86400)
+"""The same when signer named no moment: a person may add an authority or a list meanwhile (kep.md 7.16)."""
+MAX_VERIFICATIONS = 60
 _SIGNER_PAUSE = 10
 CORRELATE_PAUSES = (10, 60, 600, 3600, 21600, 86400)
 MAX_CORRELATIONS = 40
@@ -55,12 +59,20 @@ class Verdict:
         return worst(signed) if signed else Conclusion.FAILED
 
     def retry_at(self, now: datetime, verifications: int) -> datetime | None:
-        """When to verify again: only while undecided for want of a source that may come back."""
-        if self.conclusion is not Conclusion.INDETERMINATE:
-            return None
-        waits = [report.retry_after_seconds for report in (self.envelope, self.signature)]
-        asked = [seconds for seconds in waits if seconds is not None]
-        return now + timedelta(seconds=max(min(asked), pause(verifications))) if asked else None
+        """When to verify again; None once it is decided."""
+        reports = (self.envelope, self.signature)
+        return verify_again_at(self.conclusion, reports, verifications, now)
+
+
+def verify_again_at(
+    conclusion: Conclusion, reports: Sequence[VerificationReport], verifications: int, now: datetime
+) -> datetime | None:
+    """When to ask signer again after ``verifications`` verdicts; None when the last one is final."""
+    if conclusion is not Conclusion.INDETERMINATE or verifications >= MAX_VERIFICATIONS:
+        return None
+    asked = [report.retry_after_seconds for report in reports if report.retry_after_seconds is not None]
+    seconds = max(min(asked), pause(verifications)) if asked else pause(verifications - 1, PATIENT_PAUSES)
+    return now + timedelta(seconds=seconds)
 
 
 def pause(number: int, pauses: tuple[int, ...] = RETRY_PAUSES) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import select, update
 
-from services.kep_relay.drivers.protocol import KepDriver, MailboxAccount
+from services.kep_relay.drivers.protocol import KepDriver, LoginRefused, MailboxAccount
 from services.kep_relay.inbound.folder import FolderReader
 from services.kep_relay.inbound.rawmail import RawMailStore
 from services.kep_relay.instance import Instance
@@ -21,7 +21,7 @@ from services.kep_relay.tables import MailboxRow
 from shared.clock import Clock
 from shared.contracts.mailboxes import ReadPolicy
 from shared.db.session import Database
-from shared.errors import DomainError, ErrorCode
+from shared.errors import DomainError
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +159,7 @@ class Drain:
                     .values(last_poll_fault=error.detail[:500])
                     .execution_options(synchronize_session=False)
                 )
-                if error.code is ErrorCode.MAILBOX_NOT_READY:
+                if isinstance(error, LoginRefused):
                     await stop_account(
                         work, row.mailbox_id, revision=row.revision, clock=self._clock,
                         code=error.code, reason=error.detail,

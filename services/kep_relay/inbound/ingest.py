@@ -32,7 +32,7 @@ from shared.errors import DomainError
 
 log = structlog.get_logger(__name__)
 
-_MAX_TEXT_BLOB = 1024 * 1024 * 1024
+_ANY_SIZE = 1024 * 1024 * 1024
 _EVIDENCE_LIMIT = 8 * 1024 * 1024
 
 
@@ -92,8 +92,8 @@ class Ingestion:
 
     async def _store(self, reading: MailReading) -> _Stored:
         letter = reading.letter
-        original = None if letter is None else await self._blobs.put(letter.original, limit=_MAX_TEXT_BLOB)
-        parts = [await self._blobs.put(part.content, limit=_MAX_TEXT_BLOB) for part in (letter.parts if letter else ())]
+        original = None if letter is None else await self._blobs.put(letter.original, limit=_ANY_SIZE)
+        parts = [await self._blobs.put(part.content, limit=_ANY_SIZE) for part in (letter.parts if letter else ())]
         evidence = [await self._blobs.put(part.document, limit=_EVIDENCE_LIMIT) for part in reading.mail.evidence]
         return _Stored(original, tuple(parts), tuple(evidence))
 

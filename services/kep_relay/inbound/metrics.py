@@ -9,7 +9,7 @@ from shared.domain.evidence import EvidenceCode
 from shared.domain.verdict import Conclusion
 
 UNKNOWN_CODE = "unknown"
-DUPLICATES = ("mail", "letter", "evidence")
+DUPLICATES = ("letter", "evidence")
 
 
 class InboundMetrics:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from services.kep_relay.evidence.settle import pause
+from services.kep_relay.evidence.settle import verify_again_at
 from services.kep_relay.inbound.arrivals import Arrivals
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.package import OpenedPackage, open_package
@@ -31,7 +31,6 @@ from shared.errors import DomainError, ErrorCode
 log = structlog.get_logger(__name__)
 
 _SIGNER_PAUSE = timedelta(seconds=10)
-_MAX_VERIFICATIONS = 40
 SIGNER_AWAY = "signer-unavailable"
 PACKAGE_INVALID = "package-invalid"
 PACKAGE_ENCRYPTED = "package-encrypted"
@@ -45,7 +44,6 @@ class Judged:
 
     verification: InboundVerification
     package: OpenedPackage | None
-    retry_seconds: int | None
 
     def reason_code(self, current: str | None) -> str | None:
         """Why a person should look, most tangible first; None when nothing speaks against the letter."""
@@ -141,8 +139,7 @@ class LetterVerification:
             findings=list(package.findings) if package else [],
             verified_at=self._clock.now(),
         )
-        waits = [item.report.retry_after_seconds for item in components]
-        return Judged(verification, package, min((seconds for seconds in waits if seconds is not None), default=None))
+        return Judged(verification, package)
 
     async def _component(self, name: str, sha256: str, profile: Profile, moment: datetime) -> ComponentVerification:
         request = VerificationRequest(format=SignatureFormat.SMIME, profile=profile, moment=moment)
@@ -160,17 +157,12 @@ class LetterVerification:
         if judged.package is not None:
             row.document_id = _short(judged.package.document_id)
             row.document_no = _short(judged.package.document_no)
-        undecided = verification.conclusion is Conclusion.INDETERMINATE and row.verifications < _MAX_VERIFICATIONS
-        row.verify_at = (
-            now + timedelta(seconds=max(judged.retry_seconds, pause(row.verifications)))
-            if undecided and judged.retry_seconds is not None
-            else None
-        )
+        reports = [item.report for item in verification.components]
+        row.verify_at = verify_again_at(verification.conclusion, reports, row.verifications, now)
         if row.state == InboundState.PARSED:
             # ``verified`` and ``available`` are reached in one step: nothing lies between them.
             row.state = InboundState.AVAILABLE
             row.available_at = row.visible_at = now
-            row.reason = None if row.reason_code == SIGNER_AWAY else row.reason
         self._metrics.verdicts.labels("letter", verification.conclusion.value).inc()
         work.session.add(
             InboundVerificationRow(

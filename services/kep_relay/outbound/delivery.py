@@ -32,6 +32,7 @@ from shared.clock import Clock
 from shared.db.session import Database
 from shared.domain.message import OutboundState
 from shared.errors import DomainError, ErrorCode
+from shared.telemetry.logging import correlation_id
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,8 @@ class Delivery:
         Raises ``DomainError`` only when not even that could be written; the sweeper then finds the row.
         """
         if not self._instance.may_begin():
-            return  # the row stays as it is; the sweeper of a living process makes a new job
+            await self._leave_to_another(recipient_id, jobs)
+            return
         letter = await moves.claim(
             self._database,
             recipient_id,
@@ -94,6 +96,13 @@ class Delivery:
             with contextlib.suppress(DomainError):
                 async with self._database.unit_of_work() as work:
                     await moves.release(work, letter)
+
+    async def _leave_to_another(self, recipient_id: UUID, jobs: OutboundJobs) -> None:
+        """This process is stopping, or not seen alive: another one, or this one a little later, goes on."""
+        with contextlib.suppress(DomainError):  # then the sweeper finds the row
+            async with self._database.unit_of_work() as work:
+                at = self._clock.now() + _NO_TURN_PAUSE
+                await jobs.defer_submit(work, recipient_id, correlation_id=correlation_id.get(), at=at)
 
     async def _step(self, letter: LetterInHand, jobs: OutboundJobs) -> None:
         if letter.message.expires_at <= self._clock.now():

@@ -29,7 +29,6 @@ NEEDS_SOMEONE = frozenset(
         ErrorCode.KEP_CREDIT_EXHAUSTED,
         ErrorCode.DIRECTORY_REFUSED,
         ErrorCode.INSTITUTION_FORBIDDEN,
-        ErrorCode.NOT_FOUND,
         ErrorCode.TOO_LARGE,
         ErrorCode.VALIDATION_FAILED,
     }

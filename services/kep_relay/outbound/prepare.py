@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
 from services.kep_relay.mailboxes import AddressBook
@@ -110,6 +110,16 @@ class Preparation:
             return address, DomainError(ErrorCode.RECIPIENT_KEP_INACTIVE, detail)
         return address, None
 
+    async def _package(self, sha256: str) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._blobs.stream(sha256):
+                yield chunk
+        except DomainError as error:
+            if error.code != ErrorCode.NOT_FOUND:
+                raise
+            detail = "the package is missing in the blob store"
+            raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, detail) from error
+
     async def _compose(self, letter: LetterInHand) -> None:
         recipient, message = letter.recipient, letter.message
         content = compose.Letter(
@@ -125,7 +135,7 @@ class Preparation:
         )
         stored = await compose.compose(
             content,
-            self._blobs.stream(message.package_sha256),
+            self._package(message.package_sha256),
             sign=self._signer(letter.mailbox.signing_key_id, message.institution_no),
             blobs=self._blobs,
             limit=compose.size_limit(message.package_size),

@@ -22,6 +22,7 @@ from services.kep_relay.outbound.sweep import OutboundSweep
 from services.kep_relay.settings import Settings
 from services.kep_relay.sightings import Sightings
 from shared.clients.signer import SignerClient
+from shared.errors import DomainError, ErrorCode
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,20 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     )
 
 
+_NO_SUCH_KEY = frozenset({ErrorCode.NOT_FOUND, ErrorCode.INSTITUTION_FORBIDDEN})
+
+
 def sign_by(client: SignerClient) -> MakeSigner:
     """Signing by the signer service."""
 
     def with_key(key_id: str, institution_no: int) -> Sign:
         async def sign(content: AsyncIterable[bytes]) -> bytes:
-            return await client.sign_message(key_id, content, institution_no=institution_no)
+            try:
+                return await client.sign_message(key_id, content, institution_no=institution_no)
+            except DomainError as error:
+                if error.code in _NO_SUCH_KEY:
+                    raise DomainError(ErrorCode.SIGNING_KEY_UNAVAILABLE, error.detail) from error
+                raise
 
         return sign
 

@@ -11,48 +11,28 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from lxml import etree
-from signxml import (
-    DigestAlgorithm,
-    InvalidDigest,
-    InvalidSignature,
-    SignatureConfiguration,
-    SignatureMethod,
-    XMLVerifier,
-)
-from signxml.exceptions import InvalidInput, SignXMLException
+from signxml.algorithms import DigestAlgorithm, SignatureMethod
+from signxml.exceptions import InvalidDigest, InvalidInput, InvalidSignature, SignXMLException
+from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from services.signer.certificates import Certificate, load_certificate
 from services.signer.checks.algorithms import ECDSA, RSA_PKCS1, RSA_PSS
 from services.signer.checks.mathematics import key_use
 from services.signer.facts import Content, SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, warned
-from services.signer.formats.smime import NoSignature
+from services.signer.formats.xml_layout import DS, XADES, Layout, find_layout, hardened_parser, parse_xml
 from services.signer.limits import Limits, malformed, too_much
 from services.signer.texts import say
 from shared.contracts.signatures import SignatureFormat
 from shared.domain.verdict import SubIndication
 
-_DS = "{http://www.w3.org/2000/09/xmldsig#}"
-_XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
-_ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
-_CANONICAL = frozenset(
-    {
-        "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
-        "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments",
-        "http://www.w3.org/2006/12/xml-c14n11",
-        "http://www.w3.org/2006/12/xml-c14n11#WithComments",
-        "http://www.w3.org/2001/10/xml-exc-c14n#",
-        "http://www.w3.org/2001/10/xml-exc-c14n#WithComments",
-    }
-)
-_ID_ATTRIBUTES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _METHODS = frozenset(method for method in SignatureMethod if not method.name.startswith(("HMAC", "DSA")))
 _CONFIGURATION = SignatureConfiguration(
     location=".//",
@@ -61,7 +41,6 @@ _CONFIGURATION = SignatureConfiguration(
     # Old digests are computed too, so that the report can say "intact but too old" (step 8).
     digest_algorithms=frozenset(DigestAlgorithm),
 )
-_REFERENCES = 4
 _FAULTS = (
     SignXMLException,
     etree.LxmlError,
@@ -77,37 +56,6 @@ _FAULTS = (
 )
 
 
-def hardened_parser() -> etree.XMLParser:
-    """No DTD, no entities, no network; depth and text size stay at libxml2's limits."""
-    return etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
-    )
-
-
-def parse_xml(data: bytes, limits: Limits) -> Any:
-    """The root element; raises ``CheckFailed`` (FORMAT_FAILURE) on anything but plain, small XML."""
-    if len(data) > limits.xml_bytes:
-        raise too_much("XML bytes", limits.xml_bytes)
-    try:
-        root = etree.fromstring(data, hardened_parser())
-    except (etree.LxmlError, ValueError) as error:
-        raise malformed("not well-formed XML") from error
-    info: Any = root.getroottree().docinfo
-    if info.doctype or info.internalDTD is not None:
-        raise malformed("XML with a DTD")
-    return root
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the parts of the one signature are."""
-
-    signature: Any
-    properties: Any | None
-    document_reference: int
-    properties_reference: int | None
-
-
 def read_xades(
     data: bytes, expected: Content | None, limits: Limits, *, known: Sequence[Certificate] = ()
 ) -> SignatureFacts:
@@ -117,7 +65,7 @@ def read_xades(
     (FORMAT_FAILURE) and ``NoSignature``.
     """
     root = parse_xml(data, limits)
-    layout = _layout(root)
+    layout = find_layout(root)
     findings = [passed(Step.FORMAT, say("format.xml")), passed(Step.CONTENT, say("content.enveloped"))]
     certificates = _certificates(layout.signature, limits)
     certificate = _choose(layout, (*certificates, *known))
@@ -170,66 +118,8 @@ def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: finding.step.number))
 
 
-def _layout(root: Any) -> _Layout:
-    """Check the shape before any mathematics: one signature, over everything, with known transforms."""
-    outermost = [
-        element
-        for element in root.iter(f"{_DS}Signature")
-        if next(element.iterancestors(f"{_DS}Signature"), None) is None
-    ]
-    if not outermost:
-        raise NoSignature
-    if len(outermost) > 1:
-        raise malformed("several XML signatures in one document")
-    signature = outermost[0]
-    if signature is root:
-        raise malformed("the signature is not inside the document it signs")
-    properties = signature.find(f"{_DS}Object/{_XADES}QualifyingProperties/{_XADES}SignedProperties")
-    key_info = signature.find(f"{_DS}KeyInfo")
-    document_reference = properties_reference = None
-    references = signature.findall(f"{_DS}SignedInfo/{_DS}Reference")
-    if len(references) > _REFERENCES:
-        raise too_much("references", _REFERENCES)
-    for index, reference in enumerate(references):
-        transforms = [item.get("Algorithm") for item in reference.iter(f"{_DS}Transform")]
-        target = reference.get("URI")
-        if _is_whole(root, target) and document_reference is None:
-            if not set(transforms) <= {_ENVELOPED, *_CANONICAL} or _ENVELOPED not in transforms:
-                raise malformed("unexpected transforms of the document reference")
-            document_reference = index
-            continue
-        if not set(transforms) <= _CANONICAL:
-            raise malformed("unexpected transforms of a reference")
-        if _points_at(root, properties, target) and properties_reference is None:
-            properties_reference = index
-        elif not _points_at(root, key_info, target):
-            raise malformed("reference to something else than the document, signed properties and key")
-    if document_reference is None:
-        raise malformed("the signature does not cover the whole document")
-    return _Layout(signature, properties, document_reference, properties_reference)
-
-
-def _is_whole(root: Any, target: str | None) -> bool:
-    return target == "" or _points_at(root, root, target)
-
-
-def _points_at(root: Any, element: Any | None, target: str | None) -> bool:
-    return element is not None and bool(target) and target == f"#{_unique_id(root, element)}"
-
-
-def _unique_id(root: Any, element: Any) -> str | None:
-    """The element's Id, or None when it has none or shares it with another element."""
-    value = next((element.get(name) for name in _ID_ATTRIBUTES if element.get(name)), None)
-    if value is None:
-        return None
-    owners = [item for item in root.iter(etree.Element) if value in {item.get(name) for name in _ID_ATTRIBUTES}]
-    if len(owners) != 1:
-        raise malformed("the same Id on several elements")
-    return str(value)
-
-
 def _certificates(signature: Any, limits: Limits) -> tuple[Certificate, ...]:
-    nodes = signature.findall(f"{_DS}KeyInfo/{_DS}X509Data/{_DS}X509Certificate")
+    nodes = signature.findall(f"{DS}KeyInfo/{DS}X509Data/{DS}X509Certificate")
     if len(nodes) > limits.certificates:
         raise too_much("certificates", limits.certificates)
     found: list[Certificate] = []
@@ -241,7 +131,7 @@ def _certificates(signature: Any, limits: Limits) -> tuple[Certificate, ...]:
     return tuple(found)
 
 
-def _choose(layout: _Layout, pool: Sequence[Certificate]) -> Certificate | None:
+def _choose(layout: Layout, pool: Sequence[Certificate]) -> Certificate | None:
     """The certificate the signed properties name; without them the first one that is no CA."""
     for certificate in pool:
         if layout.properties is not None and _refers(layout.properties, certificate):
@@ -251,19 +141,19 @@ def _choose(layout: _Layout, pool: Sequence[Certificate]) -> Certificate | None:
 
 def _reference_node(properties: Any) -> tuple[Any | None, bool]:
     """The first Cert of SigningCertificate(V2), and whether exactly one of the two is there."""
-    scope = f"{_XADES}SignedSignatureProperties/{_XADES}"
+    scope = f"{XADES}SignedSignatureProperties/{XADES}"
     nodes = [*properties.findall(f"{scope}SigningCertificateV2"), *properties.findall(f"{scope}SigningCertificate")]
-    return (nodes[0].find(f"{_XADES}Cert") if nodes else None), len(nodes) == 1
+    return (nodes[0].find(f"{XADES}Cert") if nodes else None), len(nodes) == 1
 
 
 def _refers(properties: Any, certificate: Certificate) -> bool:
     node, _single = _reference_node(properties)
-    digest = None if node is None else node.find(f"{_XADES}CertDigest")
+    digest = None if node is None else node.find(f"{XADES}CertDigest")
     if digest is None:
         return False
     try:
-        name = _digest_name(digest.find(f"{_DS}DigestMethod").get("Algorithm"))
-        value = base64.b64decode(digest.find(f"{_DS}DigestValue").text or "")
+        name = _digest_name(digest.find(f"{DS}DigestMethod").get("Algorithm"))
+        value = base64.b64decode(digest.find(f"{DS}DigestValue").text or "")
         return hmac.compare_digest(hashlib.new(name, certificate.der).digest(), value)
     except (AttributeError, InvalidInput, ValueError):
         return False
@@ -309,7 +199,7 @@ def _properties(properties: Any | None, certificate: Certificate) -> tuple[datet
         findings.append(
             failed(Step.CERTIFICATE, CheckFailed(SubIndication.NO_SIGNING_CERTIFICATE_FOUND, say("certificate.other")))
         )
-    claimed = properties.findtext(f"{_XADES}SignedSignatureProperties/{_XADES}SigningTime")
+    claimed = properties.findtext(f"{XADES}SignedSignatureProperties/{XADES}SigningTime")
     return _time(claimed), bound, findings
 
 
@@ -322,15 +212,15 @@ def _time(text: str | None) -> datetime | None:
         return None
 
 
-def _method(layout: _Layout) -> SignatureMethod:
-    return SignatureMethod(layout.signature.find(f"{_DS}SignedInfo/{_DS}SignatureMethod").get("Algorithm"))
+def _method(layout: Layout) -> SignatureMethod:
+    return SignatureMethod(layout.signature.find(f"{DS}SignedInfo/{DS}SignatureMethod").get("Algorithm"))
 
 
 def _digest_name(uri: str) -> str:
     return DigestAlgorithm(uri).name.lower()
 
 
-def _algorithms(layout: _Layout, certificate: Certificate, limits: Limits) -> Any:
+def _algorithms(layout: Layout, certificate: Certificate, limits: Limits) -> Any:
     method = _method(layout).name
     if method.endswith("_RSA_MGF1"):
         scheme, digest = RSA_PSS, method.removesuffix("_RSA_MGF1").lower()
@@ -339,16 +229,16 @@ def _algorithms(layout: _Layout, certificate: Certificate, limits: Limits) -> An
         scheme = ECDSA if kind == "ecdsa" else RSA_PKCS1
     others = {
         _digest_name(node.get("Algorithm"))
-        for node in layout.signature.findall(f"{_DS}SignedInfo/{_DS}Reference/{_DS}DigestMethod")
+        for node in layout.signature.findall(f"{DS}SignedInfo/{DS}Reference/{DS}DigestMethod")
     }
     return key_use(certificate.public_key(limits), scheme, digest, tuple(sorted(others)))
 
 
-def _timestamps(layout: _Layout) -> int:
-    return sum(1 for _ in layout.signature.iter(f"{_XADES}SignatureTimeStamp"))
+def _timestamps(layout: Layout) -> int:
+    return sum(1 for _ in layout.signature.iter(f"{XADES}SignatureTimeStamp"))
 
 
-def _level(layout: _Layout, properties: Any | None) -> str:
+def _level(layout: Layout, properties: Any | None) -> str:
     if properties is None or _reference_node(properties)[0] is None:
         return "XMLDSig" if layout.properties is None else "XAdES"
     return "XAdES-T" if _timestamps(layout) else "XAdES-B"

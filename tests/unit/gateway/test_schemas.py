@@ -39,6 +39,8 @@ def test_times_need_their_zone_and_a_plausible_year(value: object) -> None:
     [
         ({"recipients": []}, "/message/recipients"),
         ({"recipients": [{"detsis_no": 1}]}, "/message/recipients/0/detsis_no"),
+        ({"recipients": [{"detsis_no": True}]}, "/message/recipients/0/detsis_no"),
+        ({"recipients": [{"detsis_no": 10000002.5}]}, "/message/recipients/0/detsis_no"),
         ({"recipients": [{"detsis_no": "10000002"}]}, "/message/recipients/0/detsis_no"),
         ({"recipients": [{"detsis_no": 10**40}]}, "/message/recipients/0/detsis_no"),
         ({"recipients": [{"detsis_no": 10000002}] * 2}, "/message"),

@@ -175,9 +175,7 @@ async def test_a_reader_keeps_its_bytes_while_the_blob_is_written_again(local: L
     assert first + await collected(stream) == CONTENT
 
 
-async def test_file_and_every_directory_of_its_name_are_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_file_and_every_directory_of_its_name_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Watches the system call, which nothing short of a power cut would show otherwise."""
     synced: list[str] = []
     real = os.fsync

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,38 +17,48 @@ from shared.telemetry.logging import configure_logging, correlated, correlation_
 TCKN = "12345678901"
 
 
+class Log(io.StringIO):
+    """What was logged, and a way to configure it anew."""
+
+    def configure(self, *, level: str = "INFO", log_format: str = "json") -> None:
+        with contextlib.redirect_stderr(self):
+            configure_logging("signer", level=level, log_format=log_format)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Configure logging onto a buffer; calling the fixture gives the lines written so far, decoded."""
-    buffer, root = io.StringIO(), logging.getLogger()
+def log() -> Iterator[Log]:
+    root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    monkeypatch.setattr(sys, "stderr", buffer)
-    configure_logging("signer", level="INFO", log_format="json")
-    yield lambda: [json.loads(line) for line in buffer.getvalue().splitlines()]
+    written = Log()
+    written.configure()
+    yield written
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
 
 
-def test_a_line_says_who_when_and_what(lines: Any) -> None:
+def test_a_line_says_who_when_and_what(log: Log) -> None:
     structlog.get_logger("some.module").info("stored", size=3)
-    (line,) = lines()
+    (line,) = log.lines()
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "stored", "level": "info", "logger": "some.module", "service": "signer", "size": 3}
 
 
-def test_other_people_s_loggers_come_out_the_same_way(lines: Any) -> None:
+def test_other_people_s_loggers_come_out_the_same_way(log: Log) -> None:
     try:
-        raise ValueError(f"bad number {TCKN}")
+        int(f"bad number {TCKN}")
     except ValueError:
         logging.getLogger("library").exception("it broke for %s", TCKN)
-    (line,) = lines()
+    (line,) = log.lines()
     assert (line["event"], line["service"], line["level"]) == ("it broke for 12*******01", "signer", "error")
     assert "Traceback" in line["exception"]
     assert TCKN not in json.dumps(line)
 
 
-def test_identity_numbers_are_masked_however_deep_they_lie(lines: Any) -> None:
+def test_identity_numbers_are_masked_however_deep_they_lie(log: Log) -> None:
     structlog.get_logger().warning(
         "refused",
         person=TCKN,
@@ -57,7 +67,7 @@ def test_identity_numbers_are_masked_however_deep_they_lie(lines: Any) -> None:
         error=ValueError(TCKN),
         deep=[[[[[[[[[TCKN]]]]]]]]],
     )
-    (line,) = lines()
+    (line,) = log.lines()
     assert TCKN not in json.dumps(line)
     assert line["people"] == ["12*******01", {"id": ["12*******01"]}]
 
@@ -77,17 +87,17 @@ def test_what_counts_as_an_identity_number(text: str, masked: str) -> None:
     assert mask_identity_numbers(text) == masked
 
 
-def test_a_value_cannot_forge_a_line(lines: Any) -> None:
+def test_a_value_cannot_forge_a_line(log: Log) -> None:
     structlog.get_logger().info("note", text='one\n{"event": "forged"}')
-    assert [line["event"] for line in lines()] == ["note"]
+    assert [line["event"] for line in log.lines()] == ["note"]
 
 
-def test_correlation_id_is_on_every_line_of_its_block_only(lines: Any) -> None:
+def test_correlation_id_is_on_every_line_of_its_block_only(log: Log) -> None:
     with correlated("from-the-caller-1"):
         structlog.get_logger().info("inside")
         logging.getLogger("library").warning("inside too")
     structlog.get_logger().info("outside")
-    assert [line.get("correlation_id") for line in lines()] == ["from-the-caller-1", "from-the-caller-1", None]
+    assert [line.get("correlation_id") for line in log.lines()] == ["from-the-caller-1", "from-the-caller-1", None]
 
 
 @pytest.mark.parametrize("given", [None, "", "short", "with space inside", "x" * 129, "line\nbreak", "çığ-öşü-ğ"])
@@ -98,21 +108,16 @@ def test_a_malformed_correlation_id_is_replaced(given: str | None) -> None:
     assert not correlation_id.get()
 
 
-def test_libraries_that_print_passwords_stay_quiet_even_at_debug(lines: Any) -> None:
-    configure_logging("signer", level="DEBUG", log_format="json")
+def test_libraries_that_print_passwords_stay_quiet_even_at_debug(log: Log) -> None:
+    log.configure(level="DEBUG")
     logging.getLogger("zeep.transports").debug("<Password>x</Password>")
     logging.getLogger("httpx").info("POST https://…")
     structlog.get_logger("ours").debug("seen")
-    assert [line["event"] for line in lines()] == ["seen"]
+    assert [line["event"] for line in log.lines()] == ["seen"]
 
 
-def test_the_console_format_is_for_people(lines: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    buffer = io.StringIO()
-    sys.stderr, kept = buffer, sys.stderr
-    try:
-        configure_logging("signer", level="INFO", log_format="console")
-        structlog.get_logger().info("stored", person=TCKN)
-    finally:
-        sys.stderr = kept
-    assert "stored" in buffer.getvalue()
-    assert TCKN not in buffer.getvalue()
+def test_the_console_format_is_for_people(log: Log) -> None:
+    log.configure(log_format="console")
+    structlog.get_logger().info("stored", person=TCKN)
+    assert "stored" in log.getvalue()
+    assert TCKN not in log.getvalue()

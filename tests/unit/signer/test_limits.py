@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 
@@ -138,13 +139,8 @@ def test_bit_flips_never_raise_and_never_pass_other_content(pki: Pki, judge: Jud
             # What is not signed (version numbers, the digestAlgorithms hint) may change.
             signer = report.signatures[0].signer
             assert signer is not None
-            assert signer.certificate_sha256 == pki_fingerprint(pki)
-
-
-def pki_fingerprint(pki: Pki) -> str:
-    import hashlib
-
-    return hashlib.sha256(pki.sealer.der).hexdigest()
+            assert signer.certificate_sha256 == hashlib.sha256(pki.sealer.der).hexdigest()
+            assert report.signed_content_sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_every_flipped_bit_of_the_content_fails(pki: Pki, judge: Judge) -> None:

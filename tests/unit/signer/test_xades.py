@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from lxml import etree
@@ -21,13 +24,19 @@ EVIDENCE = (
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 
 
-def sign_xml(holder: Holder, document: bytes = EVIDENCE, *, xades: bool = True) -> bytes:
+def sign_xml(
+    holder: Holder,
+    document: bytes = EVIDENCE,
+    *,
+    xades: bool = True,
+    c14n: CanonicalizationMethod = CanonicalizationMethod.CANONICAL_XML_1_0,
+) -> bytes:
     rsa = isinstance(holder.key, RSAPrivateKey)
     arguments = {
         "method": methods.enveloped,
         "signature_algorithm": SignatureMethod.RSA_SHA256 if rsa else SignatureMethod.ECDSA_SHA256,
         "digest_algorithm": DigestAlgorithm.SHA256,
-        "c14n_algorithm": CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
+        "c14n_algorithm": c14n,
     }
     signer = (
         XAdESSigner(data_object_format=XAdESDataObjectFormat("evidence", "text/xml"), **arguments)
@@ -79,15 +88,21 @@ def test_wrong_signature_value(judge: Judge, signed: bytes) -> None:
     assert (report.conclusion, report.sub_indication) == (Conclusion.FAILED, SubIndication.SIG_CRYPTO_FAILURE)
 
 
-def test_certificate_not_the_one_that_signed(pki: Pki, judge: Judge) -> None:
-    root = etree.fromstring(sign_xml(pki.transaction))
-    import base64
+def replace_certificate(encoded: bytes, other: Holder) -> bytes:
+    root = etree.fromstring(encoded)
+    next(root.iter(f"{DS}X509Certificate")).text = base64.b64encode(other.der).decode()
+    return etree.tostring(root)
 
+
+def test_swapped_certificate_with_the_same_key(pki: Pki, judge: Judge) -> None:
     other = pki.kephs.issuing.issue("Başkası", key=pki.transaction.key)
-    node = next(root.iter(f"{DS}X509Certificate"))
-    node.text = base64.b64encode(other.der).decode()
-    report = judge(etree.tostring(root), profile=Profile.KEPHS_TRANSACTION)
-    assert report.sub_indication is SubIndication.NO_SIGNING_CERTIFICATE_FOUND
+    # signxml's signer signs KeyInfo as well, so the digest tells already.
+    report = judge(replace_certificate(sign_xml(pki.transaction), other), profile=Profile.KEPHS_TRANSACTION)
+    assert report.sub_indication is SubIndication.HASH_FAILURE
+    # Without that only the certificate reference can; a plain signature has none.
+    plain = replace_certificate(sign_xml(pki.transaction, xades=False), other)
+    assert judge(plain, profile=Profile.INTEGRITY_ONLY).conclusion is Conclusion.PASSED
+    assert judge(plain, profile=Profile.KEPHS_TRANSACTION).conclusion is Conclusion.INDETERMINATE
 
 
 def test_plain_xml_signature_names_no_certificate(pki: Pki, judge: Judge) -> None:
@@ -95,6 +110,12 @@ def test_plain_xml_signature_names_no_certificate(pki: Pki, judge: Judge) -> Non
     report = judge(plain, profile=Profile.KEPHS_TRANSACTION)
     assert report.sub_indication is SubIndication.NO_SIGNING_CERTIFICATE_FOUND
     assert report.signatures[0].level == "XMLDSig"
+    assert judge(plain, profile=Profile.INTEGRITY_ONLY).conclusion is Conclusion.PASSED
+
+
+def test_exclusive_canonicalisation(pki: Pki, judge: Judge) -> None:
+    exclusive = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
+    plain = sign_xml(pki.transaction, xades=False, c14n=exclusive)
     assert judge(plain, profile=Profile.INTEGRITY_ONLY).conclusion is Conclusion.PASSED
 
 
@@ -126,8 +147,6 @@ def test_references_and_transforms_outside_the_short_list(judge: Judge, signed: 
 
 def test_second_signature_is_refused(judge: Judge, signed: bytes) -> None:
     root = etree.fromstring(signed)
-    import copy
-
     root.append(copy.deepcopy(root.find(f"{DS}Signature")))
     report = judge(etree.tostring(root), profile=Profile.INTEGRITY_ONLY)
     assert report.sub_indication is SubIndication.FORMAT_FAILURE

@@ -15,7 +15,7 @@ from aioimaplib import aioimaplib
 from services.kep_relay.drivers.protocol import MailboxAccount
 from services.kep_relay.drivers.smtp_imap.imap_link import ImapLink
 from services.kep_relay.drivers.smtp_imap.tls import client_context
-from services.kep_relay.inbound.wire import MESSAGE_REFERENCE
+from services.kep_relay.drivers.smtp_imap.wire import MESSAGE_REFERENCE
 from shared.errors import DomainError, ErrorCode
 
 _SIZES_AT_ONCE = 200
@@ -49,7 +49,7 @@ class ImapReading:
     async def open_inbox(self, mailbox: MailboxAccount) -> AsyncIterator[ImapInbox]:
         """The mailbox's inbox.
 
-        Raises MAILBOX_NOT_READY when the login is refused, PROVIDER_REFUSED when the folder cannot be
+        Raises ``LoginRefused``, PROVIDER_REFUSED when the folder cannot be
         opened, PROVIDER_UNAVAILABLE otherwise.
         """
         async with self._link(mailbox) as link:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from aioimaplib import aioimaplib
 
+from services.kep_relay.drivers.protocol import LoginRefused
 from shared.contracts.mailboxes import ServerAddress
 from shared.errors import DomainError, ErrorCode
 
@@ -130,7 +131,7 @@ class ImapLink:
     ) -> ImapLink:
         """Connect with TLS and log in.
 
-        Raises MAILBOX_NOT_READY when the login is refused, PROVIDER_UNAVAILABLE for everything that
+        Raises ``LoginRefused``, PROVIDER_UNAVAILABLE for everything that
         passes by itself or needs the provider.
         """
         implicit = address.tls == "implicit"
@@ -248,7 +249,7 @@ class ImapLink:
         said = bytes(lines[-1][:200]) if lines else b""
         if result == "NO" and not _TEMPORARY.search(said):
             shown = said.decode("utf-8", "replace")
-            raise DomainError(ErrorCode.MAILBOX_NOT_READY, f"the provider refused the login: {shown}")
+            raise LoginRefused(f"the provider refused the login: {shown}")
         raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, "IMAP: the provider cannot check logins now")
 
 

@@ -497,3 +497,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message_id", "sequence", name=("pk_inbound_verifications")),
         schema="kep_relay",
     )
+
+    op.execute(
+        """
+        CREATE FUNCTION kep_relay.refuse_history_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'the history of a letter is append-only';
+        END
+        $$
+        """
+    )
+    op.execute(
+        "CREATE TRIGGER outbound_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON kep_relay.outbound_events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION kep_relay.refuse_history_change()"
+    )

@@ -1,0 +1,177 @@
+"""Where the signer goes on the network, and above all where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+
+from services.signer.fetchers import FetchFailed, FetchPolicy, FetchRefused, GuardedFetcher
+from services.signer.lists import RevocationLists
+from shared.clock import FixedClock
+from tests.support.pki import NOW, make_hierarchy
+from tests.unit.signer.httpd import Web, serving
+
+LOCAL = FetchPolicy(frozenset({"127.0.0.1", "localhost"}), allow_private=True, timeout_seconds=2, limit_bytes=1000)
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with serving(Web()) as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+async def fetcher(clock: FixedClock) -> AsyncIterator[GuardedFetcher]:
+    fetcher = GuardedFetcher(LOCAL, clock)
+    yield fetcher
+    await fetcher.aclose()
+
+
+async def test_fetch_names_the_host_and_connects_to_the_address(web: Web, fetcher: GuardedFetcher) -> None:
+    web.put("/a.crl", b"list")
+    assert await fetcher.fetch(web.url("/a.crl", "localhost")) == b"list"
+    assert web.asked == [("/a.crl", f"localhost:{web.port}")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://127.0.0.1/a",
+        "file:///etc/passwd",
+        "http://user:password@127.0.0.1/a",
+        "http://elsewhere.example/a",
+        "http://127.0.0.1.elsewhere.example/a",
+        "http:///a",
+        "nonsense",
+        "http://[::1]/a",
+        "http://2130706433/a",
+    ],
+)
+async def test_refused_addresses(fetcher: GuardedFetcher, url: str) -> None:
+    with pytest.raises(FetchRefused):
+        await fetcher.fetch(url)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"])
+async def test_private_addresses_are_refused_even_when_every_host_is_allowed(clock: FixedClock, host: str) -> None:
+    fetcher = GuardedFetcher(FetchPolicy(frozenset({"*"})), clock)
+    with pytest.raises(FetchRefused):
+        await fetcher.fetch(f"http://{host}/a.crl")
+    await fetcher.aclose()
+
+
+@pytest.mark.parametrize(
+    "host", ["[::ffff:127.0.0.1]", "[::1]", "[fe80::1]", "[fd00::1]", "[2002:7f00:1::]", "[64:ff9b::7f00:1]"]
+)
+async def test_private_ipv6_addresses(clock: FixedClock, host: str) -> None:
+    fetcher = GuardedFetcher(FetchPolicy(frozenset({"*"}), timeout_seconds=1), clock)
+    with pytest.raises(FetchFailed):
+        await fetcher.fetch(f"http://{host}/a.crl")
+    await fetcher.aclose()
+
+
+async def test_link_local_is_refused_even_in_the_sandbox(clock: FixedClock) -> None:
+    fetcher = GuardedFetcher(FetchPolicy(frozenset({"*"}), allow_private=True), clock)
+    with pytest.raises(FetchRefused):
+        await fetcher.fetch("http://169.254.169.254/latest/meta-data")
+    await fetcher.aclose()
+
+
+async def test_other_ports_are_refused(clock: FixedClock) -> None:
+    fetcher = GuardedFetcher(FetchPolicy(frozenset({"crl.example"})), clock)
+    with pytest.raises(FetchRefused):
+        await fetcher.fetch("http://crl.example:6379/a.crl")
+    await fetcher.aclose()
+
+
+async def test_no_redirect(web: Web, fetcher: GuardedFetcher) -> None:
+    web.put("/secret", b"secret")
+    web.answers["/a.crl"] = (302, {"Location": web.url("/secret")}, b"")
+    with pytest.raises(FetchFailed):
+        await fetcher.fetch(web.url("/a.crl"))
+    assert [path for path, _host in web.asked] == ["/a.crl"]
+
+
+async def test_too_large_and_compressed(web: Web, fetcher: GuardedFetcher) -> None:
+    web.put("/large", b"x" * 1001)
+    web.answers["/bomb"] = (200, {"Content-Encoding": "gzip"}, b"x")
+    for path in ("/large", "/bomb", "/missing"):
+        with pytest.raises(FetchFailed):
+            await fetcher.fetch(web.url(path))
+
+
+async def test_slow_answer(web: Web, clock: FixedClock) -> None:
+    def slow() -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.5)
+        return 200, {}, b"late"
+
+    web.answers["/slow"] = slow
+    fetcher = GuardedFetcher(FetchPolicy(LOCAL.allowed_hosts, allow_private=True, timeout_seconds=0.1), clock)
+    with pytest.raises(FetchFailed):
+        await fetcher.fetch(web.url("/slow"))
+    await fetcher.aclose()
+
+
+async def test_a_failing_host_is_left_alone_for_a_while(web: Web, clock: FixedClock) -> None:
+    outcomes: list[tuple[str, bool]] = []
+    fetcher = GuardedFetcher(LOCAL, clock, on_outcome=lambda host, up: outcomes.append((host, up)))
+    for _ in range(5):
+        with pytest.raises(FetchFailed):
+            await fetcher.fetch(web.url("/missing"))
+    assert len(web.asked) == 3
+    web.put("/missing", b"back")
+    clock.moment += timedelta(seconds=16)
+    assert await fetcher.fetch(web.url("/missing")) == b"back"
+    assert outcomes == [("127.0.0.1", False)] * 3 + [("127.0.0.1", True)]
+    await fetcher.aclose()
+
+
+class TestLists:
+    async def test_one_request_for_many_askers(self, web: Web, clock: FixedClock) -> None:
+        tree = make_hierarchy("x")
+        url = web.put("/x.crl", tree.issuing.crl())
+        fetcher = GuardedFetcher(LOCAL, clock)
+        lists = RevocationLists(fetcher, clock)
+        assert await asyncio.gather(*(lists.fetch([(url,)]) for _ in range(5))) == [True] * 5
+        assert len(web.asked) == 1
+        assert len(lists.current()) == 1
+        await fetcher.aclose()
+
+    async def test_second_address_is_tried_and_rubbish_ignored(self, web: Web, clock: FixedClock) -> None:
+        tree = make_hierarchy("x")
+        rubbish, good = web.put("/rubbish", b"rubbish"), web.put("/good", tree.issuing.crl())
+        fetcher = GuardedFetcher(LOCAL, clock)
+        lists = RevocationLists(fetcher, clock)
+        assert not await lists.fetch([(rubbish,)])
+        assert await lists.fetch([(rubbish, good)])
+        await fetcher.aclose()
+
+    async def test_an_older_list_never_replaces_a_newer_one(self, web: Web, clock: FixedClock) -> None:
+        tree = make_hierarchy("x")
+        url = web.put("/x.crl", tree.issuing.crl(NOW))
+        fetcher = GuardedFetcher(LOCAL, clock)
+        lists = RevocationLists(fetcher, clock)
+        await lists.fetch([(url,)])
+        web.put("/x.crl", tree.issuing.crl(NOW - timedelta(days=9)))
+        clock.moment += timedelta(minutes=5)
+        await lists.fetch([(url,)])
+        assert lists.current()[0].this_update == NOW - timedelta(hours=1)
+        await fetcher.aclose()
+
+    async def test_capacity(self, web: Web, clock: FixedClock) -> None:
+        fetcher = GuardedFetcher(LOCAL, clock)
+        lists = RevocationLists(fetcher, clock, capacity=2)
+        urls = [web.put(f"/{number}", make_hierarchy(str(number)).issuing.crl()) for number in range(4)]
+        for url in urls:
+            await lists.fetch([(url,)])
+        assert len(lists.current()) == 2
+        await fetcher.aclose()

@@ -1,0 +1,283 @@
+"""The service as its callers meet it: over HTTP, through the typed client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from services.signer.app import build
+from services.signer.keys import KeysUnreadable
+from services.signer.settings import Settings
+from services.signer.trust import TrustUnreadable
+from shared.clients.signer import SignerClient
+from shared.clock import FixedClock
+from shared.contracts.signatures import Profile, SigningPurpose, VerificationRequest
+from shared.domain.verdict import Conclusion, SubIndication
+from shared.errors import DomainError, ErrorCode
+from shared.service import Service
+from tests.support.pki import NOW, PASSWORD, Pki, build_pki
+from tests.unit.signer.httpd import Web, serving
+from tests.unit.signer.signing import sign
+
+CONTENT = b"a letter"
+TOKEN = "0123456789"
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    with serving(Web()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def world(web: Web) -> Pki:
+    """A PKI whose certificates point at the web server, which does not serve their lists yet."""
+    return build_pki(crl_base=web.url(""))
+
+
+def serve_lists(web: Web, world: Pki, at: datetime = NOW) -> None:
+    for name, tree in world.hierarchies().items():
+        web.put(f"/{name}-root.crl", tree.root.crl(at))
+        web.put(f"/{name}-issuing.crl", tree.issuing.crl(at))
+
+
+@pytest.fixture
+def configuration(world: Pki, tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "password").write_bytes(PASSWORD)
+    world.signer.write_pkcs12(tmp_path / "agent.p12")
+    world.sealer.write_pkcs12(tmp_path / "seal.p12")
+    entries = [
+        {"key_id": "kep-1", "purposes": ["kep-message"], "pkcs12": "agent.p12"},
+        {"key_id": "seal-1", "purposes": ["package-seal"], "pkcs12": "seal.p12"},
+    ]
+    common = {"institution_no": 10000001, "password_file": "password"}
+    (tmp_path / "keys.json").write_text(json.dumps([entry | common for entry in entries]))
+    return {
+        "port": 0,
+        "ops_port": 0,
+        "service_tokens": {"gateway": TOKEN},
+        "trust_directory": world.write_trust(tmp_path / "trust"),
+        "keys_file": tmp_path / "keys.json",
+        "fetch_allowed_hosts": ["127.0.0.1"],
+        "fetch_allow_private": True,
+        "fetch_timeout_seconds": 2,
+        "file_limit_bytes": 100_000,
+        "seal_limit_bytes": 1000,
+    }
+
+
+class Running:
+    def __init__(self, service: Service, base_url: str) -> None:
+        self.service = service
+        self.base_url = base_url
+        self.client = SignerClient(base_url, SecretStr(TOKEN))
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.service.registry.get_sample_value(name, labels)
+
+
+@asynccontextmanager
+async def running(configuration: dict[str, Any], clock: FixedClock) -> AsyncIterator[Running]:
+    service = await build(Settings(**configuration), clock)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    up = Running(service, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    try:
+        yield up
+    finally:
+        await up.client.aclose()
+        server.should_exit = True
+        await task
+        await service.resources.aclose()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+async def signer(configuration: dict[str, Any], clock: FixedClock) -> AsyncIterator[Running]:
+    async with running(configuration, clock) as up:
+        yield up
+
+
+REQUEST = VerificationRequest()
+
+
+async def test_verdict_settles_when_the_revocation_list_comes_back(
+    signer: Running, web: Web, world: Pki, clock: FixedClock
+) -> None:
+    web.answers.clear()
+    encoded = sign(world.signer, CONTENT, attached=False)
+    report = await signer.client.verify(REQUEST, encoded, CONTENT)
+    assert (report.conclusion, report.sub_indication) == (Conclusion.INDETERMINATE, SubIndication.TRY_LATER)
+    assert report.retry_after_seconds == 300
+    assert signer.sample("kepgw_revocation_source_up", host="127.0.0.1") == 0
+    serve_lists(web, world)
+    clock.moment += timedelta(minutes=10)
+    asked = len(web.asked)
+    for _ in range(3):
+        assert (await signer.client.verify(REQUEST, encoded, CONTENT)).conclusion is Conclusion.PASSED
+    assert len(web.asked) == asked + 2, "lists are kept until they run out"
+    assert signer.sample("kepgw_revocation_source_up", host="127.0.0.1") == 1
+    labels = {"format": "cades", "profile": "qualified-signature"}
+    assert signer.sample("kepgw_signature_verifications_total", **labels, conclusion="passed") == 3
+    assert signer.sample("kepgw_signature_verifications_total", **labels, conclusion="indeterminate") == 1
+
+
+async def test_a_list_that_ran_out_is_fetched_again(signer: Running, web: Web, world: Pki, clock: FixedClock) -> None:
+    serve_lists(web, world)
+    encoded = sign(world.signer, CONTENT)
+    assert (await signer.client.verify(REQUEST, encoded)).conclusion is Conclusion.PASSED
+    clock.moment = NOW + timedelta(days=2)
+    serve_lists(web, world, clock.moment)
+    assert (await signer.client.verify(REQUEST, encoded)).conclusion is Conclusion.PASSED
+
+
+async def test_nothing_is_fetched_for_a_signature_that_does_not_hold(signer: Running, web: Web, world: Pki) -> None:
+    asked = len(web.asked)
+    report = await signer.client.verify(REQUEST, sign(world.signer, CONTENT, attached=False), b"other")
+    assert report.conclusion is Conclusion.FAILED
+    assert len(web.asked) == asked
+
+
+async def test_every_form_of_material(signer: Running, web: Web, world: Pki, tmp_path: Path) -> None:
+    serve_lists(web, world)
+    encoded = sign(world.signer, CONTENT, attached=False)
+    path = tmp_path / "signature"
+    path.write_bytes(encoded)
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield CONTENT[:3]
+        yield CONTENT[3:]
+
+    assert (await signer.client.verify(REQUEST, path, stream())).conclusion is Conclusion.PASSED
+    with path.open("rb") as handle:
+        assert (await signer.client.verify(REQUEST, handle, CONTENT)).conclusion is Conclusion.PASSED
+
+
+async def test_signing_and_sealing(signer: Running, web: Web, world: Pki) -> None:
+    serve_lists(web, world)
+    signed = await signer.client.sign_message("kep-1", CONTENT, institution_no=10000001)
+    report = await signer.client.verify(REQUEST, signed, CONTENT)
+    assert report.conclusion is Conclusion.PASSED
+    sealed = await signer.client.seal("seal-1", CONTENT)
+    request = VerificationRequest(profile=Profile.INSTITUTION_SEAL)
+    assert (await signer.client.verify(request, sealed, CONTENT)).conclusion is Conclusion.PASSED
+    assert signer.sample("kepgw_signatures_made_total", purpose="package-seal", result="made") == 1
+
+
+async def refusal(call: Any) -> ErrorCode:
+    with pytest.raises(DomainError) as caught:
+        await call
+    return caught.value.code
+
+
+async def test_refusals(signer: Running) -> None:
+    client = signer.client
+    assert await refusal(client.sign_message("seal-1", CONTENT)) is ErrorCode.INSTITUTION_FORBIDDEN
+    assert await refusal(client.seal("kep-1", CONTENT)) is ErrorCode.INSTITUTION_FORBIDDEN
+    assert await refusal(client.seal("seal-1", CONTENT, institution_no=10000002)) is ErrorCode.INSTITUTION_FORBIDDEN
+    assert await refusal(client.seal("none", CONTENT)) is ErrorCode.NOT_FOUND
+    assert await refusal(client.seal("seal-1", b"")) is ErrorCode.VALIDATION_FAILED
+    assert await refusal(client.seal("seal-1", b"x" * 1001)) is ErrorCode.TOO_LARGE
+    assert await refusal(client.sign_message("kep-1", b"x" * 100_001)) is ErrorCode.TOO_LARGE
+    assert await refusal(client.verify(REQUEST, b"x" * 100_001)) is ErrorCode.TOO_LARGE
+    assert await refusal(client.verify(REQUEST, b"x" * 400_000)) is ErrorCode.TOO_LARGE
+    future = VerificationRequest(moment=NOW + timedelta(days=1))
+    assert await refusal(client.verify(future, b"x")) is ErrorCode.VALIDATION_FAILED
+    naive = VerificationRequest(moment=datetime(2026, 1, 1))  # noqa: DTZ001 - the point of the test
+    assert await refusal(client.verify(naive, b"x")) is ErrorCode.VALIDATION_FAILED
+
+
+async def test_raw_http(signer: Running) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=f"{signer.base_url}/internal/v1", headers=headers) as http:
+        assert (await http.get("/keys", headers={"Authorization": "Bearer wrong"})).status_code == 401
+        bad = await http.post("/verifications", data={"request": "{"}, files={"file": b"x"})
+        assert (bad.status_code, bad.json()["code"]) == (422, "validation-failed")
+        missing = await http.post("/verifications", data={"request": "{}"})
+        assert missing.status_code == 422
+        wrong = await http.post("/signatures?key_id=kep-1&purpose=package-seal", content=b"x")
+        assert wrong.status_code == 422
+        trust = (await http.get("/trust")).json()
+        assert [item["purpose"] for item in trust["anchors"]] == ["qualified", "seal", "kephs", "timestamp"]
+        signed = await http.post("/signatures?key_id=kep-1&purpose=kep-message", content=b"x")
+        assert signed.headers["content-type"] == "application/pkcs7-signature"
+
+
+async def test_keys_are_described_without_secrets(signer: Running, world: Pki) -> None:
+    keys = await signer.client.keys()
+    assert [(key.key_id, key.purposes) for key in keys] == [
+        ("kep-1", [SigningPurpose.KEP_MESSAGE]),
+        ("seal-1", [SigningPurpose.PACKAGE_SEAL]),
+    ]
+    ends = world.signer.certificate.not_valid_after_utc.timestamp()
+    assert signer.sample("kepgw_certificate_expiry_timestamp_seconds", key_id="kep-1") == ends
+
+
+async def test_readiness_tells_the_truth(configuration: dict[str, Any], clock: FixedClock, tmp_path: Path) -> None:
+    async def faults(settings: dict[str, Any]) -> dict[str, str]:
+        service = await build(Settings(**settings), clock)
+        found = {}
+        for item in service.checks:
+            try:
+                await item.check()
+            except (TrustUnreadable, KeysUnreadable) as error:
+                found[item.name] = str(error)
+        await service.resources.aclose()
+        return found
+
+    assert await faults(configuration) == {}
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "none.json").write_text("[]")
+    bad = configuration | {"trust_directory": tmp_path / "empty", "keys_file": tmp_path / "none.json"}
+    assert set(await faults(bad)) == {"trust_anchors", "signing_keys"}
+
+
+async def test_anchors_are_reloaded_and_a_bad_file_changes_nothing(
+    configuration: dict[str, Any], clock: FixedClock, world: Pki, web: Web
+) -> None:
+    serve_lists(web, world)
+    configuration["reload_seconds"] = 1
+    async with running(configuration, clock) as up:
+        encoded = sign(world.signer, CONTENT)
+        first = await up.client.verify(REQUEST, encoded)
+        assert first.conclusion is Conclusion.PASSED
+        stop = asyncio.Event()
+        part = asyncio.create_task(up.service.background[0].run(stop))
+        directory = Path(configuration["trust_directory"]) / "qualified"
+        (directory / "bad.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        await asyncio.sleep(1.2)
+        assert (await up.client.verify(REQUEST, encoded)).trust_store_sha256 == first.trust_store_sha256
+        (directory / "bad.pem").unlink()
+        (directory / "root.pem").unlink()
+        async with asyncio.timeout(5):
+            while (await up.client.verify(REQUEST, encoded)).conclusion is Conclusion.PASSED:
+                await asyncio.sleep(0.1)
+        stop.set()
+        await part
+
+
+async def test_too_slow_is_reported_as_not_completed(configuration: dict[str, Any], clock: FixedClock) -> None:
+    configuration["verification_timeout_seconds"] = 1e-6
+    async with running(configuration, clock) as up:
+        report = await up.client.verify(REQUEST, b"\x30\x00")
+        assert report.conclusion is Conclusion.INDETERMINATE
+        assert report.sub_indication is SubIndication.POLICY_PROCESSING_ERROR
