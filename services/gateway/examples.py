@@ -59,6 +59,7 @@ from shared.contracts.outbound import (
     Ledger,
     LedgerSide,
     OutboundEvent,
+    OutboundMessage,
     OutboundPage,
     RecipientStatus,
 )
@@ -104,7 +105,7 @@ ACCEPTED = AcceptedMessage(
         )
     ],
 )  # fmt: skip
-OUTBOUND = ACCEPTED.model_copy(
+OUTBOUND = OutboundMessage.model_validate(ACCEPTED.model_dump(exclude={"package_findings"})).model_copy(
     update={
         "state": OutboundState.DELIVERED,
         "state_counts": {"delivered": 1},

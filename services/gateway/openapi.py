@@ -74,6 +74,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(leftover, None)
     for path in document["paths"].values():
         for operation in path.values():
+            _restore_nulls(operation, schemas)
             scopes = " or ".join(f"`{scope}`" for scope in operation["x-required-scopes"])
             operation["description"] = f"{operation['description']}\n\nNeeds scope {scopes}."
     document["components"]["schemas"] = dict(sorted(schemas.items()))
@@ -85,3 +86,26 @@ def _add_schema(schemas: dict[str, Any], model: type[BaseModel]) -> None:
     for name, definition in schema.pop("$defs", {}).items():
         schemas.setdefault(name, definition)
     schemas[model.__name__] = schema
+
+
+def _restore_nulls(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """FastAPI drops every null of the document; in an example a null is part of the answer."""
+    for answer in operation["responses"].values():
+        content = answer.get("content", {}).get("application/json", {})
+        if "example" in content:
+            content["example"] = _completed(content["example"], content.get("schema", {}), schemas)
+
+
+def _completed(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    if isinstance(example, list):
+        return [_completed(item, schema.get("items", {}), schemas) for item in example]
+    if not isinstance(example, dict):
+        return example
+    for choice in schema.get("anyOf", ()):
+        if choice.get("type") != "null":
+            return _completed(example, choice, schemas)
+    properties = schema.get("properties", {})
+    completed = {name: _completed(value, properties.get(name, {}), schemas) for name, value in example.items()}
+    return completed | {name: None for name in schema.get("required", ()) if name not in completed}

@@ -56,8 +56,10 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number in a JSON body."""
 
 StrictDetsisNo = Annotated[
-    Whole,
+    int,
+    # The bounds stand before the validator: behind it pydantic writes them into the schema as "ge" and "le".
     Field(ge=10_000_000, le=99_999_999, description="DETSİS number: eight digits.", examples=[10000002]),
+    BeforeValidator(_whole),
 ]
 """In a JSON body, where a number is a number."""
 

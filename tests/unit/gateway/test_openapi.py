@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any, cast
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from pydantic import BaseModel
 
@@ -116,3 +118,24 @@ def test_every_schema_member_of_a_request_body_is_bounded() -> None:
                     assert "maxLength" in option or "pattern" in option or "const" in option, (name, member)
                 if option.get("type") == "array":
                     assert "maxItems" in option, (name, member)
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), operations())
+def test_examples_fit_the_schemas_a_client_is_generated_from(method: str, path: str, operation: dict[str, Any]) -> None:
+    """Not only our models must accept them: what stands in the document must fit the document."""
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {}).get("application/json")
+        if content is None or "example" not in content:
+            continue
+        schema = {**content["schema"], "components": document()["components"]}
+        faults = [
+            f"{method} {path} {status} {fault.json_path}: {fault.message}"
+            for fault in Draft202012Validator(schema).iter_errors(content["example"])
+        ]
+        assert not faults
+
+
+def test_only_keywords_of_json_schema_are_used() -> None:
+    """Pydantic writes its own constraint names into a schema when it cannot translate them."""
+    text = json.dumps(document())
+    assert not [word for word in ("ge", "gt", "le", "lt", "max_length") if f'"{word}":' in text]
