@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 SERVICES = ("gateway", "detsis_sync", "kep_relay", "signer", "sandbox")
 PREFIX = "KEPGW_"
-_TOOL_PREFIXES = ("KEPGW_DEMO_", "KEPGW_CLI_", "KEPGW_TEST_", "KEPGW_UP_")
+TOOL_PREFIXES = ("KEPGW_DEMO_", "KEPGW_CLI_", "KEPGW_TEST_", "KEPGW_UP_")
+"""Variables of the command line and the tests, which no service reads."""
 
 
 class CommonSettings(BaseModel):
@@ -147,7 +148,7 @@ def _unknown_keys(settings_class: type[CommonSettings], service: str, environ: M
     common = {name.upper() for base in (CommonSettings, DatabaseSettings) for name in base.model_fields}
     faults = []
     for key in sorted(environ):
-        if not key.startswith(PREFIX) or key.startswith(_TOOL_PREFIXES) or key.startswith(foreign):
+        if not key.startswith(PREFIX) or key.startswith(TOOL_PREFIXES) or key.startswith(foreign):
             continue
         field = key.removeprefix(own_prefix if key.startswith(own_prefix) else PREFIX)
         allowed = known if key.startswith(own_prefix) else known | common

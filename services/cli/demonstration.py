@@ -4,19 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from services.cli import output
-from services.cli.journey import Correspondents, Journey, JourneyError, play, read_package
+from services.cli.journey import Correspondents, Journey, JourneyError, Package, play
 from services.cli.supervisor.provisioning import members
 from services.cli.supervisor.state import StateDirectory
 from services.cli.supervisor.up import RunningGateway, running
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or SIGTERM, unless everything was up and stopping is what was wanted."""
+
 
 async def demonstrate(root: Path, package_file: Path | None, *, database_url: str | None) -> int:
     """Start, send one letter, stop. Returns 0 only if all of it held."""
+    return await _interruptible(_demonstrate(root, package_file, database_url))
+
+
+async def serve(root: Path, package_file: Path | None, *, database_url: str | None) -> int:
+    """Start, send one letter, and serve until Ctrl-C or SIGTERM."""
+    return await _interruptible(_serve(root, package_file, database_url))
+
+
+async def _interruptible(work: Coroutine[Any, Any, int]) -> int:
+    """Run ``work``; a signal cancels what it is waiting for, and so does each further one."""
+    task = asyncio.ensure_future(work)
+
+    def interrupt() -> None:
+        output.progress("stopping (once more cuts off what is waited for)")
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return INTERRUPTED
+
+
+async def _demonstrate(root: Path, package_file: Path | None, database_url: str | None) -> int:
     async with running(
         StateDirectory(root), output.progress, preferred_ports=False, database_url=database_url
     ) as gateway:
@@ -27,75 +58,71 @@ async def demonstrate(root: Path, package_file: Path | None, *, database_url: st
     return 0
 
 
-async def serve(root: Path, package_file: Path | None, *, database_url: str | None) -> int:
-    """Start, send one letter, and serve until Ctrl-C or SIGTERM."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    starting = asyncio.ensure_future(_serve_until(stop, root, package_file, database_url))
-    stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        # A first Ctrl-C ends the serving in order; one while still starting ends that.
-        await asyncio.wait({starting}, timeout=60)
-    stopped.cancel()
-    if not starting.done():
-        starting.cancel()
-        await asyncio.wait({starting})
-        return 130
-    return starting.result()
-
-
-async def _serve_until(stop: asyncio.Event, root: Path, package_file: Path | None, database_url: str | None) -> int:
+async def _serve(root: Path, package_file: Path | None, database_url: str | None) -> int:
     async with running(
         StateDirectory(root), output.progress, preferred_ports=True, database_url=database_url
     ) as gateway:
-        journey = await _play(gateway, package_file) if not stop.is_set() else None
+        journey = await _play(gateway, package_file)
         if journey is not None:
             _last_line(journey)
         _addresses(gateway)
-        await stop.wait()
-        output.progress("stopping")
+        await _until_interrupted()
     return 0 if journey is not None else 1
+
+
+async def _until_interrupted() -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()
 
 
 async def _play(gateway: RunningGateway, package_file: Path | None) -> Journey | None:
     sender, recipient = members(gateway.world)[:2]
     try:
         if package_file is not None:
-            package, filename = read_package(package_file), package_file.name
+            package = Package(package_file, package_file.name)
         else:
             output.progress("a sample package, signed and sealed by the sandbox's institution A")
-            package, filename = await asyncio.to_thread(
-                sample_package, gateway.world["control_url"], sender["detsis_no"], recipient["detsis_no"]
+            package = await asyncio.to_thread(
+                sample_package, gateway, int(sender["detsis_no"]), int(recipient["detsis_no"])
             )
         who = Correspondents(
             gateway.api(sender["detsis_no"]), sender["detsis_no"],
             gateway.api(recipient["detsis_no"]), recipient["detsis_no"], recipient["name"],
         )  # fmt: skip
-        journey = await asyncio.to_thread(play, who, package, filename, output.progress)
+        journey = await asyncio.to_thread(play, who, package, output.progress)
     except JourneyError as error:
         output.failure(f"the letter did not arrive: {error}")
-        output.say(f"logs: {gateway.state.logs}")
-        for child in gateway.processes.values():
-            output.say(f"--- {child.name}\n{child.log_tail()}")
+        if not error.refused:
+            output.say(f"logs: {gateway.state.logs}")
+            for child in gateway.processes.values():
+                output.say(f"--- {child.name}\n{child.log_tail()}")
         return None
     output.journey_table(journey)
     return journey
 
 
-def sample_package(control_url: str, sender_no: int, recipient_no: int) -> tuple[bytes, str]:
-    """A fresh package from the sandbox, which plays the EBYS that writes, signs and seals it."""
-    answer = httpx.post(
-        f"{control_url}/control/packages",
-        json={"sender_no": sender_no, "recipient_nos": [recipient_no]},
-        timeout=60,
-        trust_env=False,
-    )
+def sample_package(gateway: RunningGateway, sender_no: int, recipient_no: int) -> Package:
+    """A fresh package from the sandbox, which plays the EBYS that writes, signs and seals it.
+
+    It stays in the state directory, for whoever wants to send one by hand. Raises ``JourneyError``.
+    """
+    try:
+        answer = httpx.post(
+            f"{gateway.world['control_url']}/control/packages",
+            json={"sender_no": sender_no, "recipient_nos": [recipient_no]},
+            timeout=60,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        raise JourneyError(f"the sandbox made no package: {error}") from error
     if answer.is_error:
         raise JourneyError(f"the sandbox made no package: {answer.text[:500]}")
-    return answer.content, answer.headers["X-Package-Filename"]
+    gateway.state.sample.write_bytes(answer.content)
+    return Package(gateway.state.sample, answer.headers["X-Package-Filename"])
 
 
 def _last_line(journey: Journey) -> None:
@@ -114,5 +141,7 @@ def _addresses(gateway: RunningGateway) -> None:
     for item in members(gateway.world):
         output.say(f"API key         {gateway.keys[str(item['detsis_no'])]}   {item['detsis_no']} {item['name']}")
     output.say(f"admin key       {gateway.state.secrets / 'admin_key'}")
+    if gateway.state.sample.exists():
+        output.say(f"sample package  {gateway.state.sample}")
     output.say(f"logs            {gateway.state.logs}")
     output.say("Ctrl-C stops everything; the state directory keeps it for the next start.")

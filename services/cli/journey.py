@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,42 @@ from services.cli.api import Api, ApiError
 
 Tell = Callable[[str], None]
 WANTED_EVIDENCE = (10, 20, 40, 60)
+MEDIA_TYPE = "application/eyazisma"
+_ENDED = frozenset({"rejected", "relay_failed", "undelivered", "failed", "expired", "cancelled"})
 
 
 class JourneyError(Exception):
-    """The letter did not arrive as it must; the text says where it stopped."""
+    """The letter did not arrive as it must; the text says where it stopped.
+
+    ``refused``: the gateway works and has said why it does not take this one.
+    """
+
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
+
+
+@dataclass(frozen=True)
+class Package:
+    """A file, and the name it travels under."""
+
+    path: Path
+    filename: str
+
+    def digest(self) -> tuple[str, int]:
+        """SHA-256 and number of bytes; raise ``JourneyError`` if it cannot be read."""
+        with self.opened() as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return digest, file.tell()
+
+    @contextmanager
+    def opened(self) -> Iterator[io.BufferedReader]:
+        """The file, read from disk as it is sent; raise ``JourneyError`` if it cannot be read."""
+        try:
+            with self.path.open("rb") as file:
+                yield file
+        except OSError as error:
+            raise JourneyError(f"cannot read {self.path}: {error.strerror}", refused=True) from error
 
 
 @dataclass(frozen=True)
@@ -52,12 +87,13 @@ class Correspondents:
     recipient_name: str
 
 
-def play(who: Correspondents, package: bytes, filename: str, tell: Tell, *, seconds: float = 90) -> Journey:
+def play(who: Correspondents, package: Package, tell: Tell, *, seconds: float = 90) -> Journey:
     """Send ``package`` and follow it until A sees that B has read it.
 
     Raises ``JourneyError`` when a step fails or takes longer than ``seconds`` in all.
     """
-    journey = Journey(sha256=hashlib.sha256(package).hexdigest())
+    sha256, size = package.digest()
+    journey = Journey(sha256=sha256)
     started = time.monotonic()
     deadline = started + seconds
 
@@ -71,16 +107,17 @@ def play(who: Correspondents, package: bytes, filename: str, tell: Tell, *, seco
         reached(
             "A searches the directory", f"{unit['name']} ({unit['detsis_no']}), {unit['kep_addresses'][0]['address']}"
         )
-        _show_inspection(who.sender, package, filename, reached)
-        sent = _send(who, package, filename)
-        reached("A hands the package over (202)", f"{sent['message_id']}, {len(package):,} bytes")
-        message = _follow(who.sender, sent["message_id"], {"delivered", "read"}, deadline, reached)
+        _show_inspection(who.sender, package, reached)
+        sent = _send(who, package, sha256)
+        reached("A hands the package over (202)", f"{sent['message_id']}, {size:,} bytes")
+        seen: list[str] = []
+        _follow(who.sender, sent["message_id"], {"delivered", "read"}, deadline, reached, seen)
         letter, token = _lease(who.recipient, sent, deadline)
         reached("B leases the letter", f"verification {letter['conclusion']}, package {letter['package_filename']}")
-        digest, size = who.recipient.download(f"/inbound-messages/{letter['message_id']}/package")
+        digest, received = who.recipient.download(f"/inbound-messages/{letter['message_id']}/package")
         if digest != journey.sha256:
             raise JourneyError(f"B received other bytes: sha256 {digest}")
-        reached("B downloads the package", f"{size:,} bytes, sha256 as sent")
+        reached("B downloads the package", f"{received:,} bytes, sha256 as sent")
         registry_no = f"2026-{uuid4().hex[:6]}"
         who.recipient.json(
             "POST",
@@ -88,11 +125,11 @@ def play(who: Correspondents, package: bytes, filename: str, tell: Tell, *, seco
             json={"lease_token": token, "registry_no": registry_no},
         )
         reached("B acknowledges", f"registered as {registry_no}")
-        message = _follow(who.sender, sent["message_id"], {"read"}, deadline, reached)
+        message = _follow(who.sender, sent["message_id"], {"read"}, deadline, reached, seen)
         journey.state = message["state"]
         journey.evidence = _collect_evidence(who.sender, sent["message_id"], deadline, reached)
     except ApiError as error:
-        raise JourneyError(str(error)) from error
+        raise JourneyError(str(error), refused=error.status is not None and error.status < 500) from error
     if journey.evidence != WANTED_EVIDENCE:
         raise JourneyError(f"evidence is {journey.evidence}, wanted {WANTED_EVIDENCE}")
     return journey
@@ -108,8 +145,9 @@ def _find(who: Correspondents) -> dict[str, Any]:
     raise JourneyError(f"the directory does not find {who.recipient_name!r} by {query!r}")
 
 
-def _show_inspection(api: Api, package: bytes, filename: str, reached: Callable[[str, str], None]) -> None:
-    answer = api.json("POST", "/package-inspections", files={"package": (filename, package, "application/eyazisma")})
+def _show_inspection(api: Api, package: Package, reached: Callable[[str, str], None]) -> None:
+    with package.opened() as file:
+        answer = api.json("POST", "/package-inspections", files={"package": (package.filename, file, MEDIA_TYPE)})
     findings = answer["findings"]
     reached("A has it inspected", f"{answer['kind']} package, version {answer['version']}, {len(findings)} findings")
     for finding in findings:
@@ -122,34 +160,32 @@ def _show_inspection(api: Api, package: bytes, filename: str, reached: Callable[
         reached(f"  {signature['kind']}", f"{report['conclusion']} {report['sub_indication'] or ''}".strip())
 
 
-def _send(who: Correspondents, package: bytes, filename: str) -> dict[str, Any]:
-    import json
-
+def _send(who: Correspondents, package: Package, sha256: str) -> dict[str, Any]:
     message = {
         "institution_no": who.sender_no,
         "recipients": [{"detsis_no": who.recipient_no}],
-        "package_sha256": hashlib.sha256(package).hexdigest(),
+        "package_sha256": sha256,
     }
-    answer = who.sender.call(
-        "POST",
-        "/outbound-messages",
-        headers={"Idempotency-Key": str(uuid4())},
-        files={
-            "message": (None, json.dumps(message), "application/json"),
-            "package": (filename, package, "application/eyazisma"),
-        },
-    )
+    with package.opened() as file:
+        answer = who.sender.call(
+            "POST",
+            "/outbound-messages",
+            headers={"Idempotency-Key": str(uuid4())},
+            files={
+                "message": (None, json.dumps(message), "application/json"),
+                "package": (package.filename, file, MEDIA_TYPE),
+            },
+        )
     if answer.status_code != httpx.codes.ACCEPTED:
         raise JourneyError(f"expected 202, got {answer.status_code}")
     return dict(answer.json())
 
 
 def _follow(
-    api: Api, message_id: str, wanted: set[str], deadline: float, reached: Callable[[str, str], None]
+    api: Api, message_id: str, wanted: set[str], deadline: float, reached: Callable[[str, str], None], seen: list[str]
 ) -> dict[str, Any]:
-    """Poll the letter, telling each new state, until it is one of ``wanted``."""
-    seen: list[str] = []
-    while time.monotonic() < deadline:
+    """Poll the letter, telling each state not yet ``seen``, until it is one of ``wanted``."""
+    while True:
         message: dict[str, Any] = api.json("GET", f"/outbound-messages/{message_id}")
         recipient = message["recipients"][0]
         if message["state"] not in seen:
@@ -157,8 +193,9 @@ def _follow(
             reached(f"A's letter: {message['state']}", _explain(recipient))
         if message["state"] in wanted:
             return message
+        if time.monotonic() > deadline or message["state"] in _ENDED:
+            raise JourneyError(f"A's letter is {message['state']!r}: {recipient['reason'] or 'no reason given'}")
         time.sleep(0.1)
-    raise JourneyError(f"A's letter is still {seen[-1]!r}: {recipient['reason'] or 'no reason given'}")
 
 
 def _explain(recipient: dict[str, Any]) -> str:
@@ -205,11 +242,3 @@ def _collect_evidence(
             f"{record['evidence_type']}, signature {record['signature_conclusion']}, {size:,} bytes",
         )
     return codes
-
-
-def read_package(path: Path) -> bytes:
-    """The file to send; raise ``JourneyError`` if it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise JourneyError(f"cannot read {path}: {error.strerror}") from error

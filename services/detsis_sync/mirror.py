@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -115,6 +115,7 @@ async def described(session: AsyncSession, records: Sequence[UnitRecord]) -> lis
             )
         )
     paths = await _paths(session, numbers)
+    main_names = await _names(session, {record.main_institution_no for record in records})
     absences = await _absences(session, numbers)
     return [
         Unit(
@@ -122,8 +123,8 @@ async def described(session: AsyncSession, records: Sequence[UnitRecord]) -> lis
             name=record.name,
             parent_no=record.parent_no,
             main_institution_no=record.main_institution_no,
-            main_institution_name=paths[record.detsis_no][0] if paths.get(record.detsis_no) else None,
-            path=paths.get(record.detsis_no, [record.name]),
+            main_institution_name=main_names.get(record.main_institution_no or 0),
+            path=paths[record.detsis_no],
             active=record.active,
             operating=record.operating,
             external_addressee=record.external_addressee,
@@ -143,19 +144,26 @@ async def described(session: AsyncSession, records: Sequence[UnitRecord]) -> lis
 async def _paths(session: AsyncSession, numbers: Sequence[int]) -> dict[int, list[str]]:
     """Names from the topmost known ancestor down to each unit; the display path of DETSİS can be wrong."""
     base = select(
-        UnitRecord.detsis_no.label("unit"), UnitRecord.parent_no, UnitRecord.name, literal(0).label("up")
-    ).where(UnitRecord.detsis_no.in_(numbers))
+        UnitRecord.detsis_no.label("unit"), UnitRecord.detsis_no, UnitRecord.parent_no, UnitRecord.name,
+        literal(0).label("up"),
+    ).where(UnitRecord.detsis_no.in_(numbers))  # fmt: skip
     chain = base.cte("chain", recursive=True)
     chain = chain.union_all(
-        select(chain.c.unit, UnitRecord.parent_no, UnitRecord.name, chain.c.up + 1)
+        select(chain.c.unit, UnitRecord.detsis_no, UnitRecord.parent_no, UnitRecord.name, chain.c.up + 1)
         .join(chain, UnitRecord.detsis_no == chain.c.parent_no)
-        .where(chain.c.up < _DEEPEST, UnitRecord.parent_no != UnitRecord.detsis_no)
+        .where(chain.c.up < _DEEPEST)
     )
-    rows = await session.execute(select(chain.c.unit, chain.c.name).order_by(chain.c.unit, chain.c.up.desc()))
-    paths: dict[int, list[str]] = {}
-    for unit, name in rows:
-        paths.setdefault(unit, []).append(name)
-    return paths
+    ancestors: dict[int, dict[int, str]] = {}
+    for unit, number, name in await session.execute(
+        select(chain.c.unit, chain.c.detsis_no, chain.c.name).order_by(chain.c.unit, chain.c.up)
+    ):
+        ancestors.setdefault(unit, {}).setdefault(number, name)  # a loop among parents is walked once
+    return {unit: list(names.values())[::-1] for unit, names in ancestors.items()}
+
+
+async def _names(session: AsyncSession, numbers: set[int | None]) -> Mapping[int, str]:
+    wanted = select(UnitRecord.detsis_no, UnitRecord.name).where(UnitRecord.detsis_no.in_(numbers - {None}))
+    return {row.detsis_no: row.name for row in await session.execute(wanted)}
 
 
 async def _absences(session: AsyncSession, numbers: Sequence[int]) -> dict[int, datetime]:

@@ -42,7 +42,7 @@ class GatewayMetrics:
             registry=registry,
         )  # fmt: skip
         self.duplicates = Counter(
-            "kepgw_duplicates_suppressed_total", "Repeated requests that changed nothing.", ["where"], registry=registry
+            "kepgw_duplicates_suppressed_total", "What came again and was recognised.", ["kind"], registry=registry
         )
         self.keys = Counter(
             "kepgw_api_key_presentations_total", "API keys presented, by outcome.", ["outcome"], registry=registry

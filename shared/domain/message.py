@@ -89,8 +89,16 @@ EVIDENCE_RANK: dict[OutboundState, int] = {
 CONTRADICTIONS = frozenset(
     {frozenset({_O.REJECTED, other}) for other in EVIDENCE_RANK if other not in {_O.REJECTED, _O.SUBMITTED}}
     | {frozenset({bad, good}) for bad in (_O.RELAY_FAILED, _O.UNDELIVERED) for good in (_O.DELIVERED, _O.READ)}
+    | {
+        frozenset({ended, good})
+        for ended in (_O.FAILED, _O.EXPIRED, _O.CANCELLED)
+        for good in (_O.ACCEPTED, _O.RELAYED, _O.DELIVERED, _O.READ)
+    }
 )
-"""Pairs of proven states of which one must be wrong. 31 then 20 is none: the provider tried again."""
+"""Pairs of states of which one must be wrong. 31 then 20 is none: the provider tried again.
+
+A letter that had ended unsent and is proven to have gone out is one: somebody may have acted on its end.
+"""
 
 
 def contradicts(current: OutboundState, proven: OutboundState) -> bool:

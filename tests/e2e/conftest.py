@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support.stack import PROCESSES, Stack, running_stack
+from tests.support.launch import running_stack
+from tests.support.stack import PROCESSES, Stack
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -15,11 +16,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from services.cli.journey import Correspondents, Journey, play
+from services.cli.journey import Correspondents, Journey, Package, play
 from tests.support.stack import (
     MEDIA_TYPE,
     PROCESSES,
-    SERVICES,
     A,
     B,
     Stack,
@@ -32,12 +32,13 @@ from tests.support.stack import (
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-1")]
 
 
-def test_journey(stack: Stack) -> None:
-    package = stack.package()
+def test_journey(stack: Stack, tmp_path: Path) -> None:
+    package, file = stack.package(), tmp_path / "package"
+    file.write_bytes(package)
     copies_before = stack.delivered_packages()
     who = Correspondents(stack.sender, A, stack.recipient, B, stack.institution(B)["name"])
     told: list[str] = []
-    journey = play(who, package, "letter.eyp", told.append, seconds=60)
+    journey = play(who, Package(file, "letter.eyp"), told.append, seconds=60)
     assert isinstance(journey, Journey)
     assert journey.sha256 == hashlib.sha256(package).hexdigest()
     assert journey.state == "read"
@@ -95,7 +96,7 @@ def test_a_letter_in_every_detail(stack: Stack) -> None:
     assert {item["identifier"] for item in issued} == {record["identifier"] for record in records}
 
     states = [event["to_state"] for event in stack.events(sent["message_id"]) if event["to_state"]]
-    order = [state for state in ("queued", "submitting", "submitted", "accepted", "relayed", "delivered", "read")]
+    order = ["queued", "submitting", "submitted", "accepted", "relayed", "delivered", "read"]
     assert [state for state in states if state in order] == sorted(states, key=order.index)
     assert states[-1] == "read"
 
@@ -164,9 +165,7 @@ def test_every_scripted_fate_ends_where_evidence_leads(stack: Stack) -> None:
         message = stack.wait_for(sent[number], state, seconds=40)
         found = wait_until(
             lambda number=number, evidence=evidence: (
-                records
-                if set(evidence) <= set(codes(records := stack.evidence(sent[number])))
-                else None
+                records if set(evidence) <= set(codes(records := stack.evidence(sent[number]))) else None
             ),
             20,
             f"evidence {evidence} for {number}",
@@ -235,7 +234,7 @@ REFUSED: dict[str, tuple[Callable[[Stack], httpx.Response], int, str]] = {
         "unauthenticated",
     ),
     "not a form": (lambda s: _plain_post(s, b"{}", "application/json"), 415, "unsupported-media-type"),
-    "a form that ends early": (lambda s: _early_end(s), 400, "upload-truncated"),
+    "a form that ends early": (lambda s: _plain_post(s, _form(s.package())[:-3000], "multipart/form-data; boundary=xyz"), 400, "upload-truncated"),
 }  # fmt: skip
 
 
@@ -279,11 +278,6 @@ def _form(package: bytes) -> bytes:
         + package
         + b"\r\n--xyz--\r\n"
     )
-
-
-def _early_end(stack: Stack) -> httpx.Response:
-    """A whole HTTP body in which the form's end is missing."""
-    return _plain_post(stack, _form(stack.package())[:-3000], "multipart/form-data; boundary=xyz")
 
 
 @pytest.mark.usefixtures("nothing_stored")

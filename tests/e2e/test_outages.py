@@ -36,9 +36,10 @@ def sent_copies(stack: Stack, message: dict[str, Any]) -> int:
 # The sender's provider
 
 
-@pytest.mark.parametrize("fault", ["smtp.refuse_connection", "smtp.tempfail", "smtp.drop_before_data"])
+@pytest.mark.parametrize("fault", ["smtp.drop_before_data", "smtp.tempfail"])
 def test_submission_is_down(stack: Stack, fault: str) -> None:
-    with stack.faulty(fault, scope=SENDERS_PROVIDER):
+    # A session that is still open from the letter before fails at once, a new one is not even greeted.
+    with stack.faulty(fault, scope=SENDERS_PROVIDER), stack.faulty("smtp.refuse_connection", scope=SENDERS_PROVIDER):
         sent = stack.send()
         waiting = stack.wait_for_reason(sent["message_id"], "provider-unavailable")
         assert waiting["state"] == "retry_wait"
@@ -102,7 +103,7 @@ def test_answer_lost_and_mailbox_unreachable(stack: Stack) -> None:
 
 def test_senders_mailbox_is_down(stack: Stack) -> None:
     """The letter goes out; its evidence waits at the provider."""
-    with stack.faulty("imap.refuse_connection", scope=SENDERS_PROVIDER), _cut_idle(stack):
+    with _mailboxes_down(stack, SENDERS_PROVIDER):
         sent = stack.send()
         submitted = stack.wait_for(sent["message_id"], "submitted")
         wait_until(lambda: stack.copies(submitted) == 1, 20, "the letter is at B's provider")
@@ -112,7 +113,7 @@ def test_senders_mailbox_is_down(stack: Stack) -> None:
 
 def test_recipients_mailbox_is_down(stack: Stack) -> None:
     """B's own drain waits; what came meanwhile is taken once."""
-    with stack.faulty("imap.refuse_connection", scope=RECIPIENTS_PROVIDER), _cut_idle(stack):
+    with _mailboxes_down(stack, RECIPIENTS_PROVIDER):
         sent = stack.send()
         arrives_once(stack, sent["message_id"])
         assert _inbound(stack, sent) == []
@@ -122,9 +123,9 @@ def test_recipients_mailbox_is_down(stack: Stack) -> None:
 
 
 @contextmanager
-def _cut_idle(stack: Stack) -> Iterator[None]:
-    """Sessions that are open already are cut at the next sign of life; new ones are refused by another fault."""
-    with stack.faulty("imap.drop"):
+def _mailboxes_down(stack: Stack, scope: dict[str, str]) -> Iterator[None]:
+    """Open IMAP sessions are cut at their next sign of life, new ones are not greeted."""
+    with stack.faulty("imap.drop", scope=scope), stack.faulty("imap.refuse_connection", scope=scope):
         yield
 
 
@@ -165,9 +166,11 @@ def test_forged_evidence_proves_nothing(stack: Stack) -> None:
     with stack.faulty("evidence.bad_signature", scope={"code": "40"}):
         sent = stack.send()
         flagged = wait_until(
-            lambda: message
-            if "evidence_unverified" in recipient_of(message := stack.message(sent["message_id"]))["attention"]
-            else None,
+            lambda: (
+                message
+                if "evidence_unverified" in recipient_of(message := stack.message(sent["message_id"]))["attention"]
+                else None
+            ),
             30,
             "a person is asked to look",
         )
@@ -231,7 +234,10 @@ def _until_live_again(stack: Stack) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reasons"),
-    [("detsis_sync", {"directory-unavailable", "service-unavailable"}), ("signer", {"signer-unavailable", "service-unavailable"})],
+    [
+        ("detsis_sync", {"directory-unavailable", "service-unavailable"}),
+        ("signer", {"signer-unavailable", "service-unavailable"}),
+    ],
 )
 def test_a_service_is_stopped(stack: Stack, name: str, reasons: set[str]) -> None:
     with stack.stopped(name):

@@ -13,7 +13,13 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import update
 
-from services.kep_relay.drivers.protocol import Envelope, InboxSession, LoginRefused, MailboxAccount, SubmissionOutcome
+from services.kep_relay.drivers.protocol import (
+    Envelope,
+    InboxSession,
+    LoginRefusedError,
+    MailboxAccount,
+    SubmissionOutcome,
+)
 from services.kep_relay.tables import MailboxRow
 from shared.errors import DomainError, ErrorCode
 from tests.support.inbound import SENDER_NO, Inbound, running_inbound, scripted_signer, until
@@ -46,7 +52,7 @@ class MemoryInbox:
     @asynccontextmanager
     async def open_inbox(self, mailbox: MailboxAccount) -> AsyncIterator[InboxSession]:
         if self.refused_login:
-            raise LoginRefused("the provider refused the login")
+            raise LoginRefusedError("the provider refused the login")
         if self.down:
             raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, "down")
         self.sessions += 1

@@ -168,7 +168,9 @@ async def test_odd_bytes_survive(servers: MailServers) -> None:
         found = {}
         for uid in await arrived(inbox, len(mails)):
             content = await inbox.fetch(uid, limit=LIMIT)
-            found[next(m.envelope.message_id_header for m in mails if m.envelope.message_id_header.encode() in content)] = content
+            found[
+                next(m.envelope.message_id_header for m in mails if m.envelope.message_id_header.encode() in content)
+            ] = content
         for mail in mails:
             received = found[mail.envelope.message_id_header]
             assert without_trace(received, mail.content) == mail.content
@@ -215,7 +217,9 @@ async def test_refusals_of_the_submission_server(servers: MailServers) -> None:
         refused = await submit(driver, sender, foreign)
         # Postfix checks the sender only once it hears the recipient, so this is the letter's refusal there.
         assert isinstance(refused, (Blocked, PermanentFailure))
-        too_large = await submit(driver, sender, raw(sender, recipient.address, b"x" * 78 + b"\r\n" + b"y\r\n" * 10_000_100))
+        too_large = await submit(
+            driver, sender, raw(sender, recipient.address, b"x" * 78 + b"\r\n" + b"y\r\n" * 10_000_100)
+        )
         assert isinstance(too_large, PermanentFailure)
         assert too_large.reason_code == ErrorCode.TOO_LARGE
         # None of it spoils the account.
@@ -230,7 +234,10 @@ async def test_wrong_password_stops_the_account(servers: MailServers) -> None:
         assert isinstance(outcome, Blocked)
         assert outcome.stop_account
         assert outcome.reason_code == ErrorCode.MAILBOX_NOT_READY
-        assert await code_of(driver.find_sent(account, message_id_header="<x@y>", rem_id="z")) == ErrorCode.MAILBOX_NOT_READY
+        assert (
+            await code_of(driver.find_sent(account, message_id_header="<x@y>", rem_id="z"))
+            == ErrorCode.MAILBOX_NOT_READY
+        )
 
 
 async def test_nobody_there_and_nobody_trusted(servers: MailServers) -> None:
@@ -243,7 +250,10 @@ async def test_nobody_there_and_nobody_trusted(servers: MailServers) -> None:
             outcome = await submit(driver, replace(account, mailbox_id=str(uuid4()), smtp=server), mail)
             assert isinstance(outcome, TemporaryFailure)
             assert outcome.unreachable
-        for server in (account.imap.model_copy(update={"port": gone.port}), account.imap.model_copy(update={"ca_file": None})):
+        for server in (
+            account.imap.model_copy(update={"port": gone.port}),
+            account.imap.model_copy(update={"ca_file": None}),
+        ):
             looking = driver.find_sent(replace(account, imap=server), message_id_header="<x@y>", rem_id="z")
             assert await code_of(looking) == ErrorCode.PROVIDER_UNAVAILABLE
     assert gone.host == HOST
@@ -294,7 +304,7 @@ async def test_sent_folder_with_a_turkish_name(servers: MailServers) -> None:
 async def test_connection_cut_while_waiting(servers: MailServers) -> None:
     account = servers.account()
     async with new_driver() as driver:
-        with pytest.raises(DomainError) as caught:  # noqa: PT012 - the session must be open to be cut
+        with pytest.raises(DomainError) as caught:
             async with driver.open_inbox(account) as inbox:
                 waiting = asyncio.ensure_future(inbox.wait_for_change(30))
                 async with asyncio.timeout(10):

@@ -20,9 +20,8 @@ from tests.support.database import embedded_server, fresh_database
 def _context(database: Database, schema: str) -> tuple[Any, MigrationContext]:
     import psycopg
 
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(database.conninfo, **database.connect_options)
-    )
+    # Not with the service's search path: Alembic would take its schema for the default one, which has no name.
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database.conninfo))
     connection = engine.connect()
     return connection, MigrationContext.configure(
         connection,
@@ -73,7 +72,7 @@ def main(service: str) -> None:
         with connection:
             script = produce_migrations(context, metadata)
             body = render_python_code(script.upgrade_ops).replace("shared.db.types.", "").replace("op.f(", "(")
-            print(_HEADER + "\n".join(line for line in body.splitlines() if not line.strip().startswith("#")))
+            print(_HEADER + "\n".join(line for line in body.splitlines() if not line.strip().startswith("#")))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -111,6 +111,7 @@ class Directory:
     database: Database
     clock: FixedClock
     detsis: Detsis
+    url: str
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     parts: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -168,11 +169,12 @@ async def running_directory(
         service = await build(chosen, clock)
         await stack.enter_async_context(service.resources)
         port = await stack.enter_async_context(serving(service.app, "127.0.0.1", 0))
-        client = DirectoryClient(f"http://127.0.0.1:{port}", chosen.service_tokens["gateway"])
+        url = f"http://127.0.0.1:{port}"
+        client = DirectoryClient(url, chosen.service_tokens["gateway"])
         stack.push_async_callback(client.aclose)
         database = Database(database_url, schema="detsis_sync")
         stack.push_async_callback(database.aclose)
-        directory = Directory(service, client, database, clock, detsis)
+        directory = Directory(service, client, database, clock, detsis, url)
         directory.start(*parts)
         try:
             yield directory

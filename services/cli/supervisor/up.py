@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from services.cli.api import Api
 from services.cli.supervisor.environment import environments
-from services.cli.supervisor.postgres import EmbeddedPostgres, service_urls
+from services.cli.supervisor.lock import exclusive
+from services.cli.supervisor.postgres import embedded_postgres, service_urls
 from services.cli.supervisor.processes import ChildProcess, StartError
 from services.cli.supervisor.provisioning import provision, read_world, write_signer_keys
 from services.cli.supervisor.state import SERVICES, WITH_DATABASE, StateDirectory
@@ -55,21 +56,25 @@ async def running(
 
     ``database_url`` is a PostgreSQL superuser's, instead of the embedded server. With ``supervised``
     a process that dies is started again. Raises ``StartError`` with the end of the log of whatever
-    did not come up.
+    did not come up, or when another supervisor uses the directory.
     """
-    state.prepare()
-    ports = state.ports(preferred=preferred_ports)
+    state.root.mkdir(parents=True, exist_ok=True)
     stopping = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
+        lock = await stack.enter_async_context(exclusive(state.root, tell))
+        state.prepare()
+        ports = state.ports(preferred=preferred_ports)
         if database_url is None:
             tell("PostgreSQL (embedded)")
-            server = await asyncio.to_thread(EmbeddedPostgres, state.root / "postgres")
-            stack.callback(server.stop)
-            database_url = server.superuser_url
+            database_url = await stack.enter_async_context(
+                embedded_postgres(state.root / "postgres", state.logs / "postgres.log", inherited=(lock,))
+            )
         urls = await asyncio.to_thread(service_urls, database_url, state)
         environment = environments(state, ports, urls, log_format="json")
         children = {
-            name: ChildProcess(name, environment[name], state.logs / f"{name}.log", ports[f"{name}_ops"])
+            name: ChildProcess(
+                name, environment[name], state.logs / f"{name}.log", ports[f"{name}_ops"], inherited=(lock,)
+            )
             for name in ("sandbox", *SERVICES)
         }
         tell("sandbox (DETSİS, two KEP providers, certificates) and database schemas")
@@ -77,22 +82,21 @@ async def running(
         state.world_file.unlink(missing_ok=True)
         await children["sandbox"].start()
         stack.push_async_callback(children["sandbox"].stop)
-        await asyncio.gather(
-            children["sandbox"].wait_for("/readyz", 120),
-            *(children[name].run_once("--migrate") for name in WITH_DATABASE),
+        await _together(
+            _furnished(children["sandbox"], children["detsis_sync"], state),
+            *(children[name].run_once("--migrate") for name in WITH_DATABASE if name != "detsis_sync"),
         )
-        await _wait_for_file(state)
         world = read_world(state)
         write_signer_keys(state, world)
         tell("services: " + ", ".join(SERVICES))
         for name in SERVICES:
             await children[name].start()
             stack.push_async_callback(children[name].stop)
+        await _together(*(children[name].wait_for("/readyz", 60) for name in SERVICES))
         if supervised:
             watchers = [asyncio.create_task(child.watch(stopping, tell)) for child in children.values()]
             stack.push_async_callback(_end, watchers)
         stack.callback(stopping.set)
-        await asyncio.gather(*(children[name].wait_for("/readyz", 60) for name in SERVICES))
         url = f"http://127.0.0.1:{ports['gateway']}"
         admin_key = state.secret("admin_key")
         tell("institutions, mailboxes, DETSİS account, API keys (over the REST API)")
@@ -103,10 +107,26 @@ async def running(
         yield gateway
 
 
+async def _together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run all; the first that fails ends the others, so that nothing runs on while the rest is taken down."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await _end(tasks)
+
+
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _furnished(sandbox: ChildProcess, detsis_sync: ChildProcess, state: StateDirectory) -> None:
+    """Wait for the sandbox, then for the schema of the one service whose settings name a file the sandbox makes."""
+    await sandbox.wait_for("/readyz", 120)
+    await _wait_for_file(state)
+    await detsis_sync.run_once("--migrate")
 
 
 async def _wait_for_file(state: StateDirectory) -> None:

@@ -31,7 +31,7 @@ class MailboxAccount:
     """Grows with every change of the configuration; sessions of an older revision are not used again."""
 
 
-class LoginRefused(DomainError):
+class LoginRefusedError(DomainError):
     """MAILBOX_NOT_READY: the provider refuses the account itself.
 
     Nothing may be tried with it until its configuration changes (a loop of wrong passwords locks it:
@@ -148,7 +148,7 @@ class KepDriver(Protocol):
         ...
 
     def open_inbox(self, mailbox: MailboxAccount) -> AbstractAsyncContextManager[InboxSession]:
-        """The mailbox's inbox. Raises ``LoginRefused``, and ``DomainError`` for everything else."""
+        """The mailbox's inbox. Raises ``LoginRefusedError``, and ``DomainError`` for everything else."""
         ...
 
     async def probe(self, mailbox: MailboxAccount) -> None:

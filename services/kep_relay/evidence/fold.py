@@ -2,11 +2,11 @@
 
 What a piece may do depends on its verdict. PASSED counts. FAILED proves nothing: it is kept, the
 recipient is flagged ``evidence_unverified``, its state stays and a person may decide. INDETERMINATE
-(typically a revocation list that cannot be had) is a matter of policy, because kep.md 7.16 asks that
-such evidence does not block a letter while a body that wants certainty first may think otherwise:
-``advance`` (the default) takes the proven state and flags it until a later verification settles it;
-``hold`` flags only, and the state moves when the verification passes. A flag goes when nothing
-unsettled is left. A state never goes back: evidence that fails after it was allowed to advance stays
+moves nothing either, with one exception: where a revocation list cannot be had and all else is proven
+(``provisional``), it is a matter of policy, because kep.md 7.16 asks that such evidence does not block
+a letter while a body that wants certainty first may think otherwise: ``advance`` (the default) takes
+the proven state and flags it until a later verification settles it; ``hold`` flags only, and the state
+moves when the verification passes. A flag goes when nothing unsettled is left. A state never goes back: evidence that fails after it was allowed to advance stays
 flagged.
 """
 
@@ -74,7 +74,9 @@ async def fold(
     if evidence.conclusion is None:
         raise ValueError("evidence without a verdict cannot act")
     before = OutboundState(recipient.state)
-    weighed = weigh(before, evidence.code, Conclusion(evidence.conclusion), policy)
+    weighed = weigh(
+        before, evidence.code, Conclusion(evidence.conclusion), policy if evidence.provisional else "hold"
+    )
     first_time = evidence.folded_at is None
     flags = set(recipient.attention) | {flag.value for flag in weighed.attention}
     if Attention.UNVERIFIED not in weighed.attention and not await _unsettled(work, evidence):

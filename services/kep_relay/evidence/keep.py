@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kep_relay.evidence.parse import EvidenceFacts
+from services.kep_relay.inbound.texts import index_key
 from services.kep_relay.tables import EvidenceRow, RawMailRow
 from shared.blobs import BlobRef
 from shared.db.session import UnitOfWork
@@ -40,6 +41,7 @@ async def keep_evidence(
     The same issuer and identifier with other bytes is a row of its own: otherwise a forgery that
     arrives first would suppress the genuine piece. Folding both changes nothing twice.
     """
+    named = facts.dispatch_id or bare_message_id(dispatch_id or "")
     inserted = await work.session.execute(
         insert(EvidenceRow)
         .values(
@@ -64,7 +66,7 @@ async def keep_evidence(
             recipients=list(facts.recipients),
             dedupe_key=dedupe_key(facts, document.sha256),
             original_id=facts.original_id,
-            dispatch_id=facts.dispatch_id or (bare_message_id(dispatch_id) if dispatch_id else None),
+            dispatch_id=index_key(named) if named else None,
             digest_method=facts.digest_method,
             digest_value=facts.digest_value,
             rem_id=rem_id,

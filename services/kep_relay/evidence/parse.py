@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lxml import etree
@@ -100,7 +100,7 @@ def read_time(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6].ljust(6, '0')}{zone}")
         moment = moment if moment.tzinfo else moment.replace(tzinfo=ISTANBUL)
-        moment.astimezone(ISTANBUL)
+        moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return moment

@@ -16,13 +16,15 @@ import structlog
 from services.kep_relay.evidence.correlate import correlate
 from services.kep_relay.evidence.fold import Policy, fold
 from services.kep_relay.inbound.metrics import InboundMetrics
+from services.kep_relay.inbound.signed_mail import ask, verify_mail
+from services.kep_relay.inbound.texts import storable
 from services.kep_relay.tables import EvidenceRow, EvidenceVerdictRow, OutboundRecipientRow
 from shared.blobs import BlobStore
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
 from shared.db.session import Database, UnitOfWork
-from shared.domain.verdict import Conclusion, Indication, worst
+from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication, worst
 from shared.errors import DomainError
 
 log = structlog.get_logger(__name__)
@@ -58,10 +60,40 @@ class Verdict:
         ]
         return worst(signed) if signed else Conclusion.FAILED
 
+    @property
+    def provisional(self) -> bool:
+        """Whether it is open for want of revocation data alone, everything else being proven.
+
+        A signature by a certificate that leads to no trust anchor, or that is no provider's, is
+        indeterminate as well, and anybody can make one: that is no proof of anything yet.
+        """
+        return self.conclusion is Conclusion.INDETERMINATE and all(
+            _awaits_revocation(report)
+            for report in (self.envelope, self.signature)
+            if report.conclusion is not Conclusion.PASSED and report.indication is not Indication.NO_SIGNATURE_FOUND
+        )
+
     def retry_at(self, now: datetime, verifications: int) -> datetime | None:
         """When to verify again; None once it is decided."""
         reports = (self.envelope, self.signature)
         return verify_again_at(self.conclusion, reports, verifications, now)
+
+
+def _awaits_revocation(report: VerificationReport) -> bool:
+    if report.indication is not Indication.INDETERMINATE or report.sub_indication is not SubIndication.TRY_LATER:
+        return False
+    open_signatures = [item for item in report.signatures if item.conclusion is not Conclusion.PASSED]
+    return all(
+        item.integrity
+        and item.sub_indication is SubIndication.TRY_LATER
+        # The sub-indication names the first open step; none may be open besides.
+        and all(step.result is not StepResult.INDETERMINATE or _about_revocation(step.id) for step in item.steps)
+        for item in open_signatures
+    )
+
+
+def _about_revocation(step_id: str) -> bool:
+    return step_id.partition(".")[0] == "revocation"
 
 
 def verify_again_at(
@@ -92,6 +124,7 @@ class EvidenceSettlement:
         metrics: InboundMetrics,
         *,
         policy: Policy,
+        max_mail_bytes: int,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -99,6 +132,7 @@ class EvidenceSettlement:
         self._clock = clock
         self._metrics = metrics
         self._policy = policy
+        self._max_mail_bytes = max_mail_bytes
 
     async def run(self, evidence_id: str) -> None:
         """The job. Raises ``DomainError`` only when the database or the blob store is away."""
@@ -130,8 +164,10 @@ class EvidenceSettlement:
         signature = VerificationRequest(format=SignatureFormat.XADES, profile=Profile.KEPHS_TRANSACTION, moment=moment)
         try:
             return Verdict(
-                await self._signer.verify(envelope, self._blobs.stream(evidence.raw_sha256)),
-                await self._signer.verify(signature, self._blobs.stream(evidence.sha256)),
+                await verify_mail(
+                    self._signer, self._blobs, evidence.raw_sha256, envelope, limit=self._max_mail_bytes
+                ),
+                await ask(self._signer, signature, self._blobs.stream(evidence.sha256)),
             )
         except DomainError as error:
             log.warning("evidence_not_verified", evidence_id=str(evidence.evidence_id), reason=error.detail)
@@ -146,6 +182,7 @@ class EvidenceSettlement:
         now = self._clock.now()
         row.verifications += 1
         row.conclusion = verdict.conclusion.value
+        row.provisional = verdict.provisional
         row.envelope_conclusion = verdict.envelope.conclusion.value
         row.signature_conclusion = verdict.signature.conclusion.value
         row.verify_at = verdict.retry_at(now, row.verifications)
@@ -155,8 +192,8 @@ class EvidenceSettlement:
                 evidence_id=row.evidence_id,
                 sequence=row.verifications,
                 conclusion=verdict.conclusion.value,
-                envelope=verdict.envelope.model_dump(mode="json"),
-                signature=verdict.signature.model_dump(mode="json"),
+                envelope=storable(verdict.envelope.model_dump(mode="json")),
+                signature=storable(verdict.signature.model_dump(mode="json")),
                 verified_at=now,
             )
         )

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select, update
 
-from services.kep_relay.drivers.protocol import InboxSession, KepDriver, LoginRefused
+from services.kep_relay.drivers.protocol import InboxSession, KepDriver, LoginRefusedError
 from services.kep_relay.mailboxes import Mailboxes, stop_account
 from services.kep_relay.tables import InboundMessageRow, MailboxRow, RawMailRow
 from shared.clock import Clock
@@ -102,7 +102,7 @@ class ProviderAcknowledgement:
                 .values(acknowledge_at=self._clock.now() + _PAUSE)
                 .execution_options(synchronize_session=False)
             )
-            if isinstance(error, LoginRefused):
+            if isinstance(error, LoginRefusedError):
                 await stop_account(
                     work, mailbox.mailbox_id, revision=mailbox.revision, clock=self._clock, code=error.code,
                     reason=error.detail,

@@ -8,6 +8,9 @@ from enum import StrEnum
 from services.kep_relay.inbound import texts, wire
 from services.kep_relay.inbound.envelope import OpenedMail, unwrap
 from services.kep_relay.inbound.mime import header_token, parse_mail
+from shared.domain.evidence import EvidenceCode
+
+_ON_THE_WAY = frozenset({EvidenceCode.ACCEPTED, EvidenceCode.RELAYED})
 
 
 class MailKind(StrEnum):
@@ -44,7 +47,9 @@ def _kind(mail: OpenedMail) -> MailKind:
     if (stated == wire.EVIDENCE_ONLY or wire.EVIDENCE_TYPE in headers) and mail.evidence:
         return MailKind.EVIDENCE
     if mail.evidence:
-        return MailKind.LETTER if carries_message else MailKind.EVIDENCE
+        # A receipt may enclose the letter it is about; a letter on its way brings at most acceptances.
+        receipt = any(part.facts.code not in _ON_THE_WAY for part in mail.evidence)
+        return MailKind.LETTER if carries_message and not receipt else MailKind.EVIDENCE
     if wire.PEC_RECEIPT in headers:
         # A receipt of the Italian system encloses the message it is about; its form of proof is not ours.
         return MailKind.OTHER

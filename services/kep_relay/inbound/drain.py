@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import select, update
 
-from services.kep_relay.drivers.protocol import KepDriver, LoginRefused, MailboxAccount
+from services.kep_relay.drivers.protocol import KepDriver, LoginRefusedError, MailboxAccount
 from services.kep_relay.inbound.folder import FolderReader
 from services.kep_relay.inbound.rawmail import RawMailStore
 from services.kep_relay.instance import Instance
@@ -159,7 +159,7 @@ class Drain:
                     .values(last_poll_fault=error.detail[:500])
                     .execution_options(synchronize_session=False)
                 )
-                if isinstance(error, LoginRefused):
+                if isinstance(error, LoginRefusedError):
                     await stop_account(
                         work, row.mailbox_id, revision=row.revision, clock=self._clock,
                         code=error.code, reason=error.detail,

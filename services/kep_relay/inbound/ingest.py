@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kep_relay.evidence.keep import keep_evidence
+from services.kep_relay.inbound import texts
 from services.kep_relay.inbound.classify import MailKind
 from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.inbound.letter import Letter
@@ -241,7 +242,7 @@ def _message_values(
             "sender_address": reading.sender,
             "subject": reading.subject,
             "message_id_header": reading.message_id_header,
-            "message_key": bare_message_id(reading.message_id_header or ""),
+            "message_key": texts.index_key(bare_message_id(reading.message_id_header or "")),
             "original_sha256": raw.sha256,
             "original_size": raw.size,
             "rem_id": reading.rem_id,
@@ -252,7 +253,7 @@ def _message_values(
         "sender_address": letter.sender,
         "subject": letter.subject,
         "message_id_header": letter.message_id_header,
-        "message_key": letter.message_key,
+        "message_key": texts.index_key(letter.message_key),
         "original_sha256": stored.original.sha256,
         "original_size": stored.original.size,
         "rem_id": letter.rem_id,

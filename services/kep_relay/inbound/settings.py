@@ -20,7 +20,7 @@ class InboundSettings(DatabaseSettings):
         description="A larger incoming mail is not loaded; it is listed as quarantined and stays at the provider.",
     )  # fmt: skip
     mailbox_lease_seconds: float = Field(
-        default=30,
+        default=15,
         ge=2,
         le=600,
         description="A process that drains a mailbox renews its right to do so within this time.",

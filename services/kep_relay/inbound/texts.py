@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses
+from typing import Any
 
 from shared.domain.identifiers import KepAddress, bare_message_id, kep_address
 
@@ -18,6 +20,8 @@ _MAX_RAW = 64 * 1024
 _FAULTS = (ValueError, TypeError, IndexError, LookupError, AttributeError, RecursionError, HeaderParseError)
 _ALIASES = {"unknown-8bit": "windows-1254", "iso-8859-9-i": "iso-8859-9", "x-windows-1254": "windows-1254"}
 _MESSAGE_IDS = re.compile(r"<([^<>\s]{1,990})>")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_MAX_KEY = 500
 _FOLDING = re.compile(r"\r?\n[ \t]*")
 
 
@@ -25,6 +29,23 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
     """One line that any database and any terminal can hold: no control, format or half characters."""
     visible = (" " if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} else char for char in text[: limit * 4])
     return " ".join("".join(visible).split())[:limit]
+
+
+def storable(value: Any) -> Any:
+    """JSON without what PostgreSQL refuses in it: NUL and half characters, which certificates may hold."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {key: storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    return value
+
+
+def index_key(identifier: str) -> str:
+    """``identifier``, or its digest if it is too long for an index: a sender may make it as long as a header."""
+    encoded = identifier.encode()
+    return identifier if len(encoded) <= _MAX_KEY else f"sha256:{hashlib.sha256(encoded).hexdigest()}"
 
 
 def decode_bytes(data: bytes, charset: str | None = None) -> str:

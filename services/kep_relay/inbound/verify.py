@@ -17,6 +17,8 @@ from services.kep_relay.evidence.settle import verify_again_at
 from services.kep_relay.inbound.arrivals import Arrivals
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.package import OpenedPackage, open_package
+from services.kep_relay.inbound.signed_mail import ask, verify_mail
+from services.kep_relay.inbound.texts import storable
 from services.kep_relay.tables import InboundMessageRow, InboundVerificationRow
 from shared.blobs import BlobStore
 from shared.clients.signer import SignerClient
@@ -130,7 +132,7 @@ class LetterVerification:
         ]
         for part in package.components if package else ():
             request = VerificationRequest(format=SignatureFormat.CADES, profile=part.profile, moment=moment)
-            report = await self._signer.verify(request, part.cms, part.content)
+            report = await ask(self._signer, request, part.cms, part.content)
             components.append(ComponentVerification(component=part.name, report=report))
         verification = InboundVerification(
             message_id=row.message_id,
@@ -143,9 +145,8 @@ class LetterVerification:
 
     async def _component(self, name: str, sha256: str, profile: Profile, moment: datetime) -> ComponentVerification:
         request = VerificationRequest(format=SignatureFormat.SMIME, profile=profile, moment=moment)
-        return ComponentVerification(
-            component=name, report=await self._signer.verify(request, self._blobs.stream(sha256))
-        )
+        report = await verify_mail(self._signer, self._blobs, sha256, request, limit=self._max_mail_bytes)
+        return ComponentVerification(component=name, report=report)
 
     def _write(self, work: UnitOfWork, row: InboundMessageRow, judged: Judged) -> None:
         now, verification = self._clock.now(), judged.verification
@@ -169,7 +170,7 @@ class LetterVerification:
                 message_id=row.message_id,
                 sequence=row.verifications,
                 conclusion=verification.conclusion.value,
-                verdict=verification.model_dump(mode="json"),
+                verdict=storable(verification.model_dump(mode="json")),
                 verified_at=now,
             )
         )

@@ -28,7 +28,10 @@ def inbound_parts(deps: Dependencies) -> Parts:
         database, blobs, deps.signer, clock, metrics, arrivals,
         sender_profile=Profile(settings.sender_signature_profile), max_mail_bytes=settings.max_mail_bytes,
     )  # fmt: skip
-    settlement = EvidenceSettlement(database, blobs, deps.signer, clock, metrics, policy=settings.unverified_evidence)
+    settlement = EvidenceSettlement(
+        database, blobs, deps.signer, clock, metrics,
+        policy=settings.unverified_evidence, max_mail_bytes=settings.max_mail_bytes,
+    )  # fmt: skip
     acknowledgement = ProviderAcknowledgement(database, deps.mailboxes, deps.driver, clock)
 
     async def ingest(raw_mail_id: str) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kep_relay.tables import EvidenceRow
 from shared.contracts.outbound import EvidenceRecord
+from shared.domain.verdict import Conclusion
 from shared.errors import DomainError, ErrorCode
 
 
@@ -25,12 +26,16 @@ class StoredBytes:
 
 
 async def evidence_codes(session: AsyncSession, recipient_ids: Sequence[UUID]) -> dict[UUID, list[int]]:
-    """The distinct known codes per recipient, ascending."""
+    """The distinct known codes per recipient, ascending; what failed verification or awaits it is not among them."""
     if not recipient_ids:
         return {}
     rows = await session.execute(
         select(EvidenceRow.recipient_id, EvidenceRow.code)
-        .where(EvidenceRow.recipient_id.in_(recipient_ids), EvidenceRow.code.is_not(None))
+        .where(
+            EvidenceRow.recipient_id.in_(recipient_ids),
+            EvidenceRow.code.is_not(None),
+            or_(EvidenceRow.conclusion == Conclusion.PASSED.value, EvidenceRow.provisional),
+        )
         .distinct()
         .order_by(EvidenceRow.code)
     )

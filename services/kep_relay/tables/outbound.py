@@ -118,6 +118,12 @@ class OutboundRecipientRow(Base):
             "submitted_at",
             postgresql_where=text("state IN ('submitted', 'accepted', 'relayed')"),
         ),
+        # Few of all letters; without it every sweep would read the finished ones to find those whose flag goes.
+        Index(
+            "ix_outbound_recipients_overdue",
+            "recipient_id",
+            postgresql_where=text("'evidence_overdue' = ANY (attention)"),
+        ),
         Index("ix_outbound_recipients_state", "state"),
     )
 

@@ -8,6 +8,7 @@ FAULTS = {
     "smtp.permfail": "SMTP submission: the message is answered with 550 and not stored.",
     "smtp.drop_before_data": "SMTP submission: the connection is reset when the client says DATA; nothing is stored.",
     "smtp.drop_after_data": "SMTP submission: the message is stored and goes its way, but the answer is lost.",
+    "smtp.delay_answer": "SMTP submission: the message is stored, the answer comes so many seconds late (value, default 5).",
     "imap.refuse_connection": "IMAP: the connection is reset before the greeting.",
     "imap.drop": "IMAP: the connection is reset at the next command or notification in a selected folder.",
     "relay.down": "The provider cannot be reached by the others (31 if it lasts).",

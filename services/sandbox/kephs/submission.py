@@ -19,6 +19,7 @@ from shared.domain.identifiers import KepAddress, ascii_lower, kep_address
 SIZE_LIMIT = 25 * 1024 * 1024
 """Octets of one KEP message (kep.md 1.5)."""
 RECIPIENT_LIMIT = 100
+_ANSWER_DELAY_SECONDS = 5.0
 
 
 class SubmissionRefusedError(Exception):
@@ -87,6 +88,8 @@ class SubmissionSession:
         self._provider.submit(kep_address(account.address), recipients, content, message_id)
         if self._faults.take("smtp.drop_after_data", **scope) and isinstance(server, TrackedSmtp):
             server.hang_up()
+        if (delay := self._faults.draw("smtp.delay_answer", **scope)) is not None:
+            await asyncio.sleep(_ANSWER_DELAY_SECONDS if delay.value is None else delay.value)
         return f"250 2.0.0 accepted {message_id}"
 
 

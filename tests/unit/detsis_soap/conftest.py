@@ -92,6 +92,7 @@ def served(app: Any, authority: Authority) -> Iterator[int]:
     """Serve ``app`` over TLS in a thread of its own; gives the port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # so that who calls before the server is up waits for it
     config = uvicorn.Config(
         app,
         ssl_certfile=str(authority.certificate_file),

@@ -81,7 +81,7 @@ def headers(block: bytes) -> object:
 @pytest.mark.parametrize(
     ("block", "name"),
     [
-        ('Content-Disposition: attachment; filename="=?UTF-8?B?xZ51YmF0LmV5cA==?="'.encode(), "Şubat.eyp"),
+        (b'Content-Disposition: attachment; filename="=?UTF-8?B?xZ51YmF0LmV5cA==?="', "Şubat.eyp"),
         (b"Content-Disposition: attachment; filename*=UTF-8''%C5%9Eubat.eyp", "Şubat.eyp"),
         (b"Content-Disposition: attachment; filename*=iso-8859-9''%DEubat.eyp", "Şubat.eyp"),
         (

@@ -31,13 +31,20 @@ class Log(io.StringIO):
 @pytest.fixture
 def log() -> Iterator[Log]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, levels = root.handlers[:], _levels()
     written = Log()
     written.configure()
     yield written
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for name in _levels():
+        logging.getLogger(name or None).setLevel(levels.get(name, logging.NOTSET))
     structlog.reset_defaults()
+
+
+def _levels() -> dict[str, int]:
+    known = logging.Logger.manager.loggerDict.items()
+    named = {name: found.level for name, found in known if isinstance(found, logging.Logger)}
+    return named | {"": logging.getLogger().level}
 
 
 def test_a_line_says_who_when_and_what(log: Log) -> None:

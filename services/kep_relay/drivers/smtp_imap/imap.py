@@ -49,7 +49,7 @@ class ImapReading:
     async def open_inbox(self, mailbox: MailboxAccount) -> AsyncIterator[ImapInbox]:
         """The mailbox's inbox.
 
-        Raises ``LoginRefused``, PROVIDER_REFUSED when the folder cannot be
+        Raises ``LoginRefusedError``, PROVIDER_REFUSED when the folder cannot be
         opened, PROVIDER_UNAVAILABLE otherwise.
         """
         async with self._link(mailbox) as link:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from aioimaplib import aioimaplib
 
-from services.kep_relay.drivers.protocol import LoginRefused
+from services.kep_relay.drivers.protocol import LoginRefusedError
 from shared.contracts.mailboxes import ServerAddress
 from shared.errors import DomainError, ErrorCode
 
@@ -131,7 +131,7 @@ class ImapLink:
     ) -> ImapLink:
         """Connect with TLS and log in.
 
-        Raises ``LoginRefused``, PROVIDER_UNAVAILABLE for everything that
+        Raises ``LoginRefusedError``, PROVIDER_UNAVAILABLE for everything that
         passes by itself or needs the provider.
         """
         implicit = address.tls == "implicit"
@@ -249,7 +249,7 @@ class ImapLink:
         said = bytes(lines[-1][:200]) if lines else b""
         if result == "NO" and not _TEMPORARY.search(said):
             shown = said.decode("utf-8", "replace")
-            raise LoginRefused(f"the provider refused the login: {shown}")
+            raise LoginRefusedError(f"the provider refused the login: {shown}")
         raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, "IMAP: the provider cannot check logins now")
 
 

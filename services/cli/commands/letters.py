@@ -1,0 +1,80 @@
+"""``kepgw send``, ``letter``, ``inspect`` and ``verify``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from services.cli import output
+from services.cli.journey import MEDIA_TYPE
+from services.cli.options import URL, Json, Key, Url, call, connected, readable
+
+_INDETERMINATE = 3
+
+
+def send(
+    package: Path,
+    to: Annotated[list[int], typer.Option(help="DETSİS number of a recipient; repeat for several.")],
+    sender: Annotated[int | None, typer.Option(help="DETSİS number of the sender, if the key has several.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Your own reference.")] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="Repeat a call safely with the same key.")] = None,
+    url: Url = URL,
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Hand a package over for sending."""
+    message: dict[str, Any] = {"recipients": [{"detsis_no": number} for number in to]}
+    message |= {"institution_no": sender} if sender is not None else {}
+    message |= {"client_ref": reference} if reference is not None else {}
+    with connected(url, key) as api, readable(package) as file:
+        answer = api.json(
+            "POST",
+            "/outbound-messages",
+            headers={"Idempotency-Key": idempotency_key or str(uuid4())},
+            files={
+                "message": (None, json.dumps(message), "application/json"),
+                "package": (package.name, file, MEDIA_TYPE),
+            },
+        )
+    output.show(answer, as_json=as_json)
+
+
+def letter(message_id: str, url: Url = URL, key: Key = "", as_json: Json = False) -> None:
+    """Where a sent letter stands."""
+    output.show(call(url, key, "GET", f"/outbound-messages/{message_id}"), as_json=as_json)
+
+
+def inspect(package: Path, url: Url = URL, key: Key = "", as_json: Json = False) -> None:
+    """Check an e-Yazışma package: contents, rules, digests, signatures."""
+    with connected(url, key) as api, readable(package) as file:
+        answer = api.json("POST", "/package-inspections", files={"package": (package.name, file, MEDIA_TYPE)})
+    output.show(answer, as_json=as_json)
+
+
+def verify(
+    file: Path,
+    content: Annotated[Path | None, typer.Option(help="What a detached signature covers.")] = None,
+    profile: Annotated[str, typer.Option(help="Rules for the signer's certificate.")] = "qualified-signature",
+    at: Annotated[str | None, typer.Option(help="Judge as of this time (RFC 3339).")] = None,
+    url: Url = URL,
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Verify a signature; exit code 0 passed, 1 failed, 3 indeterminate, 2 no verdict."""
+    form = {"profile": profile} | ({"moment": at} if at is not None else {})
+    with connected(url, key) as api, readable(file) as signature, readable(content) as covered:
+        files: dict[str, Any] = {"file": (file.name, signature)}
+        files |= {"content": (content.name, covered)} if content is not None else {}
+        report = api.json("POST", "/signature-verifications", files=files, data=form)
+    output.show(report, as_json=as_json)
+    raise typer.Exit({"passed": 0, "failed": 1}.get(report["conclusion"], _INDETERMINATE))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    for command in (send, letter, inspect, verify):
+        app.command()(command)

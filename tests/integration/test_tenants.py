@@ -1,0 +1,364 @@
+"""Every row belongs to an institution: a stranger with every scope walks all routes and finds and changes nothing.
+
+The routes are those of the gateway's own document and of kep_relay's internal interface. A new route fails here
+until it has a rule.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+
+from services.gateway.callers import Scope
+from services.gateway.openapi import openapi_document
+from shared.db.session import Database
+from tests.support.database import fresh_database
+from tests.support.gateway import TOKENS, RunningGateway, running_gateway
+from tests.support.neighbours import served_directory, served_relay
+from tests.support.tenants import OWNER, STRANGER, Belongings, differences, rows_of_owner
+from tests.unit.eyp import letters
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Operation = tuple[str, str]
+EVERYTHING_BUT_ADMIN = [scope.value for scope in Scope if scope is not Scope.ADMIN]
+
+
+@dataclass
+class World:
+    gateway: RunningGateway
+    relay_url: str
+    relay_app: FastAPI
+    belongings: Belongings
+    database: Database
+    owner: str
+    stranger: str
+    operator: str
+    """A key with scope admin alone, bound to the stranger's institution."""
+
+    async def call(self, key: str, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"X-Api-Key": key, **options.pop("headers", {})}
+        return await self.gateway.http.request(method, path, headers=headers, **options)
+
+    def revealed(self, answer: httpx.Response) -> list[str]:
+        """What of A's stands in an answer, its headers included, except what the caller had to name itself."""
+        asked = str(answer.request.url)
+        shown = answer.content.decode("utf-8", "replace") + str(answer.headers)
+        return [mark for mark in self.belongings.marks if mark in shown and mark not in asked]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(database_server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    directory = tmp_path_factory.mktemp("tenants")
+    with fresh_database(database_server) as url:
+        async with (
+            served_relay(url, directory / "blobs") as relay,
+            served_directory(url) as register,
+            running_gateway(
+                url, directory, kep_relay_url=relay.url, detsis_sync_url=register.url, request_burst=10_000,
+                clock=relay.relay.clock,
+            ) as gateway,
+        ):  # fmt: skip
+            await register.unit(10000002, "Deneme Müdürlüğü", address="b@hs99.kep.tr")
+            await register.unit(OWNER, "Kurum A", address="kurum.a@hs98.kep.tr")
+            yield await _furnished(gateway, relay.url, relay.line.app, Belongings(relay.relay))
+
+
+async def _furnished(gateway: RunningGateway, relay_url: str, relay_app: Any, belongings: Belongings) -> World:
+    await gateway.institution(OWNER, package_findings="warn", signatures="pass")
+    await gateway.institution(STRANGER)
+    scopes = EVERYTHING_BUT_ADMIN
+    owner = await gateway.key(*scopes, institutions=(OWNER,), client_id="owner", label="label-of-A")
+    stranger = await gateway.key(*scopes, institutions=(STRANGER,), client_id="stranger")
+    operator = await gateway.key("admin", institutions=(STRANGER,), client_id="operator")
+    account = {"account_id": "account-of-A", "endpoint": "https://127.0.0.1:1/", "password": "password-of-A"}
+    answer = await gateway.admin("PUT", f"/v1/directory/accounts/{OWNER}", json=account)
+    assert answer.status_code == 200, answer.text
+    await belongings.acquire()
+    belongings.identifiers["key_id"] = owner.split("_")[1]
+    database = belongings.relay.deps.database
+    world = World(gateway, relay_url, relay_app, belongings, database, owner, stranger, operator)
+    leased = await world.call(owner, "POST", "/v1/inbound-messages/leases", json={"seconds": 3600})
+    assert leased.status_code == 200, leased.text
+    belongings.lease_token = leased.json()["lease_token"]
+    return world
+
+
+def documented(world: World) -> dict[Operation, dict[str, Any]]:
+    paths = openapi_document(world.gateway.service.app)["paths"]  # type: ignore[arg-type]
+    return {(method.upper(), path): found for path, item in paths.items() for method, found in item.items()}
+
+
+# What belongs to one institution, by id: not there for anybody else.
+HIDDEN: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
+    ("GET", "/v1/outbound-messages/{message_id}"): lambda _: {},
+    ("GET", "/v1/outbound-messages/{message_id}/events"): lambda _: {},
+    ("GET", "/v1/outbound-messages/{message_id}/evidence"): lambda _: {},
+    ("GET", "/v1/outbound-messages/{message_id}/evidence/{evidence_id}/content"): lambda _: {},
+    ("POST", "/v1/outbound-messages/{message_id}/cancel"): lambda _: {},
+    ("POST", "/v1/outbound-messages/{message_id}/resend"): lambda _: {"headers": {"Idempotency-Key": "again"}},
+    ("GET", "/v1/inbound-messages/{message_id}"): lambda _: {},
+    ("GET", "/v1/inbound-messages/{message_id}/package"): lambda _: {},
+    ("GET", "/v1/inbound-messages/{message_id}/raw"): lambda _: {},
+    ("GET", "/v1/inbound-messages/{message_id}/parts/{number}"): lambda _: {},
+    ("GET", "/v1/inbound-messages/{message_id}/verification"): lambda _: {},
+    ("POST", "/v1/inbound-messages/{message_id}/ack"): lambda a: {
+        "json": {"lease_token": a.lease_token, "registry_no": "1"}
+    },
+    ("POST", "/v1/inbound-messages/{message_id}/nack"): lambda a: {"json": {"lease_token": a.lease_token}},
+    ("POST", "/v1/inbound-messages/{message_id}/renew"): lambda a: {"json": {"lease_token": a.lease_token}},
+    ("GET", "/v1/mailboxes/{mailbox_id}/readiness"): lambda _: {},
+}
+# Lists: the stranger's own, which is nothing.
+LISTS: dict[Operation, dict[str, Any]] = {
+    ("GET", "/v1/outbound-messages"): {},
+    ("GET", "/v1/inbound-messages"): {},
+    ("POST", "/v1/inbound-messages/leases"): {"json": {}},
+    ("GET", "/v1/mailboxes"): {},
+}
+# Where an institution can be named, A cannot.
+NAMED: dict[Operation, dict[str, Any]] = {
+    ("GET", "/v1/outbound-messages"): {"params": {"institution": OWNER}},
+    ("GET", "/v1/inbound-messages"): {"params": {"institution": OWNER}},
+    ("POST", "/v1/inbound-messages/leases"): {"json": {"institution_no": OWNER}},
+    ("POST", "/v1/directory/resolve"): {"json": {"institution_no": OWNER, "recipients": [10000002]}},
+    ("POST", "/v1/outbound-messages"): {
+        "headers": {"Idempotency-Key": "named"},
+        "files": {
+            "message": (
+                None,
+                json.dumps({"institution_no": OWNER, "recipients": [{"detsis_no": 10000002}]}),
+                "application/json",
+            ),
+            "package": ("letter.eyp", letters.package(), "application/eyazisma"),
+        },
+    },
+}
+# The register is the same for everybody; nothing is stored of what is inspected or verified.
+COMMON: set[Operation] = {
+    ("GET", "/v1/directory/units"),
+    ("GET", "/v1/directory/units/{detsis_no}"),
+    ("GET", "/v1/directory/status"),
+    ("POST", "/v1/package-inspections"),
+    ("POST", "/v1/signature-verifications"),
+}
+
+
+async def test_every_documented_route_has_a_rule_and_every_route_is_documented(world: World) -> None:
+    operations = documented(world)
+    admin = {key for key, found in operations.items() if found["x-required-scopes"] == ["admin"]}
+    ruled = HIDDEN.keys() | LISTS.keys() | NAMED.keys() | COMMON | admin
+    assert operations.keys() - ruled == set(), "give these a rule: what may a stranger see or change there?"
+    assert ruled - operations.keys() == set(), "rules for routes that are gone"
+    assert not admin & (HIDDEN.keys() | LISTS.keys() | NAMED.keys() | COMMON)
+    with_institution = {
+        key for key, found in operations.items() if any(p["name"] == "institution" for p in found.get("parameters", []))
+    }
+    assert with_institution <= NAMED.keys(), "the parameter institution must be refused for foreign ones"
+    app: Any = world.gateway.service.app
+    routers = [getattr(route, "original_router", app.router) for route in app.routes]
+    served = {
+        (method, route.path)
+        for router in routers
+        for route in router.routes
+        for method in getattr(route, "methods", None) or ()
+        if route.path.startswith("/v1")
+    }
+    assert {key for key in served if key[0] != "HEAD"} == operations.keys(), "a route outside the document"
+
+
+async def test_what_has_an_owner_is_not_there_for_others(world: World) -> None:
+    before = await rows_of_owner(world.database)
+    breaches = []
+    for (method, template), request in HIDDEN.items():
+        path = world.belongings.path(template)
+        for key in (world.stranger, world.operator):
+            answer = await world.call(key, method, path, **request(world.belongings))
+            allowed = {404} if key == world.stranger else {403, 404}
+            if method == "GET" and key == world.operator and template.startswith("/v1/mailboxes"):
+                continue  # scope admin looks after all mailboxes
+            if answer.status_code not in allowed or world.revealed(answer):
+                breaches.append((method, template, answer.status_code, answer.text[:300]))
+            if method == "GET":
+                head = await world.call(key, "HEAD", path)
+                if head.status_code not in {403, 404, 405}:
+                    breaches.append(("HEAD", template, head.status_code, str(head.headers)))
+    assert breaches == []
+    assert list(differences(before, await rows_of_owner(world.database))) == []
+
+
+async def test_the_owner_does_find_it(world: World) -> None:
+    """Otherwise the walk above would prove nothing."""
+    for method, template in HIDDEN:
+        if method == "GET":
+            answer = await world.call(world.owner, method, world.belongings.path(template))
+            assert answer.status_code == 200, (template, answer.text)
+    for (method, template), request in LISTS.items():
+        if method == "GET":
+            shown = await world.call(world.owner, method, template, **request)
+            assert [row for value in shown.json().values() for row in value or ()] != [], template
+
+
+async def test_lists_show_nothing_of_others(world: World) -> None:
+    before = await rows_of_owner(world.database)
+    for (method, template), request in LISTS.items():
+        answer = await world.call(world.stranger, method, template, **request)
+        assert answer.status_code in {200, 204}, (template, answer.text)
+        assert world.revealed(answer) == [], template
+        rows = [row for value in (answer.json() if answer.content else {}).values() for row in value or ()]
+        assert rows == [], template
+    assert list(differences(before, await rows_of_owner(world.database))) == []
+
+
+async def test_a_search_by_what_only_the_owner_knows_finds_nothing(world: World) -> None:
+    answer = await world.call(world.stranger, "GET", "/v1/outbound-messages", params={"client_ref": "reference-of-A"})
+    assert answer.json()["messages"] == []
+    page = await world.call(world.owner, "GET", "/v1/outbound-messages", params={"limit": 1})
+    cursor = page.json()["next_cursor"]
+    if cursor is not None:
+        stolen = await world.call(world.stranger, "GET", "/v1/outbound-messages", params={"cursor": cursor})
+        assert world.revealed(stolen) == []
+
+
+async def test_nobody_acts_for_an_institution_that_is_not_theirs(world: World) -> None:
+    before = await rows_of_owner(world.database)
+    for (method, template), request in NAMED.items():
+        answer = await world.call(world.stranger, method, template, **request)
+        assert (answer.status_code, answer.json()["code"]) == (403, "institution-forbidden"), (template, answer.text)
+        assert world.revealed(answer) == []
+    assert list(differences(before, await rows_of_owner(world.database))) == []
+
+
+async def test_what_is_common_tells_nothing_of_one_institution(world: World) -> None:
+    for method, template in COMMON:
+        if method == "GET":
+            path = template.format(detsis_no=10000002)
+            answer = await world.call(
+                world.stranger, method, path, params={"q": "deneme"} if "{" not in template else {}
+            )
+            assert answer.status_code == 200, (template, answer.text)
+            assert world.revealed(answer) == [], template
+
+
+async def test_what_operators_do_is_theirs_alone(world: World) -> None:
+    before = await rows_of_owner(world.database)
+    for (method, template), found in documented(world).items():
+        if found["x-required-scopes"] != ["admin"]:
+            continue
+        for key in (world.stranger, world.owner):
+            answer = await world.call(key, method, world.belongings.path(template), json={})
+            assert (answer.status_code, answer.json()["code"]) == (403, "scope-missing"), (method, template)
+            assert world.revealed(answer) == []
+    assert list(differences(before, await rows_of_owner(world.database))) == []
+
+
+async def test_an_idempotency_key_is_its_clients_own(world: World) -> None:
+    """The same key with the same request from somebody else is another piece of work, never the first one's answer."""
+    answers = {}
+    for key in (world.owner, world.stranger):
+        answers[key] = await world.call(
+            key, "POST", "/v1/outbound-messages", headers={"Idempotency-Key": "the-same"},
+            files={
+                "message": (None, '{"recipients":[{"detsis_no":10000002}]}', "application/json"),
+                "package": ("of-A.eyp", letters.package(), "application/eyazisma"),
+            },
+        )  # fmt: skip
+    assert answers[world.owner].status_code == 202, answers[world.owner].text
+    assert answers[world.stranger].status_code != 202, "the stranger has no mailbox"
+    assert answers[world.owner].json()["message_id"] not in answers[world.stranger].text
+
+
+# kep_relay's internal interface: the caller's institutions are a parameter of every query.
+WITHOUT_INSTITUTION: dict[Operation, str] = {
+    ("PUT", "/internal/v1/outbound-messages/{message_id}"): "the body names the institution; tested below",
+    ("PUT", "/internal/v1/packages/{sha256}"): "content addressed: who puts bytes has them",
+    ("GET", "/internal/v1/ledger"): "counts of all institutions, for operators",
+}
+RELAY_BODIES: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
+    ("POST", "/internal/v1/outbound-messages/{message_id}/resend"): lambda _: {
+        "message_id": "0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f"
+    },
+    ("POST", "/internal/v1/inbound-messages/leases"): lambda _: {
+        "institution_nos": [OWNER, STRANGER], "client_id": "stranger"
+    },
+    ("POST", "/internal/v1/inbound-messages/{message_id}/ack"): lambda a: {
+        "lease_token": a.lease_token, "registry_no": "1"
+    },
+    ("POST", "/internal/v1/inbound-messages/{message_id}/nack"): lambda a: {"lease_token": a.lease_token},
+    ("POST", "/internal/v1/inbound-messages/{message_id}/renew"): lambda a: {"lease_token": a.lease_token},
+}  # fmt: skip
+
+
+def internal(world: World) -> dict[Operation, dict[str, Any]]:
+    paths = world.relay_app.openapi()["paths"]
+    return {(method.upper(), path): found for path, item in paths.items() for method, found in item.items()}
+
+
+async def internal_call(world: World, method: str, path: str, **options: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {TOKENS['gateway']}"}
+    return await world.gateway.http.request(method, f"{world.relay_url}{path}", headers=headers, **options)
+
+
+async def test_every_internal_route_demands_the_callers_institutions(world: World) -> None:
+    for operation, found in internal(world).items():
+        demanded = any(p["name"] == "institution" and p["required"] for p in found.get("parameters", []))
+        assert demanded != (operation in WITHOUT_INSTITUTION), operation
+    assert WITHOUT_INSTITUTION.keys() <= internal(world).keys()
+    for (method, template), found in internal(world).items():
+        if any(p["name"] == "institution" for p in found.get("parameters", [])):
+            body = RELAY_BODIES.get((method, template), lambda _: None)(world.belongings)
+            answer = await internal_call(world, method, world.belongings.path(template), json=body)
+            assert answer.status_code == 422, "without institutions there is no answer"
+
+
+async def test_internal_routes_keep_to_the_institutions_they_are_given(world: World) -> None:
+    before = await rows_of_owner(world.database)
+    mailbox = await internal_call(world, "GET", "/internal/v1/mailboxes", params={"institution": OWNER})
+    configuration = mailbox.json()[0]["configuration"]
+    taken_over = {**configuration, "institution_no": STRANGER, "password": "x"}
+    for (method, template), found in internal(world).items():
+        if (method, template) in WITHOUT_INSTITUTION:
+            continue
+        if "requestBody" in found and (method, template) not in RELAY_BODIES:
+            assert (method, template) == ("PUT", "/internal/v1/mailboxes/{mailbox_id}"), "give this route a body"
+        body = RELAY_BODIES.get((method, template), lambda _: None)(world.belongings)
+        answer = await internal_call(
+            world, method, world.belongings.path(template), params={"institution": STRANGER},
+            json=taken_over if method == "PUT" else body,
+        )  # fmt: skip
+        assert world.revealed(answer) == [], (method, template)
+        if "{" in template:
+            assert answer.status_code in {403, 404, 409}, (method, template, answer.text)
+        else:
+            found_rows = answer.json() if isinstance(answer.json(), list) else answer.json()["messages"]
+            assert (answer.status_code, found_rows) == (200, []), template
+    # Named as somebody else's, A's mailbox is not theirs to configure either.
+    answer = await internal_call(
+        world, "PUT", "/internal/v1/mailboxes/a-1", params={"institution": STRANGER}, json=configuration
+    )
+    assert answer.status_code == 403
+    assert list(differences(before, await rows_of_owner(world.database))) == []
+
+
+async def test_a_letters_id_cannot_be_taken_by_another_institution(world: World) -> None:
+    before = await rows_of_owner(world.database)
+    owned = await world.belongings.relay.letter(UUID(world.belongings.identifiers["outbound"]))
+    submission = {
+        "institution_no": STRANGER, "client_id": "stranger", "subject": "x", "package_sha256": owned.package_sha256,
+        "package_size": owned.package_size, "package_filename": "x.eyp", "recipient_nos": [10000002],
+        "correlation_id": "c",
+    }  # fmt: skip
+    answer = await internal_call(
+        world, "PUT", f"/internal/v1/outbound-messages/{world.belongings.identifiers['outbound']}", json=submission
+    )
+    assert answer.status_code == 409, answer.text
+    assert world.revealed(answer) == []
+    assert list(differences(before, await rows_of_owner(world.database))) == []

@@ -1,0 +1,133 @@
+"""Commands without a gateway behind them: one clear line, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.cli.main import app
+from tests.support.gateway import free_port
+from tests.unit.cli.conftest import Answers
+
+OFFLINE = f"http://127.0.0.1:{free_port()}"
+
+
+def run(*arguments: str, environment: dict[str, str | None] | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"KEPGW_CLI_KEY": "k", **(environment or {})})
+
+
+def test_without_arguments_there_is_help() -> None:
+    listed = run("--help").stdout
+    for command in ("up", "demo", "send", "letter", "inspect", "verify", "check-config", "keys", "inbox", "directory"):
+        assert command in listed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("directory", "status"), ("directory", "unit", "10000001"), ("directory", "search", "x"), ("letter", "m1"),
+        ("inbox", "list"), ("keys", "list"), ("keys", "revoke", "k1"), ("inbox", "ack", "m1", "--lease-token", "t",
+        "--registry-no", "1"), ("keys", "create", "--client", "c", "--scope", "admin"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_gateway_that_is_down_is_one_line_on_stderr(arguments: tuple[str, ...], more: tuple[str, ...]) -> None:
+    result = run(*arguments, "--url", OFFLINE, *more)
+    assert result.exit_code == 2
+    assert result.stdout == "", "a program reads JSON or nothing"
+    assert result.stderr.startswith("kepgw: no answer from the gateway")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("send", "--to", "10000002"), ("inspect",), ("verify",)])
+def test_a_file_that_cannot_be_read_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "nothing.eyp", "No such file"), (tmp_path, "Is a directory")):
+        result = run(*command, str(path), "--url", OFFLINE)
+        assert result.exit_code == 2
+        assert str(path) in result.stderr
+        assert reason in result.stderr
+        assert "Traceback" not in result.output
+
+
+def test_a_directory_that_cannot_be_made_stops_before_letters_are_taken(answers: Answers, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("inbox", "take", "--into", str(tmp_path / "file"), "--url", answers.url)
+    assert result.exit_code == 2
+    assert answers.bodies == []
+
+
+def test_what_was_leased_is_shown_even_if_a_package_cannot_be_fetched(answers: Answers, tmp_path: Path) -> None:
+    letter = {"message_id": "m1", "package_sha256": "0" * 64, "package_filename": "../../x.sh", "subject": "s"}
+    leased = {"lease_token": "token-1", "expires_at": "2026-11-20T09:00:00Z", "messages": [letter]}
+    answers.say("POST", "/v1/inbound-messages/leases", leased)
+    result = run("inbox", "take", "--into", str(tmp_path), "--url", answers.url, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == leased
+    assert "m1.eyp" in result.stderr
+    answers.say("GET", "/v1/inbound-messages/m1/package", b"other bytes")
+    result = run("inbox", "take", "--into", str(tmp_path), "--url", answers.url)
+    assert result.exit_code == 1
+    assert "token-1" in result.stdout
+    assert "was damaged on the way" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_inbox_is_an_empty_list(answers: Answers, tmp_path: Path) -> None:
+    answers.say("POST", "/v1/inbound-messages/leases", b"", 204)
+    result = run("inbox", "take", "--into", str(tmp_path), "--url", answers.url, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["messages"]) == (0, [])
+
+
+@pytest.mark.parametrize(("conclusion", "code"), [("passed", 0), ("failed", 1), ("indeterminate", 3)])
+def test_a_verdict_is_an_exit_code(answers: Answers, tmp_path: Path, conclusion: str, code: int) -> None:
+    file = tmp_path / "imza.p7s"
+    file.write_bytes(b"0")
+    answers.say("POST", "/v1/signature-verifications", {"conclusion": conclusion})
+    result = run("verify", str(file), "--content", str(file), "--url", answers.url, "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (code, {"conclusion": conclusion})
+
+
+def test_check_config_lists_the_faults_of_each_service() -> None:
+    environment: dict[str, str | None] = {"KEPGW_SIGNER_TYPO": "1", "KEPGW_SIGNER_PORT": "x"}
+    result = run("check-config", "signer", "--json", environment=environment)
+    assert result.exit_code == 2
+    (found,) = json.loads(result.stdout)["services"]
+    assert found["service"] == "signer"
+    assert any("KEPGW_SIGNER_TYPO: no such setting" in fault for fault in found["faults"])
+    assert any(fault.startswith("KEPGW_SIGNER_PORT:") for fault in found["faults"])
+    assert "signer: KEPGW_SIGNER_TYPO: no such setting" in run("check-config", "signer", environment=environment).stderr
+    assert run("check-config", "os").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "up"])
+def test_a_package_that_cannot_be_read_is_found_out_before_anything_starts(command: str, tmp_path: Path) -> None:
+    missing = tmp_path / "yok.eyp"
+    result = run(command, "--state", str(tmp_path / "state"), environment={"KEPGW_DEMO_PACKAGE": str(missing)})
+    assert result.exit_code == 2
+    assert result.stderr == f"kepgw: KEPGW_DEMO_PACKAGE: cannot read {missing}: No such file or directory\n"
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("demo", "--state", str(tmp_path / "file"))
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.output
+
+
+def test_a_path_postgresql_cannot_live_under_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    result = run("demo", "--state", str(tmp_path / "with space"))
+    assert result.exit_code == 1
+    assert "--state" in result.stderr
+
+
+def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    url = f"postgresql://nobody:topsecret@127.0.0.1:{free_port()}/x"
+    result = run("demo", "--state", str(tmp_path / "state"), environment={"KEPGW_UP_DATABASE_URL": url})
+    assert result.exit_code == 1
+    assert result.stderr.startswith("kepgw: the database cannot be prepared")
+    assert "topsecret" not in result.output
