@@ -35,7 +35,7 @@ demo: $(VENV)/.runtime ## the same in a directory of its own, then exit; KEPGW_D
 	@$(BIN)/kepgw demo
 
 test: $(VENV)/.development peers ## the whole test suite, in parallel
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(T)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T)
 
 peers:
 	@sh tests/support/install_peers.sh

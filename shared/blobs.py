@@ -209,6 +209,16 @@ class ObjectBlobStore:
         return None
 
 
+async def checked(store: BlobStore, sha256: str) -> AsyncIterator[bytes]:
+    """The whole blob as a stream whose end raises DURABILITY_UNAVAILABLE unless the bytes had that digest."""
+    digest = hashlib.sha256()
+    async for chunk in store.stream(sha256):
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != sha256_hex(sha256):
+        raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, f"blob {sha256} is damaged in the store")
+
+
 async def _spool(path: Path, content: AsyncIterable[bytes] | bytes, limit: int) -> BlobRef:
     """Write ``content`` to a new synced file. What its source raises is passed on: it is not the store's failure."""
     digest, size = hashlib.sha256(), 0

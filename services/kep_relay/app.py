@@ -94,6 +94,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     sweeper = Sweeper(
         leadership=Leadership(database),
         sweeps=[outbound.sweep.sweep, *inbound.sweeps],
+        gauges=inbound.gauges,
         ledger=ledger,
         queue=deps.queue,
         blobs=blobs,

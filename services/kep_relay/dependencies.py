@@ -55,4 +55,6 @@ class Parts:
     background: Sequence[BackgroundPart] = ()
     routers: Sequence[APIRouter] = ()
     sweeps: Sequence[Sweep] = field(default=())
+    gauges: Sequence[Sweep] = field(default=())
+    """Set what is counted in the database; they read many rows, so the leader limits how often they run."""
     ledger: CountLedger | None = None

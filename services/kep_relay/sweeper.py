@@ -31,6 +31,7 @@ class Sweeper:
         *,
         leadership: Leadership,
         sweeps: Sequence[Sweep],
+        gauges: Sequence[Sweep] = (),
         ledger: LedgerKeeper,
         queue: JobQueue,
         blobs: BlobStore,
@@ -39,6 +40,7 @@ class Sweeper:
     ) -> None:
         self._leadership = leadership
         self._sweeps = sweeps
+        self._gauges = gauges
         self._ledger = ledger
         self._queue = queue
         self._blobs = blobs
@@ -62,13 +64,16 @@ class Sweeper:
             self._metrics.clear_state()
 
     async def _round(self) -> None:
-        """One round. A part that fails does not keep the others from being done."""
+        """One round. A part that fails, for whatever reason, does not keep the others from being done."""
         for part in (*self._sweeps, self._free_stalled_jobs, self._publish, self._measure_store):
             try:
                 await part()
             except (DomainError, ProcrastinateException) as error:
                 self._metrics.sweeps.labels("failed").inc()
                 log.warning("sweep_failed", part=getattr(part, "__qualname__", "?"), reason=str(error))
+            except Exception:
+                self._metrics.sweeps.labels("failed").inc()
+                log.exception("sweep_broke", part=getattr(part, "__qualname__", "?"))
             else:
                 self._metrics.sweeps.labels("done").inc()
 
@@ -79,6 +84,8 @@ class Sweeper:
         if started < self._publish_again_at:
             return
         await self._ledger.publish()
+        for gauge in self._gauges:
+            await gauge()
         self._publish_again_at = loop.time() + _COUNTING_SHARE * (loop.time() - started)
 
     async def _free_stalled_jobs(self) -> None:

@@ -102,6 +102,8 @@ class _unavailable:  # noqa: N801 - reads as a word in ``with``
         return None
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(getattr(error, "orig", error), psycopg.errors.ProgramLimitExceeded):
+            return  # psycopg files it with the server's troubles, but it is the value that is too large
         if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError, psycopg.OperationalError)) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -37,11 +38,25 @@ class Module:
 
 
 @cache
-def modules(*, tests: bool = False) -> tuple[Module, ...]:
-    """Every module that is shipped, and the tests if asked."""
-    folders = ["shared", "services", *(["tests"] if tests else [])]
-    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+def modules() -> tuple[Module, ...]:
+    """Every module that is shipped."""
+    paths = sorted(path for folder in ("shared", "services") for path in (ROOT / folder).rglob("*.py"))
     return tuple(Module(path, text := path.read_text(encoding="utf-8"), ast.parse(text)) for path in paths)
+
+
+@cache
+def texts() -> dict[str, list[str]]:
+    """The lines of every text file of the repository, by name; what git ignores is left out."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    kinds = {".py", ".md", ".toml", ".txt", ".in", ".yaml", ".yml", ".sh", ".sql", ".wsdl", ".json", ""}
+    files = {name: ROOT / name for name in sorted(listed) if name and (ROOT / name).suffix in kinds}
+    return {
+        name: path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for name, path in files.items()
+        if path.is_file()
+    }
 
 
 def dotted(node: ast.AST) -> str:

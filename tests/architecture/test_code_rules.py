@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.architecture.sources import ROOT, Module, calls, dotted, modules, strings
+from tests.architecture.sources import ROOT, Module, calls, dotted, modules, strings, texts
 
+_THIS = "tests/architecture/test_code_rules.py"
 WALL_CLOCK = re.compile(
     r"(?:^|\.)(?:datetime\.(?:now|utcnow|today)|date\.today|time\.(?:time|time_ns|localtime|gmtime|ctime)|uuid1|timezone\.now)$"
 )
@@ -193,16 +193,11 @@ def test_certificates_are_always_checked() -> None:
 
 
 def test_no_file_knows_whose_machine_it_was_written_on() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
     violations(
         f"{name}:{number} {line.strip()[:80]}"
-        for name in listed
-        if (ROOT / name).is_file()
-        and (ROOT / name).suffix in {".py", ".md", ".toml", ".txt", ".in", ".yaml", ".yml", ".sh", ".sql", ""}
-        if name != "tests/architecture/test_code_rules.py"
-        for number, line in enumerate((ROOT / name).read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        for name, lines in texts().items()
+        if name != _THIS
+        for number, line in enumerate(lines, 1)
         if FOREIGN_PATHS.search(line)
     )
 
@@ -222,10 +217,10 @@ def test_requirements_name_no_server_and_pin_everything() -> None:
 def test_no_open_ends() -> None:
     """A TODO without an owner is forgotten; what is missing is written down where people look for it."""
     violations(
-        f"{module.name}:{number}"
-        for module in modules(tests=True)
-        if module.name != "tests/architecture/test_code_rules.py"
-        for number, line in enumerate(module.text.splitlines(), 1)
+        f"{name}:{number}"
+        for name, lines in texts().items()
+        if name.endswith(".py") and name != _THIS
+        for number, line in enumerate(lines, 1)
         if re.search(r"#.*\b(?:TODO|FIXME|XXX|HACK)\b", line)
     )
 

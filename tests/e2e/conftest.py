@@ -1,4 +1,4 @@
-"""One stack for each test process. Modules of one ``xdist_group`` share it, groups run side by side.
+"""One stack for each test process; the modules that run there share it (``make test`` distributes by file).
 
 Every test finds all processes running and no fault in force, whatever the test before it did.
 """
@@ -13,7 +13,7 @@ from tests.support.launch import running_stack
 from tests.support.stack import PROCESSES, Stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_stack() -> Iterator[Stack]:
     with running_stack() as running:
         yield running

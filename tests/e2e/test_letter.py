@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from services.cli.journey import Correspondents, Journey, Package, play
+from services.cli.supervisor.state import SERVICES
 from tests.support.stack import (
     MEDIA_TYPE,
     PROCESSES,
@@ -29,7 +30,7 @@ from tests.support.stack import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-1")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def test_journey(stack: Stack, tmp_path: Path) -> None:

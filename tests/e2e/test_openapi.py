@@ -16,7 +16,7 @@ from services.gateway.callers import Scope
 from tests.support.launch import running_stack
 from tests.support.stack import A, B, Stack, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-3"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 CHECKS = (
     "not_a_server_error",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.stack import A, Stack, codes, problem, recipient_of, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-2"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 SENDERS_PROVIDER, RECIPIENTS_PROVIDER = {"provider": "hs98"}, {"provider": "hs99"}
 
@@ -84,8 +84,7 @@ def test_answer_to_the_submission_is_lost(stack: Stack) -> None:
 def test_answer_lost_and_mailbox_unreachable(stack: Stack) -> None:
     """The provider cannot be asked: that is not a "no", so nothing is sent again."""
     with (
-        stack.faulty("evidence.delay", value=8),
-        stack.faulty("imap.refuse_connection", scope=SENDERS_PROVIDER),
+        _mailboxes_down(stack, SENDERS_PROVIDER),
         stack.faulty("smtp.drop_after_data", scope=SENDERS_PROVIDER, count=1),
     ):
         sent = stack.send()

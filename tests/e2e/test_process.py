@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.stack import PROCESSES, A, B, Stack, problem, recipient_of, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-1"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 # Settings
@@ -62,7 +62,7 @@ def test_check_config_lists_every_fault_at_once(stack: Stack) -> None:
 
 def test_check_config_of_a_good_environment(stack: Stack) -> None:
     with ThreadPoolExecutor(2) as pool:
-        for code, said in pool.map(lambda name: stack.command(name, "--check-config"), PROCESSES):
+        for code, said in pool.map(lambda name: stack.command(name, "--check-config"), ("kep_relay", "sandbox")):
             assert code == 0, said
             assert "configuration is complete" in said
 

@@ -70,7 +70,7 @@ class Process:
 
     async def until(self, status: int) -> dict[str, str]:
         """Wait for this status of /readyz; returns the checks."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (found := await self.readiness())[0] != status:
                 assert self.running.returncode is None
                 await asyncio.sleep(0.05)
@@ -124,7 +124,7 @@ async def test_a_refresh_killed_midway_leaves_the_mirror_as_it_was_and_is_taken_
         await process.until(200)
         with detsis.holding(ADDRESSES) as asked:  # both lists of units have been staged by then
             await process.client.put_account(account(detsis))
-            await asyncio.wait_for(asked.wait(), 20)
+            await asyncio.wait_for(asked.wait(), 60)
             process.running.kill()
             await process.running.wait()
     async with running_directory(database_url, detsis, "jobs", "schedule") as directory:
@@ -166,8 +166,8 @@ async def test_sigterm_ends_it_in_peace(database_url: str, authority: Authority,
     async with running_process(await migrated(database_url), authority) as process:
         await process.until(200)
         await process.client.put_account(account(detsis))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await process.client.status()).freshness.snapshot_id is None:
                 await asyncio.sleep(0.02)
         process.running.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.running.wait(), 30) == 0
+        assert await asyncio.wait_for(process.running.wait(), 60) == 0

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.kep_relay.drivers.protocol import TemporaryFailure
 from services.kep_relay.outbound import moves
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.moves import Row
@@ -158,10 +159,22 @@ async def test_a_process_that_lost_its_claim_does_not_write_its_outcome(relay: R
     await relay.execute("DELETE FROM instances")
     await relay.side.sweep.sweep()
     await task
-    assert (await relay.row(recipient_id)).state == OutboundState.OUTCOME_UNKNOWN
-    await relay.reconcile(recipient_id)
+    # … unless it is certain: the provider's late word settles what was unknown.
     assert (await relay.row(recipient_id)).state == OutboundState.SUBMITTED
     assert set(relay.provider.copies().values()) == {1}
+
+
+async def test_a_late_refusal_leaves_the_outcome_to_those_who_look(relay: Relay) -> None:
+    relay.provider.pause = 0.3
+    relay.provider.answers.append(TemporaryFailure("provider-unavailable", "busy"))
+    message_id = await relay.hand_over(10000002)
+    recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
+    task = asyncio.create_task(relay.submit(recipient_id))
+    await relay.provider.reached.wait()
+    await relay.execute("DELETE FROM instances")
+    await relay.side.sweep.sweep()
+    await task
+    assert (await relay.row(recipient_id)).state == OutboundState.OUTCOME_UNKNOWN
 
 
 async def test_a_claim_of_a_process_that_died_before_the_intent_is_taken_over(relay: Relay) -> None:

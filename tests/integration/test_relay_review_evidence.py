@@ -121,8 +121,10 @@ async def test_evidence_about_others_is_not_about_our_letter(world: World, docum
 async def test_a_letter_to_us_under_our_own_message_id_proves_nothing(world: World) -> None:
     recipient_id = await world.inbound.outgoing(ID, state="queued", submitted_at=None, next_attempt_at=NOW)
     accepted = evidence_xml(10, original_id=ID, recipients=["a@hs98.kep.tr"])
-    accepted = accepted.replace(b"<SenderDetails><AttributedElectronicAddress>a@hs98.kep.tr", b"<SenderDetails>"
-                                b"<AttributedElectronicAddress>b@hs99.kep.tr")
+    accepted = accepted.replace(
+        b"<SenderDetails><AttributedElectronicAddress>a@hs98.kep.tr",
+        b"<SenderDetails><AttributedElectronicAddress>b@hs99.kep.tr",
+    )
     await world.receive(dispatch(letter(("a.eyp", b"PK\x03\x04"), message_id=ID, sender="b@hs99.kep.tr"), accepted))
     assert (await world.inbound.recipient(recipient_id)).state == "queued"
 

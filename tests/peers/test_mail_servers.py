@@ -34,7 +34,6 @@ from tests.support.peers import HOST, free_port
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("peers"),
     pytest.mark.timeout(60),
 ]
 LIMIT = 30_000_000

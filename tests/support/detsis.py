@@ -135,7 +135,7 @@ class Directory:
 
     async def ended(self, run_id: int) -> RefreshRun:
         """The run, once it is no longer under way."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for part in self.parts:
                     if part.done():
@@ -180,5 +180,5 @@ async def running_directory(
             yield directory
         finally:
             directory.stop.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await asyncio.gather(*directory.parts)

@@ -165,7 +165,7 @@ class Inbound:
                 await asyncio.wait_for(stop.wait(), 0.2)
 
     async def sweep(self) -> None:
-        for sweep in self.parts.sweeps:
+        for sweep in (*self.parts.sweeps, *self.parts.gauges):
             await sweep()
 
     async def put_mailbox(self, mailbox_id: str, institution_no: int, address: str, **changes: Any) -> None:

@@ -36,7 +36,7 @@ async def embedded_postgres(directory: Path, log_file: Path, *, inherited: tuple
     A server that a killed run left behind is taken over.
     """
     if any(not (letter.isalnum() or letter in "/._-+@") for letter in str(directory)):
-        raise StartError(f"PostgreSQL cannot live in {directory}: name a directory without spaces with --state")
+        raise StartError(f"PostgreSQL cannot live in {directory}: name one without spaces with --state (make: STATE=…)")
     with log_file.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", __name__, str(directory),

@@ -74,9 +74,7 @@ async def fold(
     if evidence.conclusion is None:
         raise ValueError("evidence without a verdict cannot act")
     before = OutboundState(recipient.state)
-    weighed = weigh(
-        before, evidence.code, Conclusion(evidence.conclusion), policy if evidence.provisional else "hold"
-    )
+    weighed = weigh(before, evidence.code, Conclusion(evidence.conclusion), policy if evidence.provisional else "hold")
     first_time = evidence.folded_at is None
     flags = set(recipient.attention) | {flag.value for flag in weighed.attention}
     if Attention.UNVERIFIED not in weighed.attention and not await _unsettled(work, evidence):

@@ -164,9 +164,7 @@ class EvidenceSettlement:
         signature = VerificationRequest(format=SignatureFormat.XADES, profile=Profile.KEPHS_TRANSACTION, moment=moment)
         try:
             return Verdict(
-                await verify_mail(
-                    self._signer, self._blobs, evidence.raw_sha256, envelope, limit=self._max_mail_bytes
-                ),
+                await verify_mail(self._signer, self._blobs, evidence.raw_sha256, envelope, limit=self._max_mail_bytes),
                 await ask(self._signer, signature, self._blobs.stream(evidence.sha256)),
             )
         except DomainError as error:

@@ -57,7 +57,13 @@ class ProviderAcknowledgement:
         try:
             async with self._driver.open_inbox(self._mailboxes.account(mailbox)) as inbox:
                 for waiting_id in waiting:
-                    await self._mark(inbox, mailbox, waiting_id)
+                    try:
+                        await self._mark(inbox, mailbox, waiting_id)
+                    except DomainError as error:
+                        if error.code is not ErrorCode.PROVIDER_REFUSED:
+                            raise
+                        # Something about this one mail: the others get their turn.
+                        await self._put_off(mailbox, [waiting_id], error)
         except DomainError as error:
             if error.code is ErrorCode.DURABILITY_UNAVAILABLE:
                 raise

@@ -46,21 +46,26 @@ class InboundSweep:
         await self._defer(
             RawMailRow.raw_mail_id,
             (RawMailRow.state == RawState.STORED) & (RawMailRow.next_attempt_at <= late),
+            RawMailRow.next_attempt_at,
             self._jobs.defer_ingest,
         )
-        await self._defer(InboundMessageRow.message_id, InboundMessageRow.verify_at <= late, self._jobs.defer_verify)
+        letter_due = InboundMessageRow.verify_at
+        await self._defer(InboundMessageRow.message_id, letter_due <= late, letter_due, self._jobs.defer_verify)
         due = or_(EvidenceRow.verify_at <= late, EvidenceRow.correlate_at <= late)
-        await self._defer(EvidenceRow.evidence_id, due, self._jobs.defer_settle)
+        earliest = func.least(EvidenceRow.verify_at, EvidenceRow.correlate_at)
+        await self._defer(EvidenceRow.evidence_id, due, earliest, self._jobs.defer_settle)
         await self._acknowledge()
 
     async def _defer(
         self,
         key: InstrumentedAttribute[UUID],
         condition: ColumnElement[bool],
+        due: ColumnElement[Any] | InstrumentedAttribute[Any],
         defer: Callable[[UnitOfWork, UUID], Awaitable[None]],
     ) -> None:
         async with self._database.reading() as session:
-            found = (await session.scalars(select(key).where(condition).order_by(key).limit(BATCH))).all()
+            # Longest due first: rows that come up again and again must not keep the others from their turn.
+            found = (await session.scalars(select(key).where(condition).order_by(due, key).limit(BATCH))).all()
         if not found:
             return
         async with self._database.unit_of_work() as work:

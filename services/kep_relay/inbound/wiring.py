@@ -69,6 +69,7 @@ def inbound_parts(deps: Dependencies) -> Parts:
     return Parts(
         background=[BackgroundPart("drain", drain.run)],
         routers=[inbound_routes(database, blobs, leases)],
-        sweeps=[sweep.sweep, sweep.publish],
+        sweeps=[sweep.sweep],
+        gauges=[sweep.publish],
         ledger=inbound_side,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import func, update
@@ -27,7 +28,7 @@ from services.kep_relay.outbound.moves import LetterInHand, Row, Values
 from services.kep_relay.outbound.outcome import Decision, RetryPolicy, decide
 from services.kep_relay.outbound.pacing import Pacing
 from services.kep_relay.sightings import Sightings
-from shared.blobs import BlobStore
+from shared.blobs import BlobStore, checked
 from shared.clock import Clock
 from shared.db.session import Database, UnitOfWork
 from shared.domain.identifiers import KepAddress
@@ -86,9 +87,13 @@ class Attempt:
             return
         envelope = Envelope(KepAddress(mailbox.address), KepAddress(recipient.kep_address), recipient.message_id_header)
         with self._metrics.provider_call("submit") as call:
-            outcome = await self._driver.submit(
-                account, envelope, self._blobs.stream(recipient.composed_sha256), size=recipient.composed_size
-            )
+            content = checked(self._blobs, recipient.composed_sha256)
+            try:
+                # Never longer than the claim: whoever takes over then must not meet a submission that still runs.
+                async with asyncio.timeout(self._claim_seconds):
+                    outcome = await self._driver.submit(account, envelope, content, size=recipient.composed_size)
+            except TimeoutError:
+                outcome = OutcomeUnknown(ErrorCode.PROVIDER_UNAVAILABLE, "the submission took too long")
             call.outcome = word(outcome)
         decision = decide(outcome, recipient.setbacks, self._clock.now(), self._policy)
         await self._regard_account(letter, outcome, decision)
@@ -111,6 +116,7 @@ class Attempt:
                 at=now,
                 claim_token=letter.token,
                 values={
+                    Row.claim_expires_at: now + timedelta(seconds=self._claim_seconds),
                     Row.attempts: attempt,
                     Row.last_attempt_at: now,
                     Row.next_attempt_at: None,
@@ -195,6 +201,8 @@ class Attempt:
         )
         if written:
             await jobs.follow(work, letter.recipient_id, decision, correlation_id=letter.message.correlation_id)
+        elif isinstance(outcome, Accepted) and await self._late_answer(work, letter, outcome, now):
+            return True
         elif isinstance(outcome, Accepted):
             # Evidence was faster than the provider's answer: the state it proved stays.
             await work.session.execute(
@@ -204,6 +212,28 @@ class Attempt:
                 .execution_options(synchronize_session=False)
             )
         return written
+
+    @staticmethod
+    async def _late_answer(work: UnitOfWork, letter: LetterInHand, outcome: Accepted, now: datetime) -> bool:
+        """The claim was lost meanwhile, but while others still look for the message its acceptance is certain."""
+        return await moves.move(
+            work,
+            recipient_id=letter.recipient_id,
+            message_id=letter.message.message_id,
+            from_state=OutboundState.OUTCOME_UNKNOWN,
+            to_state=OutboundState.SUBMITTED,
+            kind=EventKind.OUTCOME,
+            detail=outcome.reply,
+            at=now,
+            values={
+                Row.submitted_at: now,
+                Row.outcome_unknown_since: None,
+                Row.next_attempt_at: None,
+                Row.reason_code: None,
+                Row.reason: None,
+                Row.setbacks: 0,
+            },
+        )
 
 
 def decided(decision: Decision) -> Values:

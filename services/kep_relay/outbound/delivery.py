@@ -102,7 +102,7 @@ class Delivery:
         with contextlib.suppress(DomainError):  # then the sweeper finds the row
             async with self._database.unit_of_work() as work:
                 at = self._clock.now() + _NO_TURN_PAUSE
-                await jobs.defer_submit(work, recipient_id, correlation_id=correlation_id.get(), at=at)
+                await jobs.requeue(work, recipient_id, correlation_id=correlation_id.get(), at=at)
 
     async def _step(self, letter: LetterInHand, jobs: OutboundJobs) -> None:
         if letter.message.expires_at <= self._clock.now():
@@ -117,7 +117,7 @@ class Delivery:
                 await self._attempt.attempt(letter, jobs)
                 return
         async with self._database.unit_of_work() as work:
-            await jobs.defer_submit(
+            await jobs.requeue(
                 work,
                 letter.recipient_id,
                 correlation_id=letter.message.correlation_id,

@@ -29,6 +29,19 @@ class OutboundJobs:
         """Attempt this recipient, at ``at`` or as soon as possible."""
         await self.queue.defer(work, self.submit, at=at, recipient_id=str(recipient_id), correlation_id=correlation_id)
 
+    async def requeue(
+        self, work: UnitOfWork, recipient_id: UUID, *, correlation_id: str, at: datetime | None = None
+    ) -> None:
+        """Attempt this recipient later, unchanged. One such job at a time: else each sweep would add another for ever."""
+        await self.queue.defer(
+            work,
+            self.submit,
+            at=at,
+            once=f"{self.submit.name}:{recipient_id}",
+            recipient_id=str(recipient_id),
+            correlation_id=correlation_id,
+        )
+
     async def defer_reconcile(
         self, work: UnitOfWork, recipient_id: UUID, *, correlation_id: str, at: datetime | None = None
     ) -> None:

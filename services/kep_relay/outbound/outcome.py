@@ -44,7 +44,7 @@ class RetryPolicy:
     blocked_pauses: tuple[float, ...]
     reconcile_pauses: tuple[float, ...]
     reconcile_window: timedelta
-    """Counted from the last attempt; only after it a message that is not found is sent again."""
+    """Only after it a message that is not found is sent again."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,18 @@ def decide_fault(fault: DomainError, setbacks: int, now: datetime, policy: Retry
 
 
 def decide_search(
-    found: bool | None, *, looks: int, last_attempt_at: datetime, now: datetime, policy: RetryPolicy
+    found: bool | None, *, looks: int, unknown_from: datetime, now: datetime, policy: RetryPolicy
 ) -> Decision:
-    """What a look into the provider's Sent folder means; ``found`` None: the provider could not be asked.
+    """What a look into the provider's Sent folder means; ``found`` None: nothing can be told from it now.
 
     Only a proper "no" after the whole window lets the message be sent again.
     """
     if found:
         return Decision(OutboundState.SUBMITTED, None, None, None, 0)
-    if found is False and now >= last_attempt_at + policy.reconcile_window:
+    if found is False and now >= unknown_from + policy.reconcile_window:
         return Decision(OutboundState.QUEUED, None, None, now, 0)
     if found is None:
-        reason = "the answer to the submission got lost, and the provider cannot be asked now"
+        reason = "the answer to the submission got lost, and nothing tells yet whether the provider has the message"
     else:
         reason = "the answer to the submission got lost, and the provider does not show the message yet"
     return _later(

@@ -9,7 +9,7 @@ from services.kep_relay.mailboxes import AddressBook
 from services.kep_relay.outbound import compose, moves
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.moves import LetterInHand, Row
-from shared.blobs import BlobStore
+from shared.blobs import BlobStore, checked
 from shared.clock import Clock
 from shared.contracts.directory import ResolutionAnswer, ResolutionRequest, ResolvedAddress
 from shared.db.session import Database
@@ -112,7 +112,7 @@ class Preparation:
 
     async def _package(self, sha256: str) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._blobs.stream(sha256):
+            async for chunk in checked(self._blobs, sha256):
                 yield chunk
         except DomainError as error:
             if error.code != ErrorCode.NOT_FOUND:

@@ -1,9 +1,10 @@
 """The job ``kep_relay.reconcile``: finds out whether a message was taken whose answer got lost (kep.md 7.1).
 
 The provider is asked, by Message-ID and iletiID. Found means submitted. Absent counts only after the
-whole window since the last attempt; then the same bytes with the same Message-ID are queued again.
-A provider that cannot be asked proves nothing. Evidence that arrives meanwhile settles it as well:
-it moves the recipient on, and this job then finds nothing to do.
+whole window, counted from the last attempt or from when its outcome was found to be unknown, whichever
+is later; then the same bytes with the same Message-ID are queued again. A provider that cannot be asked
+proves nothing. Evidence that arrives meanwhile settles it as well: it moves the recipient on, and this
+job then finds nothing to do; while it only waits for its verdict nothing is sent again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from sqlalchemy import or_, select
 
 from services.kep_relay.drivers.protocol import KepDriver, MailboxAccount
 from services.kep_relay.mailboxes import Mailboxes
@@ -23,7 +25,7 @@ from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.jobs import OutboundJobs
 from services.kep_relay.outbound.moves import Row, Values
 from services.kep_relay.outbound.outcome import Decision, RetryPolicy, decide_search
-from services.kep_relay.tables import MailboxRow, OutboundMessageRow, OutboundRecipientRow
+from services.kep_relay.tables import EvidenceRow, MailboxRow, OutboundMessageRow, OutboundRecipientRow
 from shared.clock import Clock
 from shared.db.session import Database
 from shared.domain.message import OutboundState
@@ -39,8 +41,10 @@ class _Open:
     mailbox: MailboxRow
 
     @property
-    def last_attempt_at(self) -> datetime:
-        return self.recipient.last_attempt_at or self.recipient.updated_at
+    def unknown_from(self) -> datetime:
+        """Start of the window. The later moment: a clock that jumped ahead must not end it at once."""
+        attempted = self.recipient.last_attempt_at or self.recipient.updated_at
+        return max(attempted, self.recipient.outcome_unknown_since or attempted)
 
 
 class Reconciliation:
@@ -73,7 +77,7 @@ class Reconciliation:
         decision = decide_search(
             found,
             looks=case.recipient.setbacks,
-            last_attempt_at=case.last_attempt_at,
+            unknown_from=case.unknown_from,
             now=now,
             policy=self._policy,
         )
@@ -102,7 +106,22 @@ class Reconciliation:
                 log.info("cannot_look", recipient=str(case.recipient.recipient_id), reason=error.detail)
                 return None
             call.outcome = "found" if found else "absent"
-            return found
+        if not found and await self._evidence_waits(case):
+            return None
+        return found
+
+    async def _evidence_waits(self, case: _Open) -> bool:
+        """Whether there is evidence about the message whose verdict is still open."""
+        async with self._database.reading() as session:
+            waiting = await session.scalar(
+                select(EvidenceRow.evidence_id)
+                .where(
+                    EvidenceRow.recipient_id == case.recipient.recipient_id,
+                    or_(EvidenceRow.conclusion.is_(None), EvidenceRow.provisional),
+                )
+                .limit(1)
+            )
+        return waiting is not None
 
     async def _write(self, case: _Open, decision: Decision, jobs: OutboundJobs, now: datetime) -> None:
         recipient = case.recipient

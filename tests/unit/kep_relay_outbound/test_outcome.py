@@ -74,14 +74,14 @@ def test_a_neighbour_that_is_down_is_retried_soon(code: ErrorCode) -> None:
 def test_found_means_submitted() -> None:
     for now in (NOW, NOW + timedelta(days=1)):
         assert (
-            decide_search(True, looks=3, last_attempt_at=NOW, now=now, policy=POLICY).state == OutboundState.SUBMITTED
+            decide_search(True, looks=3, unknown_from=NOW, now=now, policy=POLICY).state == OutboundState.SUBMITTED
         )
 
 
 @given(st.floats(min_value=0, max_value=100_000), st.sampled_from([False, None]), st.integers(0, 50))
 def test_nothing_is_sent_again_inside_the_window_or_without_a_proper_no(seconds, found, looks) -> None:
     now = NOW + timedelta(seconds=seconds)
-    decision = decide_search(found, looks=looks, last_attempt_at=NOW, now=now, policy=POLICY)
+    decision = decide_search(found, looks=looks, unknown_from=NOW, now=now, policy=POLICY)
     window_over = now - NOW >= POLICY.reconcile_window
     if found is False and window_over:
         assert decision.state == OutboundState.QUEUED

@@ -39,12 +39,12 @@ async def working(queue: JobQueue) -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         stop.set()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await task
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             found = condition()
             if await found if isinstance(found, Awaitable) else found:
@@ -181,12 +181,12 @@ async def test_a_worker_that_is_stopped_finishes_the_job_in_hand(with_jobs: Data
         await queue.defer(work, job)
     stop = asyncio.Event()
     worker = asyncio.create_task(queue.run_worker(stop))
-    await asyncio.wait_for(begun.wait(), 15)
+    await asyncio.wait_for(begun.wait(), 60)
     stop.set()
     async with with_jobs.unit_of_work() as work:
         await queue.defer(work, other)
     release.set()
-    await asyncio.wait_for(worker, 15)
+    await asyncio.wait_for(worker, 60)
     assert ended.is_set()
     assert recorder.calls == []
     assert await jobs(with_jobs) == [("test.note", "todo", 0)]
@@ -266,7 +266,7 @@ async def test_a_worker_survives_the_loss_of_its_connections(with_jobs: Database
         await queue.defer(work, job, number=1)
     await until(lambda: recorder.calls)
     stop.set()
-    await asyncio.wait_for(task, 25)
+    await asyncio.wait_for(task, 60)
 
 
 async def test_enqueueing_without_job_tables_or_database_is_not_durable(database: Database) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "tests.unit.shared.tiny_service")
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def free_port() -> int:
