@@ -23,7 +23,7 @@ from services.cli.main import app
 from tests.support.packages import FORBIDDEN, FOREIGN
 from tests.support.stack import A, B, Stack, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-3"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 SAMPLES = Path("../shared/samples")
 KEPGW = [sys.executable, "-m", "services.cli.main"]

@@ -72,7 +72,7 @@ def main(service: str) -> None:
         with connection:
             script = produce_migrations(context, metadata)
             body = render_python_code(script.upgrade_ops).replace("shared.db.types.", "").replace("op.f(", "(")
-            print(_HEADER + "\n".join(line for line in body.splitlines() if not line.strip().startswith("#")))  # noqa: T201
+            print(_HEADER + "\n".join(line for line in body.splitlines() if not line.strip().startswith("#")))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from services.kep_relay.drivers.protocol import InboxSession, KepDriver, LoginRefusedError
 from services.kep_relay.mailboxes import Mailboxes, stop_account
-from services.kep_relay.tables import InboundMessageRow, MailboxRow, RawMailRow
+from services.kep_relay.tables import DrainProgressRow, InboundMessageRow, MailboxRow, RawMailRow
 from shared.clock import Clock
 from shared.db.session import Database
 from shared.errors import DomainError, ErrorCode
@@ -71,7 +71,10 @@ class ProviderAcknowledgement:
             await self._put_off(mailbox, list(waiting), error)
 
     async def _mark(self, inbox: InboxSession, mailbox: MailboxRow, message_id: UUID) -> None:
-        """Every copy of the letter in this incarnation of the folder; of an older one nothing is left to mark."""
+        """Every copy of the letter in this incarnation of the folder; of an older one nothing is left to mark.
+
+        A new incarnation is waited for until it has been read: before that the copy in it is not known.
+        """
         async with self._database.reading() as session:
             uids = (
                 await session.scalars(
@@ -83,6 +86,9 @@ class ProviderAcknowledgement:
                     )
                 )
             ).all()
+            progress = await session.get(DrainProgressRow, (mailbox.mailbox_id, mailbox.inbox_folder))
+        if not uids and (progress is None or progress.uidvalidity != inbox.uidvalidity):
+            raise DomainError(ErrorCode.PROVIDER_REFUSED, "the folder is new and has not been read yet")
         for uid in uids:
             await inbox.mark_seen(uid)
         now = self._clock.now()

@@ -44,16 +44,29 @@ def _kind(mail: OpenedMail) -> MailKind:
     carries_message = mail.original is not None
     if stated == wire.DISPATCH and carries_message:
         return MailKind.LETTER
-    if (stated == wire.EVIDENCE_ONLY or wire.EVIDENCE_TYPE in headers) and mail.evidence:
+    if mail.evidence and (stated == wire.EVIDENCE_ONLY or not carries_message):
         return MailKind.EVIDENCE
     if mail.evidence:
-        # A receipt may enclose the letter it is about; a letter on its way brings at most acceptances.
-        receipt = any(part.facts.code not in _ON_THE_WAY for part in mail.evidence)
-        return MailKind.LETTER if carries_message and not receipt else MailKind.EVIDENCE
+        return MailKind.EVIDENCE if _is_receipt(mail) else MailKind.LETTER
     if wire.PEC_RECEIPT in headers:
         # A receipt of the Italian system encloses the message it is about; its form of proof is not ours.
         return MailKind.OTHER
     return MailKind.LETTER if carries_message else MailKind.OTHER
+
+
+def _is_receipt(mail: OpenedMail) -> bool:
+    """Whether a mail that encloses a letter reports on it to its sender.
+
+    A letter on its way brings at most acceptances, or it goes to the one they name as recipient. In
+    doubt it is a letter: a receipt taken for one is seen by somebody, a letter taken for a receipt is lost.
+    """
+    facts = [part.facts for part in mail.evidence]
+    to = set(texts.addresses(mail.outer.headers, "To"))
+    return (
+        any(item.code not in _ON_THE_WAY for item in facts)
+        and any(item.sender in to for item in facts)
+        and not any(recipient in to for item in facts for recipient in item.recipients)
+    )
 
 
 def _is_verification(original: memoryview, senders: Collection[str]) -> bool:

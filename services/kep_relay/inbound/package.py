@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from shared import eyp
 from shared.contracts.inbound import PackageFinding
 from shared.contracts.signatures import Profile
-from shared.errors import DomainError
+from shared.errors import DomainError, ErrorCode
+
+log = structlog.get_logger(__name__)
 
 MAX_FINDINGS = 200
 _COMPONENT_BYTES = 16 * 1024 * 1024
@@ -43,16 +47,27 @@ class OpenedPackage:
 def open_package(content: bytes) -> OpenedPackage:
     """Read and judge a package under the interop profile. Never raises for content; blocking."""
     try:
-        inspection = eyp.inspect(content, profile=eyp.INTEROP)
+        return _opened(content)
     except DomainError as error:
-        sentence = error.detail
-        finding = PackageFinding(
-            rule=str(error.code), severity=eyp.Severity.FATAL.value, part=None,
-            message_tr=f"Paket açılamadı: {sentence}", message_en=f"The package cannot be opened: {sentence}",
-        )  # fmt: skip
-        return OpenedPackage(
-            acceptable=False, encrypted=False, document_id=None, document_no=None, components=(), findings=(finding,)
-        )
+        return _unopened(error.code, error.detail)
+    except Exception:
+        # The letter must be offered all the same: one that can never be verified would never be seen (kep.md 7.38).
+        log.exception("package_confuses_the_reader", size=len(content))
+        return _unopened(ErrorCode.INTERNAL, "an unforeseen error; the log has it")
+
+
+def _unopened(code: ErrorCode, sentence: str) -> OpenedPackage:
+    finding = PackageFinding(
+        rule=str(code), severity=eyp.Severity.FATAL.value, part=None,
+        message_tr=f"Paket açılamadı: {sentence}", message_en=f"The package cannot be opened: {sentence}",
+    )  # fmt: skip
+    return OpenedPackage(
+        acceptable=False, encrypted=False, document_id=None, document_no=None, components=(), findings=(finding,)
+    )
+
+
+def _opened(content: bytes) -> OpenedPackage:
+    inspection = eyp.inspect(content, profile=eyp.INTEROP)
     container = eyp.Container.open(content)
     return OpenedPackage(
         acceptable=inspection.acceptable,

@@ -73,9 +73,7 @@ def test_a_neighbour_that_is_down_is_retried_soon(code: ErrorCode) -> None:
 
 def test_found_means_submitted() -> None:
     for now in (NOW, NOW + timedelta(days=1)):
-        assert (
-            decide_search(True, looks=3, unknown_from=NOW, now=now, policy=POLICY).state == OutboundState.SUBMITTED
-        )
+        assert decide_search(True, looks=3, unknown_from=NOW, now=now, policy=POLICY).state == OutboundState.SUBMITTED
 
 
 @given(st.floats(min_value=0, max_value=100_000), st.sampled_from([False, None]), st.integers(0, 50))
