@@ -57,8 +57,8 @@ class InboundSettings(DatabaseSettings):
     )
     unverified_evidence: Literal["advance", "hold"] = Field(
         default="advance",
-        description="Whether evidence whose verification is undecided (for example: no revocation list) moves a letter on. "
-        "Either way it is flagged and verified again; evidence that failed never moves anything.",
+        description="Whether evidence of which everything is proven but revocation (no list to be had) moves a letter on. "
+        "Either way it is flagged and verified again; no other undecided or failed evidence ever moves anything.",
     )
     max_deliveries: int = Field(
         default=10, ge=1, le=1000, description="A letter leased so often without confirmation becomes a dead letter."

@@ -49,7 +49,10 @@ async def test_dup_gives_everything_twice_and_out_of_order(kephs: Kephs) -> None
     letter = kephs.letter()
     await kephs.submit(letter, "dup@hs99.kep.tr")
     await kephs.codes(letter, 10, 20, 40, mails=6)
-    assert kephs.order_of_arrival(letter) == [40, 40, 20, 20, 10, 10]
+    arrived = kephs.order_of_arrival(letter)
+    assert sorted(arrived) == [10, 10, 20, 20, 40, 40]
+    # Which comes how late is a matter of timers; that the order is wrong is what a client must bear.
+    assert arrived != sorted(arrived)
     assert len(kephs.delivered(letter, "dup@hs99.kep.tr")) == 1
 
 
