@@ -91,11 +91,12 @@ def test_operator_that_tries_everything(stack: Stack, tmp_path: Path) -> None:
 
 
 def _run(stack: Stack, key: str, directory: Path, *options: str) -> None:
+    # One worker: hypothesis parses source, and CPython 3.11's parser miscounts when two threads do so at once.
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("st")), "run", f"{stack.url}/openapi.json",
             "--header", f"Authorization:Bearer {key}", "--checks", ",".join(CHECKS),
-            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--workers", "2",
+            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--workers", "1",
             "--seed", "20260101", "--generation-deterministic", "--no-shrink",
             "--suppress-health-check", "all", "--request-timeout", "30", "--warnings", "off", "--no-color", *options,
         ],

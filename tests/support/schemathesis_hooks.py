@@ -1,10 +1,23 @@
-"""Loaded by schemathesis (``SCHEMATHESIS_HOOKS``): keeps its requests from waiting."""
+"""Loaded by schemathesis (``SCHEMATHESIS_HOOKS``): keeps its requests from waiting, and its threads apart."""
 
 from __future__ import annotations
 
+import ast
+from threading import RLock
 from typing import Any
 
 import schemathesis
+
+_parse, _one_at_a_time = ast.parse, RLock()
+
+
+def _parse_alone(*arguments: Any, **options: Any) -> Any:
+    """CPython 3.11 counts the depth of a syntax tree for all threads together, and fails when two build one at once."""
+    with _one_at_a_time:
+        return _parse(*arguments, **options)
+
+
+ast.parse = _parse_alone
 
 
 @schemathesis.hook
