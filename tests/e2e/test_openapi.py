@@ -16,7 +16,7 @@ from services.gateway.callers import Scope
 from tests.support.launch import running_stack
 from tests.support.stack import A, B, Stack, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 CHECKS = (
     "not_a_server_error",
@@ -92,21 +92,24 @@ def test_operator_that_tries_everything(stack: Stack, tmp_path: Path) -> None:
 
 def _run(stack: Stack, key: str, directory: Path, *options: str) -> None:
     # One worker: hypothesis parses source, and CPython 3.11's parser miscounts when two threads do so at once.
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("st")), "run", f"{stack.url}/openapi.json",
-            "--header", f"Authorization:Bearer {key}", "--checks", ",".join(CHECKS),
-            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--workers", "1",
-            "--seed", "20260101", "--generation-deterministic", "--no-shrink",
-            "--suppress-health-check", "all", "--request-timeout", "30", "--warnings", "off", "--no-color", *options,
-        ],
-        cwd=directory,
-        env=os.environ | {
-            "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-        },
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+    for _attempt in range(3):
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("st")), "run", f"{stack.url}/openapi.json",
+                "--header", f"Authorization:Bearer {key}", "--checks", ",".join(CHECKS),
+                "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--workers", "1",
+                "--seed", "20260101", "--generation-deterministic", "--no-shrink",
+                "--suppress-health-check", "all", "--request-timeout", "30", "--warnings", "off", "--no-color", *options,
+            ],
+            cwd=directory,
+            env=os.environ | {
+                "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        if "AST constructor recursion depth mismatch" not in done.stdout:
+            break  # else the tool itself fell over a fault of CPython 3.11 and has judged nothing
     assert done.returncode == 0, f"{done.stdout[-15000:]}\n{done.stderr[-3000:]}"
 
 
