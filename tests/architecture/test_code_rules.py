@@ -20,7 +20,7 @@ VAGUE = {"Manager", "Helper", "Helpers", "Handler", "Processor", "Data", "Info",
 TERMS = {"SignerInfo", "SignedData"}
 """RFC 5652 calls them so."""
 VAGUE_MODULES = {"utils", "util", "helpers", "helper", "common", "misc", "service_layer", "manager", "handlers"}
-FOREIGN_PATHS = re.compile(r"(?:^|[^\w.>])(?:/work/|/home/\w|/Users/\w|/root/|[A-Z]:\\+Users)")
+FOREIGN_PATHS = re.compile(r"(?:^|[^\w.>])(?:/(?:work|root)/|/(?:home|Users)/\w|[A-Z]:\\+Users)")
 
 # English field terms stand in the glossary. KEP, DETSİS, EYP, KEPHS and UETS are proper names.
 TURKISH = (
