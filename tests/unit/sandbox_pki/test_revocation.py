@@ -63,10 +63,10 @@ def refusal(response_der: bytes) -> tsp.PKIStatusInfo:
 
 async def test_lists_are_signed_current_and_numbered(sandbox: Sandbox) -> None:
     """Each of the ten lists is signed by its authority and in force now."""
-    now = datetime.now(UTC)  # noqa: TID251 - what is fetched is dated by the machine
     for purpose in Purpose:
         for level in Level:
             crl = await fetched_crl(sandbox, purpose, level)
+            now = datetime.now(UTC)  # noqa: TID251 - what is fetched is dated by the machine, before this
             authority = sandbox.pki.authority(purpose, level).certificate
             assert crl.issuer == authority.subject
             assert crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
