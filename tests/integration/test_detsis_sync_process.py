@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from shared.contracts.directory import RegisterAccount
 from shared.db.migrate import migrate
 from shared.db.session import Database
 from tests.support.detsis import KEY, PASSWORD, TOKEN, A, B, Detsis, running_detsis, running_directory
+from tests.support.ports import free_port
 from tests.unit.detsis_soap.conftest import Authority, make_authority
 
 ROOT = Path(__file__).parents[2]
@@ -43,12 +43,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
     async with running_detsis(authority, *UNITS) as found:
         yield found
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Process:

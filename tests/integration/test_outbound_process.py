@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from services.kep_relay.tables import Base
 from shared.db.session import Database
 from tests.support.autogenerate import differences
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 
 COMMAND = [sys.executable, "-m", "services.kep_relay"]
 

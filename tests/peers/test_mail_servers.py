@@ -29,7 +29,8 @@ from services.kep_relay.outbound.compose import Letter, closing, headers, signed
 from shared.domain.identifiers import kep_address
 from shared.errors import DomainError, ErrorCode
 from tests.peers.conftest import DOMAIN, MailServers, with_password
-from tests.support.peers import HOST, free_port
+from tests.support.peers import HOST
+from tests.support.ports import free_port
 
 pytestmark = [
     pytest.mark.peers,

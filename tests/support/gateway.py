@@ -20,27 +20,19 @@ from services.gateway.app import build
 from services.gateway.settings import Settings
 from shared.clock import Clock, SystemClock
 from shared.service import Service
+from tests.support.ports import free_port
 
 ADMIN_KEY = "kepgw_testadmin_" + "s" * 40
 TOKENS = {name: f"token-of-{name}" for name in ("gateway", "detsis_sync", "kep_relay", "signer")}
 
 
-def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @asynccontextmanager
-async def serving(app: ASGIApp, port: int | None = None) -> AsyncIterator[str]:
+async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """Serve ``app`` over real HTTP; the base URL."""
-    port = port or free_port()
+    bound = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            host="127.0.0.1",
-            port=port,
             log_config=None,
             lifespan="off",
             server_header=False,
@@ -48,13 +40,13 @@ async def serving(app: ASGIApp, port: int | None = None) -> AsyncIterator[str]:
         )
     )
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve(sockets=[bound]))
     while not server.started:
         if task.done():
             task.result()
         await asyncio.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
         await task

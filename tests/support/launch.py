@@ -6,8 +6,6 @@ import asyncio
 import concurrent.futures
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,6 +15,7 @@ from typing import TypeVar
 
 from services.cli.supervisor.state import StateDirectory
 from services.cli.supervisor.up import running
+from tests.support.database import KeptServer
 from tests.support.stack import Stack
 
 Result = TypeVar("Result")
@@ -30,38 +29,6 @@ _QUICK = {
 }
 
 
-class StackDatabase:
-    """PostgreSQL for one stack alone: roles belong to a server, so two stacks cannot share one."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._keeper: subprocess.Popen[str] | None = None
-        self.superuser_url = ""
-        self.start()
-
-    def start(self) -> None:
-        if self._keeper is not None:
-            return
-        # A process of its own, which stops the server even when the tests are killed.
-        with self._directory.with_suffix(".log").open("ab") as log:
-            self._keeper = subprocess.Popen(
-                [sys.executable, "-m", "services.cli.supervisor.postgres", str(self._directory)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True, text=True,
-            )  # fmt: skip
-        assert self._keeper.stdout is not None
-        self.superuser_url = self._keeper.stdout.readline().strip()
-        assert self.superuser_url, "PostgreSQL did not start"
-
-    def stop(self) -> None:
-        if self._keeper is None:
-            return
-        keeper, self._keeper = self._keeper, None
-        with keeper:
-            keeper.terminate()
-            # Before its input is closed, which it would take for our end: then it waits for every session.
-            keeper.wait()
-
-
 @contextmanager
 def running_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A fresh stack in a directory of its own, stopped and removed afterwards.
@@ -72,7 +39,8 @@ def running_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     # Not pytest's directory: the path of PostgreSQL's socket must be short, and its user must get there.
     directory = Path(tempfile.mkdtemp(prefix="kepgw-e2e-"))
     try:
-        with _loop_in_a_thread() as loop, _own_postgres(directory / "postgres") as database:
+        # Roles belong to a server, so two stacks cannot share one.
+        with _loop_in_a_thread() as loop, KeptServer(directory / "postgres") as database:
             opened = running(
                 StateDirectory(directory / "state"), lambda _text: None,
                 preferred_ports=False, database_url=database.superuser_url, supervised=False,
@@ -97,15 +65,6 @@ def _loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
-
-
-@contextmanager
-def _own_postgres(directory: Path) -> Iterator[StackDatabase]:
-    server = StackDatabase(directory)
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @contextmanager

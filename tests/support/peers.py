@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -38,12 +37,6 @@ def program(name: str) -> str:
     if os.geteuid() != 0:
         pytest.skip(f"{name} changes to other users, which only root may do")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import pytest
 
 from shared.contracts.mailboxes import ServerAddress
 from tests.support.dovecot import Dovecot
-from tests.support.peers import HOST, MAIL_USER, PeerGround, free_port, program, running_server
+from tests.support.peers import HOST, MAIL_USER, PeerGround, program, running_server
+from tests.support.ports import free_port
 
 _MASTER = "/usr/lib/postfix/sbin/master"
 _SERVICES = """

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.cli.supervisor.processes import ChildProcess
 from services.cli.supervisor.up import RunningGateway
+from tests.support.database import KeptServer
 
 Result = TypeVar("Result")
 A, B = 10000001, 10000002
@@ -46,24 +47,10 @@ def wait_until(condition: Callable[[], Result], seconds: float, what: str, *, pa
     return value
 
 
-class Database(Protocol):
-    """The stack's own PostgreSQL, which a test may stop and start again."""
-
-    superuser_url: str
-
-    def start(self) -> None:
-        """Start it unless it runs; the same data, the same address."""
-        ...
-
-    def stop(self) -> None:
-        """Stop it; sessions are cut off."""
-        ...
-
-
 class Stack:
     """A running stack; every method may be called from the test's thread."""
 
-    def __init__(self, gateway: RunningGateway, loop: asyncio.AbstractEventLoop, database: Database) -> None:
+    def __init__(self, gateway: RunningGateway, loop: asyncio.AbstractEventLoop, database: KeptServer) -> None:
         self.gateway = gateway
         self.database = database
         self._loop = loop

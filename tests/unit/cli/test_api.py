@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.api import Api, ApiError
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 from tests.unit.cli.conftest import Answers
 
 PROBLEM = {

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli.main import app
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 from tests.unit.cli.conftest import Answers
 
 OFFLINE = f"http://127.0.0.1:{free_port()}"

@@ -10,7 +10,7 @@ import pytest
 
 from services.cli.api import Api
 from services.cli.journey import Correspondents, JourneyError, Package, play
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 from tests.unit.cli.conftest import Answers
 
 UNIT = {"detsis_no": 10000002, "name": "DENEME VALİLİĞİ", "kep_addresses": [{"address": "b@hs99.kep.tr"}]}

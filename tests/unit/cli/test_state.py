@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from services.cli.supervisor.processes import StartError
-from services.cli.supervisor.state import StateDirectory
-from tests.support.gateway import free_port
+from services.cli.supervisor.state import StateDirectory, held
+from tests.support.ports import free_port
 
 
 def mode(path: Path) -> int:
@@ -79,6 +79,19 @@ def test_a_port_taken_meanwhile_is_replaced(state: StateDirectory) -> None:
         second = state.ports(preferred=False)
     assert second["gateway"] != first["gateway"]
     assert {**second, "gateway": 0} == {**first, "gateway": 0}
+
+
+def test_a_held_port_is_given_to_nobody_else_and_can_be_served_on(state: StateDirectory) -> None:
+    state.root.mkdir()
+    ports = state.ports(preferred=False)
+    with held(ports.values()):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", ports["gateway"]))
+        for _start in range(2):
+            with listening(ports["gateway"]), socket.create_connection(("127.0.0.1", ports["gateway"])):
+                pass
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", ports["gateway"]))
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"gateway": "x", "signer": 70000, "kep_relay": -1}', '{"gateway": null}'])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,6 +16,7 @@ from shared.errors import DomainError, ErrorCode, Fault
 from shared.http import ServiceClient, internal_app
 from shared.telemetry.logging import correlated, correlation_id
 from shared.telemetry.metrics import HttpMetrics
+from tests.support.ports import free_port
 
 UNAVAILABLE = ErrorCode.SIGNER_UNAVAILABLE
 
@@ -78,12 +78,6 @@ async def client(url: str) -> AsyncIterator[ServiceClient]:
     found = ServiceClient(url, token=SecretStr("token"), unavailable=UNAVAILABLE, timeout_seconds=5)
     yield found
     await found.aclose()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def failure(awaitable: object) -> DomainError:

@@ -17,15 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "tests.unit.shared.tiny_service")
 PATIENCE = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def until(condition: Callable[[], Any]) -> Any:
