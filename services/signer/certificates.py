@@ -2,6 +2,10 @@
 
 A certificate that ``cryptography`` refuses to load may still be a good one (one Turkish root has a
 NULL in its ECDSA algorithm), so nothing here depends on its parser.
+
+asn1crypto parses on first look, which takes a millisecond and is not safe between threads. So a
+certificate is read to the end when it is loaded, its plain values are kept, and the same bytes are
+read once: the same few CA certificates come with every letter.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ ASN1_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, Over
 
 QC_COMPLIANCE = "0.4.0.1862.1.1"
 _NAME_LIMIT = 8192
+_REMEMBERED = 1024
+_REMEMBERED_BYTES = 8192
+"""Larger certificates are read each time: the memory of hostile ones must not be kept."""
 _QC_STATEMENTS = "1.3.6.1.5.5.7.1.3"
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
 _RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
@@ -52,7 +59,7 @@ class Certificate:
         """Fingerprint in lower-case hex."""
         return hashlib.sha256(self.der).hexdigest()
 
-    @property
+    @cached_property
     def serial_number(self) -> int:
         """The issuer's number for this certificate."""
         return int(self.asn1.serial_number)
@@ -67,19 +74,24 @@ class Certificate:
         """The subject's name as encoded."""
         return bytes(self.asn1.subject.dump())
 
-    @property
+    @cached_property
+    def issuer_key(self) -> str | None:
+        """What the issuer's name has in common with every name equal to it (RFC 5280, 7.1)."""
+        return name_key(self.issuer_der)
+
+    @cached_property
     def not_before(self) -> datetime:
         """Start of validity, UTC."""
         moment: datetime = self.asn1.not_valid_before
         return moment
 
-    @property
+    @cached_property
     def not_after(self) -> datetime:
         """End of validity, UTC."""
         moment: datetime = self.asn1.not_valid_after
         return moment
 
-    @property
+    @cached_property
     def self_issued(self) -> bool:
         """Whether subject and issuer are the same name."""
         return self.issuer_der == self.subject_der
@@ -116,13 +128,13 @@ class Certificate:
                 return frozenset(der.oid(der.children(statement)[0]) for statement in der.children(statements))
         return frozenset()
 
-    @property
+    @cached_property
     def key_identifier(self) -> bytes | None:
         """Subject key identifier, when present."""
         value: bytes | None = self.asn1.key_identifier
         return value
 
-    @property
+    @cached_property
     def is_ca(self) -> bool:
         """Whether basicConstraints says CA."""
         return bool(self.asn1.ca)
@@ -141,17 +153,32 @@ class Certificate:
                     urls.append(url)
         return tuple(urls[:4])
 
+    @cached_property
+    def subject_values(self) -> dict[str, str]:
+        """The first subject attribute of each of asn1crypto's kinds, for example ``common_name``."""
+        return _name_values(self.asn1.subject)
+
     def subject_value(self, kind: str) -> str | None:
-        """First subject attribute of asn1crypto's name ``kind``, for example ``common_name``."""
-        for relative in self.asn1.subject.chosen:
-            for pair in relative:
-                if pair["type"].native == kind:
-                    return str(pair["value"].native)
-        return None
+        """One of ``subject_values``."""
+        return self.subject_values.get(kind)
+
+    @cached_property
+    def subject_name(self) -> str:
+        """The subject for people, without identity numbers."""
+        return _human_name(self.subject_values)
+
+    @cached_property
+    def issuer_name(self) -> str:
+        """The issuer for people, without identity numbers."""
+        return _human_name(_name_values(self.asn1.issuer))
+
+    @cached_property
+    def _public_key_info(self) -> bytes:
+        return bytes(self.asn1.public_key.dump())
 
     def public_key(self, limits: Limits = DEFAULT_LIMITS) -> PublicKey:
         """The public key; raises ``CheckFailed`` for kinds and sizes that are not computed with."""
-        return load_public_key(bytes(self.asn1.public_key.dump()), limits)
+        return load_public_key(self._public_key_info, limits)
 
 
 def load_public_key(spki: bytes, limits: Limits = DEFAULT_LIMITS) -> PublicKey:
@@ -181,6 +208,10 @@ def load_certificate(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Certifi
     """
     if len(encoded) > limits.certificate_bytes:
         raise too_much("certificate bytes", limits.certificate_bytes)
+    return _read_once(encoded, limits) if len(encoded) <= _REMEMBERED_BYTES else _read(encoded, limits)
+
+
+def _read(encoded: bytes, limits: Limits) -> Certificate:
     if definite(encoded, limits) is not encoded:
         raise malformed("certificate not in DER")
     try:
@@ -191,6 +222,9 @@ def load_certificate(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Certifi
     except ASN1_FAULTS as error:
         raise malformed("unreadable certificate") from error
     return certificate
+
+
+_read_once = lru_cache(maxsize=_REMEMBERED)(_read)
 
 
 def _touch(certificate: Certificate) -> None:
@@ -221,9 +255,15 @@ def _touch(certificate: Certificate) -> None:
         certificate.key_identifier,
         certificate.is_ca,
         certificate.revocation_urls,
-        certificate.subject_value("common_name"),
         certificate.issuer_der,
         certificate.subject_der,
+        certificate.issuer_key,
+        certificate.self_issued,
+        certificate.extended_key_usage_critical,
+        certificate.subject_name,
+        certificate.issuer_name,
+        certificate._public_key_info,  # noqa: SLF001 - the class's own module
+        certificate.sha256,
     )
 
 
@@ -231,15 +271,18 @@ def names_equal(one: bytes, other: bytes) -> bool:
     """Whether two encoded names are the same by RFC 5280 comparison rules."""
     if one == other:
         return True
-    if max(len(one), len(other)) > _NAME_LIMIT:
-        return False
-    key = _name_key(one)
-    return key is not None and key == _name_key(other)
+    key = name_key(one)
+    return key is not None and key == name_key(other)
 
 
 @lru_cache(maxsize=4096)
-def _name_key(encoded: bytes) -> str | None:
-    """What two equal names have in common; string preparation costs a millisecond, so it is remembered."""
+def name_key(encoded: bytes) -> str | None:
+    """What two equal names have in common; string preparation costs a millisecond, so it is remembered.
+
+    None for a name that is too long or unreadable: it equals no other.
+    """
+    if len(encoded) > _NAME_LIMIT:
+        return None
     try:
         return str(x509.Name.load(encoded).hashable)
     except ASN1_FAULTS:
@@ -253,12 +296,16 @@ def pem_or_der(data: bytes) -> list[bytes]:
     return [der_bytes for kind, _, der_bytes in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
 
 
-def human_name(name: x509.Name) -> str:
-    """Common name, else organisation, else every part, without identity numbers."""
+def _name_values(name: x509.Name) -> dict[str, str]:
     values: dict[str, str] = {}
     for relative in name.chosen:
         for pair in relative:
             values.setdefault(str(pair["type"].native), str(pair["value"].native))
+    return values
+
+
+def _human_name(values: dict[str, str]) -> str:
+    """Common name, else organisation, else every part, without identity numbers."""
     for kind in ("common_name", "organization_name"):
         if kind in values:
             return values[kind]

@@ -1,16 +1,21 @@
-"""The revocation lists at hand: fetched or supplied, parsed once, shared by all verifications."""
+"""The revocation lists at hand: fetched or supplied, parsed once, shared by all verifications.
+
+Lists travel over plain http, so an answer is kept only when the issuer signed it and its date is not
+ahead of the clock: a forged one could otherwise push out the good one and keep it out.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
-from services.signer.checks.revocation import RevocationList, load_list
+from services.signer.checks.revocation import RevocationList, WantedList, load_list
 from services.signer.fetchers import FetchFailed, ListFetcher
 from services.signer.findings import CheckFailed
 from shared.clock import Clock
@@ -19,80 +24,104 @@ log = structlog.get_logger(__name__)
 
 _REQUESTS_PER_VERIFICATION = 20
 _AGAIN_AFTER = timedelta(seconds=30)
-"""A list that is no newer than before is not asked for again at once."""
+"""An address is not asked again at once, whatever it answered."""
+
+
+@dataclass
+class _Source:
+    """One address, what it last gave, and when it was last asked."""
+
+    held: RevocationList | None = None
+    asked_at: datetime | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RevocationLists:
-    """Lists by address; at most ``capacity`` of them and ``capacity_bytes`` in all."""
+    """Lists by address; at most ``capacity`` addresses, and lists of about ``capacity_bytes`` of memory in all."""
 
     def __init__(
-        self, fetcher: ListFetcher | None, clock: Clock, *, capacity: int = 256, capacity_bytes: int = 256 * 1024 * 1024
+        self, fetcher: ListFetcher | None, clock: Clock, *, capacity: int = 256, capacity_bytes: int = 512 * 1024 * 1024
     ) -> None:
         self._fetcher = fetcher
         self._clock = clock
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
-        self._by_url: OrderedDict[str, RevocationList] = OrderedDict()
-        self._asked_at: dict[str, datetime] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._supplied: tuple[RevocationList, ...] = ()
+        self._sources: OrderedDict[str, _Source] = OrderedDict()
+        self._supplied: dict[Path, tuple[tuple[int, int], RevocationList]] = {}
 
     def current(self) -> tuple[RevocationList, ...]:
         """All lists, to be frozen into one verification's evidence."""
-        return (*self._supplied, *self._by_url.values())
+        supplied = self._supplied.values()
+        fetched = self._sources.values()
+        return (*(item for _state, item in supplied), *(source.held for source in fetched if source.held is not None))
 
     def supply(self, directory: Path) -> int:
-        """Take the lists of a directory (``*.crl``, DER or PEM) in place of those supplied before."""
-        found = []
+        """Take the lists of a directory (``*.crl``, DER or PEM) in place of those supplied before.
+
+        A file that has not changed is not read again, so what was worked out about its list is kept.
+        """
+        found: dict[Path, tuple[tuple[int, int], RevocationList]] = {}
         for path in sorted(directory.glob("*.crl")):
             try:
-                found.append(load_list(path.read_bytes()))
+                status = path.stat()
+                state = (status.st_mtime_ns, status.st_size)
+                known = self._supplied.get(path)
+                found[path] = known if known and known[0] == state else (state, load_list(path.read_bytes()))
             except (OSError, CheckFailed) as error:
                 log.warning("revocation_list_unreadable", file=path.name, reason=str(error))
-        self._supplied = tuple(found)
+        self._supplied = found
         return len(found)
 
-    async def fetch(self, groups: Sequence[tuple[str, ...]]) -> bool:
-        """Get a list for each group of addresses (the first that answers counts); whether anything is new."""
+    async def fetch(self, wanted: Sequence[WantedList]) -> bool:
+        """Get each wanted list from the first of its addresses that has it; whether any is there now."""
         if self._fetcher is None:
             return False
-        groups = groups[:_REQUESTS_PER_VERIFICATION]
-        results = await asyncio.gather(*(self._first(self._fetcher, group) for group in groups))
+        wanted = wanted[:_REQUESTS_PER_VERIFICATION]
+        results = await asyncio.gather(*(self._first(self._fetcher, item) for item in wanted))
         return any(results)
 
-    async def _first(self, fetcher: ListFetcher, urls: tuple[str, ...]) -> bool:
-        for url in urls:
-            lock = self._locks.setdefault(url, asyncio.Lock())
-            async with lock:
-                if await self._one(fetcher, url):
+    async def _first(self, fetcher: ListFetcher, wanted: WantedList) -> bool:
+        for url in wanted.urls:
+            source = self._sources.setdefault(url, _Source())
+            self._sources.move_to_end(url)
+            async with source.lock:
+                if await self._ask(fetcher, url, source, wanted):
                     return True
+        self._make_room()
         return False
 
-    async def _one(self, fetcher: ListFetcher, url: str) -> bool:
+    async def _ask(self, fetcher: ListFetcher, url: str, source: _Source, wanted: WantedList) -> bool:
         now = self._clock.now()
-        asked_at = self._asked_at.get(url)
-        if asked_at is not None and now - asked_at < _AGAIN_AFTER:
+        if source.asked_at is not None and now - source.asked_at < _AGAIN_AFTER:
             # Another verification has just done it; what it got, if anything, is there.
-            return url in self._by_url
+            return source.held is not None and wanted.met_by(source.held, now)
+        source.asked_at = now
         try:
             encoded = await fetcher.fetch(url)
-            parsed = await asyncio.to_thread(load_list, encoded)
+            parsed, met = await asyncio.to_thread(_read, encoded, wanted, now)
         except (FetchFailed, CheckFailed) as error:
             log.warning("revocation_list_not_fetched", url=url, reason=str(error))
             return False
-        self._remember(url, parsed, now)
+        if not met:
+            log.warning(
+                "revocation_list_not_usable", url=url, sha256=parsed.sha256, this_update=str(parsed.this_update)
+            )
+            return False
+        if source.held is None or parsed.this_update >= source.held.this_update:
+            source.held = parsed
+            self._make_room()
         return True
 
-    def _remember(self, url: str, parsed: RevocationList, now: datetime) -> None:
-        known = self._by_url.get(url)
-        if known is None or parsed.this_update >= known.this_update:
-            self._by_url[url] = parsed
-        self._by_url.move_to_end(url)
-        self._asked_at[url] = now
-        while len(self._by_url) > 1 and (
-            len(self._by_url) > self._capacity
-            or sum(item.size for item in self._by_url.values()) > self._capacity_bytes
-        ):
-            dropped, _list = self._by_url.popitem(last=False)
-            self._asked_at.pop(dropped, None)
-            self._locks.pop(dropped, None)
+    def _make_room(self) -> None:
+        size = sum(source.held.memory for source in self._sources.values() if source.held is not None)
+        for url, source in list(self._sources.items())[:-1]:
+            if len(self._sources) <= self._capacity and size <= self._capacity_bytes:
+                return
+            if not source.lock.locked():
+                size -= source.held.memory if source.held is not None else 0
+                del self._sources[url]
+
+
+def _read(encoded: bytes, wanted: WantedList, now: datetime) -> tuple[RevocationList, bool]:
+    parsed = load_list(encoded)
+    return parsed, wanted.met_by(parsed, now)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.signer.certificates import ASN1_FAULTS, Certificate, human_name
+from services.signer.certificates import ASN1_FAULTS, Certificate
 from services.signer.checks import algorithms
 from services.signer.checks.chain import CertificatePath, build_path
-from services.signer.checks.revocation import RevocationCheck, RevocationList, load_list
+from services.signer.checks.revocation import RevocationCheck, RevocationList, RevocationMissing, WantedList, load_list
 from services.signer.checks.timestamps import TimestampFacts, read_timestamp
 from services.signer.facts import BytesContent, Content, SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, skipped, warned
@@ -90,10 +90,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A report, and the addresses of revocation lists that would have helped."""
+    """A report, and the revocation lists that would have helped."""
 
     report: VerificationReport
-    wanted: tuple[tuple[str, ...], ...]
+    wanted: tuple[WantedList, ...]
 
 
 @dataclass
@@ -109,7 +109,7 @@ class _Case:
     now: datetime
     limits: Limits
     retry_after_seconds: int
-    wanted: list[tuple[str, ...]] = field(default_factory=list)
+    wanted: list[WantedList] = field(default_factory=list)
 
     def judge(self) -> tuple[SignatureReport, list[Finding]]:
         findings = list(self.signer.findings)
@@ -158,8 +158,11 @@ class _Case:
         anchors = self.evidence.trust.for_purposes(("timestamp",))
         path = build_path(stamp.certificate, pool, anchors, stamp.generated_at, proven=True)
         check = self._check(stamp.generated_at, proven=True, extra=load_lists(stamp.token.revocation_lists))
-        self.wanted.extend(check.wanted(path))
-        check.path(path)
+        try:
+            check.path(path)
+        except RevocationMissing as failure:
+            self.wanted.extend(failure.wanted)
+            raise
         return stamp.generated_at
 
     def _algorithms(self, moment: datetime, *, proven: bool) -> Finding:
@@ -187,10 +190,11 @@ class _Case:
         if len(path.certificates) == 1:
             return [found, passed(Step.REVOCATION, say("revocation.anchor"))]
         check = self._check(moment, proven=proven)
-        self.wanted.extend(check.wanted(path))
         try:
             statuses = check.path(path)
         except CheckFailed as failure:
+            if isinstance(failure, RevocationMissing):
+                self.wanted.extend(failure.wanted)
             return [found, failed(Step.REVOCATION, failure)]
         sources = ", ".join(f"CRL {status.source.sha256[:12]}" for status in statuses)
         return [found, passed(Step.REVOCATION, say("revocation.good", sources=sources))]
@@ -200,7 +204,7 @@ class _Case:
 
 
 def _chain_names(path: CertificatePath) -> str:
-    return " > ".join(human_name(certificate.asn1.subject) for certificate in path.certificates[:-1])
+    return " > ".join(certificate.subject_name for certificate in path.certificates[:-1])
 
 
 def load_lists(encoded: Sequence[bytes]) -> tuple[RevocationList, ...]:
@@ -229,7 +233,7 @@ def judge(
     lists = (*evidence.revocation_lists, *inside)
     reports: list[SignatureReport] = []
     retries: list[int] = []
-    wanted: dict[tuple[str, ...], None] = {}
+    wanted: dict[WantedList, None] = {}
     for signer in facts.signers:
         case = _Case(facts, signer, rules, evidence, lists, request.moment, now, limits, retry_after_seconds)
         report, findings = case.judge()

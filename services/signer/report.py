@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.signer.certificates import Certificate, human_name
+from services.signer.certificates import Certificate
 from services.signer.facts import SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, indication
 from services.signer.policy import POLICY_VERSION, is_qualified
@@ -40,10 +40,10 @@ def describe_signer(certificate: Certificate, *, qualified: bool) -> Signer:
     """The certificate's own words about its owner."""
     number = certificate.subject_value("serial_number")
     return Signer(
-        name=human_name(certificate.asn1.subject)[:200],
+        name=certificate.subject_name[:200],
         organisation=certificate.subject_value("organization_name"),
         identity_number_masked=masked(number) if number else None,
-        issuer=human_name(certificate.asn1.issuer)[:200],
+        issuer=certificate.issuer_name[:200],
         serial_number=f"{certificate.serial_number:x}",
         certificate_sha256=certificate.sha256,
         not_before=certificate.not_before,

@@ -60,7 +60,7 @@ SIGNATURE_BY_OID: dict[str, tuple[str, str | None]] = {
 }
 """Signature OIDs: scheme, and the digest when the OID names it."""
 
-_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def _until(year: int, month: int) -> datetime:
@@ -70,16 +70,16 @@ def _until(year: int, month: int) -> datetime:
 DIGESTS: dict[str, datetime] = {
     "sha1": _until(2012, 8),
     "sha224": _until(2029, 1),
-    "sha256": _NEVER,
-    "sha384": _NEVER,
-    "sha512": _NEVER,
-    "sha3_256": _NEVER,
-    "sha3_384": _NEVER,
-    "sha3_512": _NEVER,
+    "sha256": NEVER,
+    "sha384": NEVER,
+    "sha512": NEVER,
+    "sha3_256": NEVER,
+    "sha3_384": NEVER,
+    "sha3_512": NEVER,
 }
 """Digest and the moment until which it counts."""
 
-CURVES: dict[str, datetime] = {"secp256r1": _NEVER, "secp384r1": _NEVER, "secp521r1": _NEVER}
+CURVES: dict[str, datetime] = {"secp256r1": NEVER, "secp384r1": NEVER, "secp521r1": NEVER}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class RsaRow:
     until: datetime
 
 
-RSA_SIZES = (RsaRow(3000, _NEVER), RsaRow(1900, _until(2029, 1)), RsaRow(1024, _until(2019, 10)))
+RSA_SIZES = (RsaRow(3000, NEVER), RsaRow(1900, _until(2029, 1)), RsaRow(1024, _until(2019, 10)))
 
 
 def end_of_life(kind: str, name: str, bits: int = 0) -> datetime | None:
@@ -124,12 +124,15 @@ def check(use: AlgorithmUse, moment: datetime, *, proven: bool) -> None:
 
 
 class CertificateAlgorithms(AlgorithmUsagePolicy):
-    """The same table for the signatures inside a certificate path."""
+    """The same table for the signatures inside a certificate path; ``counts_until`` is when the first of them ends."""
+
+    def __init__(self) -> None:
+        self.counts_until = NEVER
 
     def digest_algorithm_allowed(self, algo: Any, moment: datetime | None) -> AlgorithmUsageConstraint:
         """Whether the digest counts at ``moment``."""
         name = DIGEST_BY_OID.get(algo["algorithm"].dotted, "?")
-        return _constraint(name, end_of_life("digest", name), moment)
+        return self._constraint(name, end_of_life("digest", name), moment)
 
     def signature_algorithm_allowed(
         self, algo: algos.SignedDigestAlgorithm, moment: datetime | None, public_key: keys.PublicKeyInfo | None
@@ -138,7 +141,7 @@ class CertificateAlgorithms(AlgorithmUsagePolicy):
         scheme, digest = SIGNATURE_BY_OID.get(algo["algorithm"].dotted, ("?", None))
         if scheme == RSA_PSS:
             digest = DIGEST_BY_OID.get(algo["parameters"]["hash_algorithm"]["algorithm"].dotted, "?")
-        verdict = _constraint(str(digest), end_of_life("digest", str(digest)), moment)
+        verdict = self._constraint(str(digest), end_of_life("digest", str(digest)), moment)
         if not verdict or public_key is None:
             return verdict
         if public_key.algorithm in ("rsa", "rsassa_pss"):
@@ -147,11 +150,12 @@ class CertificateAlgorithms(AlgorithmUsagePolicy):
             kind, value = public_key.curve if public_key.algorithm == "ec" else ("", "")
             name = str(value) if kind == "named" else "?"
             until = end_of_life("curve", name)
-        return _constraint(name, until, moment)
+        return self._constraint(name, until, moment)
 
-
-def _constraint(name: str, until: datetime | None, moment: datetime | None) -> AlgorithmUsageConstraint:
-    allowed = until is not None and (moment is None or moment < until)
-    return AlgorithmUsageConstraint(
-        allowed=allowed, not_allowed_after=until, failure_reason=None if allowed else f"{name} no longer counts"
-    )
+    def _constraint(self, name: str, until: datetime | None, moment: datetime | None) -> AlgorithmUsageConstraint:
+        allowed = until is not None and (moment is None or moment < until)
+        if until is not None:
+            self.counts_until = min(self.counts_until, until)
+        return AlgorithmUsageConstraint(
+            allowed=allowed, not_allowed_after=until, failure_reason=None if allowed else f"{name} no longer counts"
+        )

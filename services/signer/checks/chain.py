@@ -2,10 +2,15 @@
 
 The library gets no fetcher, no operating-system list and no revocation data: those are decided
 elsewhere, by our rules (``revocation.py``).
+
+A valid path is remembered for the time it is valid in: it depends on nothing but the certificates
+and the moment. Revocation is judged anew each time.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +39,7 @@ from shared.domain.verdict import SubIndication
 
 _ISSUER_LOOKUPS = 400
 _PATHS_TRIED = 16
+_REMEMBERED = 512
 
 T = TypeVar("T")
 
@@ -53,6 +59,45 @@ class CertificatePath:
         """(certificate, its issuer) for every certificate below the anchor, the signer's first."""
         for index in range(len(self.certificates) - 1, 0, -1):
             yield self.certificates[index], self.certificates[index - 1]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A valid path and the moments it is known to be valid at: from ``since`` to before ``until``."""
+
+    path: CertificatePath
+    since: datetime
+    until: datetime
+    first: bool
+    """Whether it was the first one tried. Then it is so at every moment, and may be remembered."""
+
+
+class _PathMemory:
+    """The last valid paths by signer, pool and anchors.
+
+    Its lock is also the one that keeps certvalidator to a thread at a time: the certificates are
+    shared, and asn1crypto's parsing on first look is not safe between threads.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._found: OrderedDict[tuple[str, ...], _Found] = OrderedDict()
+
+    def at(self, key: tuple[str, ...], moment: datetime) -> _Found | None:
+        found = self._found.get(key)
+        if found is None or not found.since <= moment < found.until:
+            return None
+        self._found.move_to_end(key)
+        return found
+
+    def keep(self, key: tuple[str, ...], found: _Found) -> None:
+        self._found[key] = found
+        self._found.move_to_end(key)
+        while len(self._found) > _REMEMBERED:
+            self._found.popitem(last=False)
+
+
+_memory = _PathMemory()
 
 
 class _BudgetedRegistry(CertificateRegistry):
@@ -92,13 +137,32 @@ def build_path(
     """
     if any(signer == anchor for anchor in anchors):
         return CertificatePath((signer,)) if _in_force(signer, moment) else _refuse_dates(signer, moment, proven=proven)
+    key = ("anchors", *(item.sha256 for item in anchors), "pool", *(item.sha256 for item in pool), signer.sha256)
+    with _memory.lock:
+        found = _memory.at(key, moment)
+        if found is None:
+            found = _search(signer, pool, anchors, moment, proven=proven)
+            if found.first:
+                _memory.keep(key, found)
+    return found.path
+
+
+def _search(
+    signer: Certificate,
+    pool: Sequence[Certificate],
+    anchors: Sequence[Certificate],
+    moment: datetime,
+    *,
+    proven: bool,
+) -> _Found:
     by_der = {item.der: item for item in (*anchors, *pool, signer)}
+    algorithms = CertificateAlgorithms()
     registry = _BudgetedRegistry()
     for certificate in pool:
         registry.register(certificate.asn1)
     manager = SimpleTrustManager.build([CertTrustAnchor(anchor.asn1) for anchor in anchors])
     try:
-        found, failures = _run(_first_valid(signer, registry, manager, moment))
+        found, failures = _run(_first_valid(signer, registry, manager, moment, algorithms))
     except (PathBuildingError, *ASN1_FAULTS):
         found, failures = None, []
     if found is not None:
@@ -107,14 +171,23 @@ def build_path(
             raise CheckFailed(
                 SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE, say("path.anchor-dates", until=path.anchor.not_after)
             )
-        return path
+        return _Found(
+            path,
+            max(item.not_before for item in path.certificates),
+            min(algorithms.counts_until, *(item.not_after for item in path.certificates)),
+            first=not failures,
+        )
     if not failures:
         raise CheckFailed(SubIndication.NO_CERTIFICATE_CHAIN_FOUND, say("path.none"))
     raise _translate(failures[0], proven=proven)
 
 
 async def _first_valid(
-    signer: Certificate, registry: CertificateRegistry, manager: TrustManager, moment: datetime
+    signer: Certificate,
+    registry: CertificateRegistry,
+    manager: TrustManager,
+    moment: datetime,
+    algorithms: CertificateAlgorithms,
 ) -> tuple[list[x509.Certificate] | None, list[ValidationError]]:
     failures: list[ValidationError] = []
     async for path in PathBuilder(manager, registry).async_build_paths_lazy(signer.asn1):
@@ -125,7 +198,7 @@ async def _first_valid(
             revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
             certificate_registry=registry,
             trust_manager=manager,
-            algorithm_usage_policy=CertificateAlgorithms(),
+            algorithm_usage_policy=algorithms,
         )
         try:
             await async_validate_path(context, path)
@@ -134,7 +207,7 @@ async def _first_valid(
             if len(failures) >= _PATHS_TRIED:
                 break
         else:
-            return list(path.iter_certs(include_root=True)), []
+            return list(path.iter_certs(include_root=True)), failures
     return None, failures
 
 

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
-from services.signer.certificates import Certificate, names_equal
+from services.signer.certificates import Certificate, name_key
 from services.signer.checks.algorithms import end_of_life
 from services.signer.checks.chain import CertificatePath
 from services.signer.findings import CheckFailed
@@ -25,6 +25,8 @@ from shared.domain.verdict import SubIndication
 WITHOUT_NEXT_UPDATE = timedelta(hours=24)
 CLOCK_SKEW = timedelta(minutes=5)
 
+_ENTRY_MEMORY = 160
+"""Bytes that one revoked certificate takes in memory beside its encoding, rounded up."""
 _KNOWN_CRITICAL = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER})
 
 
@@ -49,7 +51,8 @@ class RevocationList:
     """One parsed list; ``entries`` maps serial number to revocation time."""
 
     sha256: str
-    issuer: bytes
+    issuer_key: str | None
+    """The issuer's name as ``Certificate.issuer_key`` has it."""
     this_update: datetime
     next_update: datetime | None
     scope: Scope
@@ -57,6 +60,21 @@ class RevocationList:
     size: int
     _parsed: x509.CertificateRevocationList = field(repr=False)
     _checked: dict[str, bool] = field(default_factory=dict, repr=False)
+
+    @property
+    def memory(self) -> int:
+        """About how many bytes it takes here."""
+        return self.size + len(self.entries) * _ENTRY_MEMORY
+
+    def speaks_about(self, certificate: Certificate, issuer: Certificate, now: datetime) -> bool:
+        """Whether ``issuer`` signed it, not in the future, and ``certificate`` would be on it if revoked."""
+        return (
+            self.issuer_key is not None
+            and self.issuer_key == certificate.issuer_key
+            and self.this_update <= now + CLOCK_SKEW
+            and self.scope.covers(certificate)
+            and self.signed_by(issuer)
+        )
 
     @property
     def good_until(self) -> datetime:
@@ -113,7 +131,7 @@ def load_list(encoded: bytes) -> RevocationList:
         entries = {entry.serial_number: entry.revocation_date_utc for entry in parsed}
         return RevocationList(
             hashlib.sha256(encoded).hexdigest(),
-            parsed.issuer.public_bytes(),
+            name_key(parsed.issuer.public_bytes()),
             parsed.last_update_utc,
             parsed.next_update_utc,
             scope,
@@ -152,8 +170,27 @@ class RevocationStatus:
     source: RevocationList
 
 
+@dataclass(frozen=True)
+class WantedList:
+    """A list about ``certificate``, made by ``issuer``."""
+
+    certificate: Certificate
+    issuer: Certificate
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where it may be had."""
+        return self.certificate.revocation_urls
+
+    def met_by(self, item: RevocationList, now: datetime) -> bool:
+        """Whether ``item`` is such a list."""
+        return item.speaks_about(self.certificate, self.issuer, now)
+
+
 class RevocationMissing(CheckFailed):
-    """No usable list for a certificate; ``urls`` are where one may be had."""
+    """No usable list for a certificate of the path; ``wanted`` are all the lists that would help."""
+
+    wanted: tuple[WantedList, ...] = ()
 
     def __init__(self, certificate: Certificate, *, stale: bool, retry_after_seconds: int) -> None:
         key = "revocation.stale" if stale else "revocation.missing"
@@ -162,7 +199,6 @@ class RevocationMissing(CheckFailed):
             say(key, name=certificate.subject_value("common_name") or certificate.sha256[:16]),
             retry_after_seconds=retry_after_seconds if certificate.revocation_urls else None,
         )
-        self.urls = certificate.revocation_urls
 
 
 @dataclass(frozen=True)
@@ -184,38 +220,25 @@ class RevocationCheck:
         """
         statuses = []
         missing: RevocationMissing | None = None
+        wanted = []
         for index, (certificate, issuer) in enumerate(path.pairs()):
             try:
                 statuses.append(self.certificate(certificate, issuer, end_entity=index == 0))
             except RevocationMissing as failure:
                 missing = missing or failure
+                if certificate.revocation_urls:
+                    wanted.append(WantedList(certificate, issuer))
         if missing is not None:
+            missing.wanted = tuple(wanted)
             raise missing
         return statuses
-
-    def wanted(self, path: CertificatePath) -> list[tuple[str, ...]]:
-        """For each certificate without a usable list, the addresses of one."""
-        wanted = []
-        for certificate, issuer in path.pairs():
-            try:
-                self.certificate(certificate, issuer, end_entity=True)
-            except RevocationMissing as failure:
-                if failure.urls:
-                    wanted.append(failure.urls)
-            except CheckFailed:
-                continue
-        return wanted
 
     def certificate(self, certificate: Certificate, issuer: Certificate, *, end_entity: bool) -> RevocationStatus:
         """Good standing of one certificate; raises as ``path`` does."""
         applicable = [
             item
             for item in self.lists
-            if item.this_update <= self.now + CLOCK_SKEW
-            and item.scope.covers(certificate)
-            and names_equal(item.issuer, certificate.issuer_der)
-            and item.signed_by(issuer)
-            and item.algorithm_counts(self.moment)
+            if item.speaks_about(certificate, issuer, self.now) and item.algorithm_counts(self.moment)
         ]
         applicable.sort(key=lambda item: item.this_update, reverse=True)
         usable = [item for item in applicable if item.good_until >= self.moment]

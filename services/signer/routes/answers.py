@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.signer.certificates import Certificate, human_name
+from services.signer.certificates import Certificate
 from shared.contracts.base import Contract
 
 
@@ -29,8 +29,7 @@ class AnchorList(Contract):
         return AnchorList(
             purpose=purpose,
             anchors=[
-                Anchor(subject=human_name(item.asn1.subject), sha256=item.sha256, not_after=item.not_after)
-                for item in certificates
+                Anchor(subject=item.subject_name, sha256=item.sha256, not_after=item.not_after) for item in certificates
             ],
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asn1crypto import cms
@@ -10,14 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from services.signer.certificates import load_certificate
+from services.signer.certificates import Certificate, load_certificate
 from services.signer.checks.chain import build_path
 from services.signer.checks.revocation import load_list
 from services.signer.findings import CheckFailed
-from services.signer.trust import make_store
+from services.signer.trust import TrustStore, make_store
 from shared.contracts.signatures import Profile
 from shared.domain.verdict import Conclusion, StepResult, SubIndication
-from tests.support.pki import NES_USAGE, NOW, Authority, Pki, make_hierarchy, make_root
+from tests.support.pki import NES_USAGE, NOW, Authority, Pki, make_hierarchy, make_root, rsa_key
 from tests.unit.signer.conftest import Judge
 from tests.unit.signer.signing import sign, signed_data, signer_info, timestamp, with_timestamp
 
@@ -229,3 +229,33 @@ def test_trusted_certificate_itself(pki: Pki, judge: Judge) -> None:
     store = make_store({"kephs": (load_certificate(pki.transaction.der),)})
     report = judge(sign(pki.transaction, CONTENT), profile=Profile.KEPHS_TRANSACTION, anchors=store, crls=[])
     assert report.conclusion is Conclusion.PASSED
+
+
+def test_a_remembered_path_counts_only_for_its_time_its_pool_and_its_anchors(pki: Pki, trust: TrustStore) -> None:
+    """A path that was found once must not be found where it would not have been found afresh."""
+    holder = pki.qualified.issuing.issue("Biri", days=(-30, 10))
+    signer, issuing = load_certificate(holder.der), load_certificate(pki.qualified.issuing.der)
+    anchors = trust.for_purposes(("qualified",))
+
+    def refusal(pool: tuple[Certificate, ...], anchors: tuple[Certificate, ...], moment: datetime) -> SubIndication:
+        with pytest.raises(CheckFailed) as caught:
+            build_path(signer, pool, anchors, moment, proven=True)
+        return caught.value.sub_indication
+
+    for _ in range(2):
+        assert len(build_path(signer, (issuing,), anchors, NOW, proven=True).certificates) == 3
+        assert refusal((issuing,), anchors, NOW + 11 * DAY) is SubIndication.EXPIRED
+        assert refusal((issuing,), anchors, NOW - 31 * DAY) is SubIndication.NOT_YET_VALID
+        assert refusal((), anchors, NOW) is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
+        assert refusal((issuing,), trust.for_purposes(("seal",)), NOW) is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
+
+
+def test_a_remembered_path_ends_with_its_weakest_algorithm(trust: TrustStore) -> None:
+    """RSA-2048 counts until 2029, whatever the certificates say."""
+    root = make_root("Uzun", key=rsa_key())
+    signer = load_certificate(root.issue("Biri", days=(-30, 3000)).der)
+    anchors = (load_certificate(root.der),)
+    assert build_path(signer, (), anchors, NOW, proven=True)
+    with pytest.raises(CheckFailed) as caught:
+        build_path(signer, (), anchors, datetime(2029, 2, 1, tzinfo=UTC), proven=True)
+    assert caught.value.sub_indication is SubIndication.CRYPTO_CONSTRAINTS_FAILURE

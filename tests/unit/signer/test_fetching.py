@@ -6,13 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from services.signer.certificates import load_certificate
+from services.signer.checks.revocation import WantedList
 from services.signer.fetchers import FetchFailed, FetchPolicy, FetchRefused, GuardedFetcher
 from services.signer.lists import RevocationLists
 from shared.clock import FixedClock
-from tests.support.pki import NOW, make_hierarchy
+from tests.support.pki import NOW, Authority, Hierarchy, make_hierarchy
 from tests.unit.signer.httpd import Web, serving
 
 LOCAL = FetchPolicy(frozenset({"127.0.0.1", "localhost"}), allow_private=True, timeout_seconds=2, limit_bytes=1000)
@@ -135,43 +139,94 @@ async def test_a_failing_host_is_left_alone_for_a_while(web: Web, clock: FixedCl
     await fetcher.aclose()
 
 
+def wanted(authority: Authority, *urls: str) -> WantedList:
+    """A list about a certificate of ``authority`` that names these addresses."""
+    points = [x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None) for url in urls]
+    holder = authority.issue("Biri", extensions=((x509.CRLDistributionPoints(points), False),))
+    return WantedList(load_certificate(holder.der), load_certificate(authority.der))
+
+
 class TestLists:
-    async def test_one_request_for_many_askers(self, web: Web, clock: FixedClock) -> None:
-        tree = make_hierarchy("x")
-        url = web.put("/x.crl", tree.issuing.crl())
-        fetcher = GuardedFetcher(LOCAL, clock)
+    @pytest.fixture
+    def tree(self) -> Hierarchy:
+        return make_hierarchy("x")
+
+    async def test_one_request_for_many_askers(
+        self, web: Web, clock: FixedClock, fetcher: GuardedFetcher, tree: Hierarchy
+    ) -> None:
+        item = wanted(tree.issuing, web.put("/x.crl", tree.issuing.crl()))
         lists = RevocationLists(fetcher, clock)
-        assert await asyncio.gather(*(lists.fetch([(url,)]) for _ in range(5))) == [True] * 5
+        assert await asyncio.gather(*(lists.fetch([item]) for _ in range(5))) == [True] * 5
         assert len(web.asked) == 1
         assert len(lists.current()) == 1
-        await fetcher.aclose()
 
-    async def test_second_address_is_tried_and_rubbish_ignored(self, web: Web, clock: FixedClock) -> None:
-        tree = make_hierarchy("x")
+    async def test_second_address_is_tried_and_rubbish_ignored(
+        self, web: Web, clock: FixedClock, fetcher: GuardedFetcher, tree: Hierarchy
+    ) -> None:
         rubbish, good = web.put("/rubbish", b"rubbish"), web.put("/good", tree.issuing.crl())
-        fetcher = GuardedFetcher(LOCAL, clock)
         lists = RevocationLists(fetcher, clock)
-        assert not await lists.fetch([(rubbish,)])
-        assert await lists.fetch([(rubbish, good)])
-        await fetcher.aclose()
+        assert not await lists.fetch([wanted(tree.issuing, rubbish)])
+        assert await lists.fetch([wanted(tree.issuing, rubbish, good)])
 
-    async def test_an_older_list_never_replaces_a_newer_one(self, web: Web, clock: FixedClock) -> None:
-        tree = make_hierarchy("x")
-        url = web.put("/x.crl", tree.issuing.crl(NOW))
-        fetcher = GuardedFetcher(LOCAL, clock)
+    async def test_an_address_that_gives_rubbish_is_not_asked_for_every_letter(
+        self, web: Web, clock: FixedClock, fetcher: GuardedFetcher, tree: Hierarchy
+    ) -> None:
+        item = wanted(tree.issuing, web.put("/rubbish", b"rubbish"))
         lists = RevocationLists(fetcher, clock)
-        await lists.fetch([(url,)])
+        for _ in range(5):
+            assert not await lists.fetch([item])
+        assert len(web.asked) == 1
+        clock.moment += timedelta(minutes=1)
+        web.put("/rubbish", tree.issuing.crl())
+        assert await lists.fetch([item])
+
+    @pytest.mark.parametrize("forgery", ["another-issuer", "same-name", "future"])
+    async def test_a_forged_list_neither_counts_nor_keeps_the_good_one_out(
+        self, web: Web, clock: FixedClock, fetcher: GuardedFetcher, tree: Hierarchy, forgery: str
+    ) -> None:
+        """Lists come over plain http: whoever sits between could answer with a list dated next year."""
+        forged = {
+            "another-issuer": make_hierarchy("other").issuing.crl(NOW),
+            "same-name": make_hierarchy("x").issuing.crl(NOW),
+            "future": tree.issuing.crl(NOW + timedelta(days=300)),
+        }[forgery]
+        item = wanted(tree.issuing, web.put("/x.crl", forged))
+        lists = RevocationLists(fetcher, clock)
+        assert not await lists.fetch([item])
+        assert lists.current() == ()
+        web.put("/x.crl", tree.issuing.crl())
+        clock.moment += timedelta(minutes=1)
+        assert await lists.fetch([item])
+
+    async def test_an_older_list_never_replaces_a_newer_one(
+        self, web: Web, clock: FixedClock, fetcher: GuardedFetcher, tree: Hierarchy
+    ) -> None:
+        item = wanted(tree.issuing, web.put("/x.crl", tree.issuing.crl(NOW)))
+        lists = RevocationLists(fetcher, clock)
+        await lists.fetch([item])
         web.put("/x.crl", tree.issuing.crl(NOW - timedelta(days=9)))
         clock.moment += timedelta(minutes=5)
-        await lists.fetch([(url,)])
+        await lists.fetch([item])
         assert lists.current()[0].this_update == NOW - timedelta(hours=1)
-        await fetcher.aclose()
 
-    async def test_capacity(self, web: Web, clock: FixedClock) -> None:
-        fetcher = GuardedFetcher(LOCAL, clock)
+    async def test_capacity(self, web: Web, clock: FixedClock, fetcher: GuardedFetcher) -> None:
         lists = RevocationLists(fetcher, clock, capacity=2)
-        urls = [web.put(f"/{number}", make_hierarchy(str(number)).issuing.crl()) for number in range(4)]
-        for url in urls:
-            await lists.fetch([(url,)])
+        for number in range(4):
+            authority = make_hierarchy(str(number)).issuing
+            await lists.fetch([wanted(authority, web.put(f"/{number}", authority.crl()))])
         assert len(lists.current()) == 2
-        await fetcher.aclose()
+
+    async def test_supplied_files_are_read_again_only_when_they_change(
+        self, clock: FixedClock, tmp_path: Path, tree: Hierarchy
+    ) -> None:
+        lists = RevocationLists(None, clock)
+        (tmp_path / "a.crl").write_bytes(tree.issuing.crl())
+        assert lists.supply(tmp_path) == 1
+        [first] = lists.current()
+        lists.supply(tmp_path)
+        assert lists.current()[0] is first
+        (tmp_path / "a.crl").write_bytes(tree.issuing.crl(extra_entries=1))
+        lists.supply(tmp_path)
+        assert len(lists.current()[0].entries) == 1
+        (tmp_path / "a.crl").unlink()
+        assert lists.supply(tmp_path) == 0
