@@ -113,12 +113,13 @@ async def test_evidence_settles_an_unknown_outcome(relay: Relay) -> None:
 
 
 async def test_evidence_faster_than_the_answer_is_not_overwritten(relay: Relay) -> None:
-    relay.provider.pause = 0.2
+    relay.provider.answering.clear()
     message_id = await relay.hand_over(10000002)
     recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
     task = asyncio.create_task(relay.submit(recipient_id))
     await relay.provider.reached.wait()
     await relay.execute("UPDATE outbound_recipients SET state = 'delivered', version = version + 1")
+    relay.provider.answering.set()
     await task
     row = await relay.row(recipient_id)
     assert (row.state, row.submitted_at, row.claim_token) == ("delivered", START, None)
@@ -139,25 +140,27 @@ async def test_a_process_that_dies_in_submission_leaves_an_unknown_outcome(relay
 
 
 async def test_a_living_process_keeps_what_it_holds(relay: Relay) -> None:
-    relay.provider.pause = 0.3
+    relay.provider.answering.clear()
     message_id = await relay.hand_over(10000002)
     recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
     task = asyncio.create_task(relay.submit(recipient_id))
     await relay.provider.reached.wait()
     await relay.side.sweep.sweep()
     assert (await relay.row(recipient_id)).state == OutboundState.SUBMITTING
+    relay.provider.answering.set()
     await task
     assert (await relay.row(recipient_id)).state == OutboundState.SUBMITTED
 
 
 async def test_a_process_that_lost_its_claim_does_not_write_its_outcome(relay: Relay) -> None:
-    relay.provider.pause = 0.3
+    relay.provider.answering.clear()
     message_id = await relay.hand_over(10000002)
     recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
     task = asyncio.create_task(relay.submit(recipient_id))
     await relay.provider.reached.wait()
     await relay.execute("DELETE FROM instances")
     await relay.side.sweep.sweep()
+    relay.provider.answering.set()
     await task
     # … unless it is certain: the provider's late word settles what was unknown.
     assert (await relay.row(recipient_id)).state == OutboundState.SUBMITTED
@@ -165,7 +168,7 @@ async def test_a_process_that_lost_its_claim_does_not_write_its_outcome(relay: R
 
 
 async def test_a_late_refusal_leaves_the_outcome_to_those_who_look(relay: Relay) -> None:
-    relay.provider.pause = 0.3
+    relay.provider.answering.clear()
     relay.provider.answers.append(TemporaryFailure("provider-unavailable", "busy"))
     message_id = await relay.hand_over(10000002)
     recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
@@ -173,6 +176,7 @@ async def test_a_late_refusal_leaves_the_outcome_to_those_who_look(relay: Relay)
     await relay.provider.reached.wait()
     await relay.execute("DELETE FROM instances")
     await relay.side.sweep.sweep()
+    relay.provider.answering.set()
     await task
     assert (await relay.row(recipient_id)).state == OutboundState.OUTCOME_UNKNOWN
 

@@ -32,7 +32,7 @@ async def one_letter(relay: Relay) -> UUID:
 
 async def test_a_clock_that_jumps_ahead_sends_nothing_twice(relay: Relay) -> None:
     """After the jump the process looks dead and the window over, while its submission is still running."""
-    relay.provider.pause = 0.4
+    relay.provider.answering.clear()
     recipient_id = await one_letter(relay)
     task = asyncio.create_task(relay.submit(recipient_id))
     await relay.provider.reached.wait()
@@ -40,6 +40,7 @@ async def test_a_clock_that_jumps_ahead_sends_nothing_twice(relay: Relay) -> Non
     await relay.side.sweep.sweep()
     await relay.reconcile(recipient_id)
     assert (await relay.row(recipient_id)).state == OutboundState.OUTCOME_UNKNOWN
+    relay.provider.answering.set()
     await task
     # The answer was late, but it was a proper one.
     row = await relay.row(recipient_id)
@@ -69,7 +70,6 @@ def damage(directory: Path, sha256: str) -> None:
 async def test_a_damaged_message_is_not_sent(relay: Relay, tmp_path: Path) -> None:
     recipient_id = await one_letter(relay)
     relay.provider.drop_messages = 0
-    relay.provider.pause = 0
     relay.desk.fault = None
     await relay.execute("UPDATE mailboxes SET stopped_at = now()")
     await relay.submit(recipient_id)

@@ -43,6 +43,9 @@ class MemoryProvider:
         """So many messages get lost together with the answer."""
         self.searchable = True
         self.pause = 0.0
+        self.answering = asyncio.Event()
+        """While it is clear, messages are received and not answered."""
+        self.answering.set()
         self.at_once = 0
         self.most_at_once = 0
         self.reached = asyncio.Event()
@@ -61,6 +64,7 @@ class MemoryProvider:
             assert len(raw) == size
             self.reached.set()
             await asyncio.sleep(self.pause)
+            await self.answering.wait()
             if self.answers:
                 answer = self.answers.popleft()
                 if not isinstance(answer, Accepted):
