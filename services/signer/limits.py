@@ -31,7 +31,11 @@ class Limits:
     timestamps: int = 64
     attributes: int = 64
     xml_bytes: int = 10 * 1024 * 1024
+    xml_elements: int = 50_000
+    xml_attributes: int = 5_000
+    """Attributes and namespace declarations: libxml2 canonicalises those of one element in quadratic time."""
     mail_header_bytes: int = 256 * 1024
+    content_type_characters: int = 4096
     rsa_bits: int = 8192
 
 

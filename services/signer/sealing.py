@@ -6,6 +6,7 @@ is none that signs whatever one likes.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterable
 from datetime import datetime
@@ -25,7 +26,6 @@ from shared.errors import DomainError, ErrorCode
 log = structlog.get_logger(__name__)
 
 _OID_BY_SIGNATURE = {named: oid for oid, named in SIGNATURE_BY_OID.items() if named[1] is not None}
-_DIGESTS = ("sha256", "sha384", "sha512")
 
 
 def build_signed_data(
@@ -124,7 +124,8 @@ class Sealing:
 
     async def sign_message(self, key: LoadedKey, body: AsyncIterable[bytes], requester: str) -> bytes:
         """A detached signature over a stream of bytes, which is never held as a whole."""
-        hashes = {name: hashlib.new(name) for name in _DIGESTS}
+        # SHA-256 names the content in the audit line, whatever the key signs with.
+        hashes = {name: hashlib.new(name) for name in {"sha256", key.port.digest}}
         size = 0
         async for chunk in body:
             size += len(chunk)
@@ -133,13 +134,14 @@ class Sealing:
         if not size:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "there is nothing to sign")
         content = DigestedContent({name: hashed.digest() for name, hashed in hashes.items()})
-        return self._make(key, content, None, SigningPurpose.KEP_MESSAGE, requester)
+        return await asyncio.to_thread(self._make, key, content, None, SigningPurpose.KEP_MESSAGE, requester)
 
-    def seal(self, key: LoadedKey, component: bytes, requester: str) -> bytes:
+    async def seal(self, key: LoadedKey, component: bytes, requester: str) -> bytes:
         """An attached signature over one package component."""
         if not component:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "there is nothing to seal")
-        return self._make(key, BytesContent(component), component, SigningPurpose.PACKAGE_SEAL, requester)
+        content = BytesContent(component)
+        return await asyncio.to_thread(self._make, key, content, component, SigningPurpose.PACKAGE_SEAL, requester)
 
     def _make(
         self, key: LoadedKey, content: Content, attached: bytes | None, purpose: SigningPurpose, requester: str

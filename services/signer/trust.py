@@ -82,8 +82,9 @@ class TrustDirectory:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._store = load_store(directory)
+        # Looked at before it is read: a change in between is then seen at the next look.
         self._state = self._fingerprint()
+        self._store = load_store(directory)
 
     @property
     def store(self) -> TrustStore:

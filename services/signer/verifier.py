@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import structlog
@@ -24,6 +25,8 @@ from shared.errors import DomainError, ErrorCode, Fault
 log = structlog.get_logger(__name__)
 
 _FETCH_ROUNDS = 2
+_PLACES_PER_WORKER = 4
+"""Verifications whose bytes are in memory: some wait for a thread, some for a revocation list."""
 
 T = TypeVar("T")
 
@@ -41,6 +44,7 @@ class Verifier:
         workers: int,
         timeout_seconds: float,
         retry_after_seconds: int,
+        patience_seconds: float = 15,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._trust = trust
@@ -49,15 +53,44 @@ class Verifier:
         self._metrics = metrics
         self._timeout_seconds = timeout_seconds
         self._retry_after_seconds = retry_after_seconds
+        self._patience_seconds = patience_seconds
         self._limits = limits
+        self._places = asyncio.Semaphore(workers * _PLACES_PER_WORKER)
+        self._threads = asyncio.Semaphore(workers)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
 
     def close(self) -> None:
         """Let the worker threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """To be held while a file is in memory; raises ``DomainError`` (SERVICE_UNAVAILABLE) when none gets free."""
+        await self._take(self._places)
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _take(self, semaphore: asyncio.Semaphore) -> None:
+        # Load is no verdict on a letter: the caller asks again, and nothing is recorded about it.
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await semaphore.acquire()
+        except TimeoutError:
+            log.warning("verification_refused_under_load", waited_seconds=self._patience_seconds)
+            raise DomainError(
+                ErrorCode.SERVICE_UNAVAILABLE,
+                "too many verifications at the same time",
+                retry_after_seconds=round(self._patience_seconds) or 1,
+            ) from None
+
     async def verify(self, request: VerificationRequest, data: bytes, content: bytes | None) -> VerificationReport:
-        """The verdict on one file; raises ``DomainError`` only for a request that makes no sense."""
+        """The verdict on one file.
+
+        Raises ``DomainError``: VALIDATION_FAILED for a request that makes no sense,
+        SERVICE_UNAVAILABLE when no thread gets free in time.
+        """
         self._check(request)
         started = time.perf_counter()
         try:
@@ -66,6 +99,8 @@ class Verifier:
         except TimeoutError:
             log.warning("verification_timed_out", bytes=len(data), seconds=self._timeout_seconds)
             report = self._incomplete(request)
+        except DomainError:
+            raise
         except Exception:
             # Whatever goes wrong here, the caller gets "nothing can be said", never a pass.
             log.exception("verification_broke", bytes=len(data))
@@ -113,7 +148,17 @@ class Verifier:
         return judgement.report
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """Run ``work`` in a thread, which stays taken until it ends, also when nobody waits for it any more."""
+        await self._take(self._threads)
+        loop = asyncio.get_running_loop()
+
+        def ended(_future: Future[T]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._threads.release)
+
+        future = self._pool.submit(work)
+        future.add_done_callback(ended)
+        return await asyncio.wrap_future(future)
 
     def _incomplete(self, request: VerificationRequest) -> VerificationReport:
         return incomplete(request, Evidence(self._trust.store), self._clock.now())

@@ -53,6 +53,8 @@ def read_cades(
     readings = [_Reading(data, candidates, pool, limits, lowest_level) for _ in data.signer_infos]
     for reading, element in zip(readings, data.signer_infos, strict=True):
         reading.read(element)
+    if sum(len(reading.timestamps) for reading in readings) > limits.timestamps:
+        raise too_much("time-stamps", limits.timestamps)
     covered = next((reading.covered for reading in readings if reading.covered is not None), None)
     return SignatureFacts(
         signature_format,
@@ -247,7 +249,7 @@ class _Reading:
                 tokens.extend(value.encoded for value in attribute.values)
             elif attribute.oid == cms.COUNTER_SIGNATURE:
                 self.counter_signatures += len(attribute.values)
-        self.timestamps = tuple(tokens[: self.limits.timestamps])
+        self.timestamps = tuple(tokens)
         if self.level == "CAdES-B":
             self.level = _level(present)
 

@@ -30,6 +30,10 @@ SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7
 OPAQUE_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = 1024 * 1024
+_LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
+_DELIMITER_END = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
+_LOOKALIKES = 10_000
+"""Lines that start like a delimiter; a nested boundary may begin with the outer one."""
 
 
 class NoSignature(Exception):  # noqa: N818 - an outcome, not a fault
@@ -100,6 +104,7 @@ def split(message: bytes, limits: Limits) -> SignedMail:
     """Find the signed bytes and the CMS in a raw message; raises ``CheckFailed`` and ``NoSignature``."""
     view = memoryview(message)
     headers, body_start = _headers(view, limits)
+    _bound_content_type(headers, limits)
     kind = headers.get_content_type()
     if kind in OPAQUE_TYPES:
         if str(headers.get_param("smime-type") or "signed-data").lower() != "signed-data":
@@ -110,10 +115,11 @@ def split(message: bytes, limits: Limits) -> SignedMail:
     boundary = headers.get_boundary()
     if not boundary or len(boundary) > 200:
         raise malformed("multipart/signed without a boundary")
-    parts = _parts(view, body_start, boundary.encode("utf-8", "surrogateescape"))
+    parts = _parts(message, body_start, boundary.encode("utf-8", "surrogateescape"))
     if len(parts) != 2:
         raise malformed(f"multipart/signed with {len(parts)} parts")
     signature_headers, start = _headers(parts[1], limits)
+    _bound_content_type(signature_headers, limits)
     if signature_headers.get_content_type() not in SIGNATURE_TYPES:
         raise malformed("second part of multipart/signed is not a CMS signature")
     return SignedMail(parts[0], _decoded(signature_headers, parts[1][start:], limits))
@@ -135,24 +141,37 @@ def _headers(part: memoryview, limits: Limits) -> tuple[Message, int]:
         raise malformed("unreadable mail headers") from error
 
 
-def _parts(message: memoryview, body_start: int, boundary: bytes) -> list[memoryview]:
+def _bound_content_type(headers: Message, limits: Limits) -> None:
+    """The library's parameter parser takes quadratic time: a long header would cost minutes."""
+    values = headers.get_all("content-type", [])
+    if sum(len(str(value)) for value in values) > limits.content_type_characters:
+        raise too_much("Content-Type characters", limits.content_type_characters)
+
+
+def _parts(message: bytes, body_start: int, boundary: bytes) -> list[memoryview]:
     """The parts between the delimiters, without the line break that belongs to each delimiter."""
-    delimiter = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r?\n|\Z)")
-    body = message[body_start:]
+    view = memoryview(message)
+    delimiter = b"--" + boundary
     parts: list[memoryview] = []
-    position = 0
     start: int | None = None
-    while (found := delimiter.search(body, position)) is not None:
+    # The line break before the body may open the first delimiter, the end of one the next.
+    position = body_start - 1
+    for _ in range(_LOOKALIKES):
+        found = message.find(b"\n" + delimiter, position)
+        if found < 0:
+            raise malformed("multipart/signed without its closing boundary")
+        end = _DELIMITER_END.match(message, found + 1 + len(delimiter))
+        if end is None:
+            position = found + 1
+            continue
         if start is not None:
-            parts.append(body[start : found.start()])
-            if len(parts) > 2:
-                break
-        if found.group(1):
+            stop = found - 1 if found > start and message[found - 1] == _CARRIAGE_RETURN else found
+            parts.append(view[start : max(start, stop)])
+        if end.group(1) or len(parts) > 2:
             return parts
-        start = found.end()
-        # The line break that ends one delimiter line may also open the next delimiter.
-        position = start - 1 if start > found.start() and body[start - 1] == 0x0A else start
-    raise malformed("multipart/signed without its closing boundary")
+        start = end.end()
+        position = start - 1 if message[start - 1] == _LINE_FEED else start
+    raise too_much("lines that look like a boundary", _LOOKALIKES)
 
 
 def _decoded(headers: Message, body: memoryview, limits: Limits) -> bytes:

@@ -29,6 +29,11 @@ _CANONICAL = frozenset(
 )
 _ID_ATTRIBUTES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _REFERENCES = 4
+_ENCODINGS = frozenset(
+    {"UTF-8", "US-ASCII", "ASCII", "UTF-16", "UTF-16LE", "UTF-16BE"}
+    | {"ISO-8859-1", "ISO-8859-9", "WINDOWS-1252", "WINDOWS-1254"}
+)
+"""In each of them an ASCII character is the same byte, if with zeros beside it; not so in UTF-7 and EBCDIC."""
 
 
 def hardened_parser() -> etree.XMLParser:
@@ -42,6 +47,7 @@ def parse_xml(data: bytes, limits: Limits) -> Any:
     """The root element; raises ``CheckFailed`` (FORMAT_FAILURE) on anything but plain, small XML."""
     if len(data) > limits.xml_bytes:
         raise too_much("XML bytes", limits.xml_bytes)
+    _bound_marks(data, limits)
     try:
         root = etree.fromstring(data, hardened_parser())
     except (etree.LxmlError, ValueError) as error:
@@ -49,7 +55,17 @@ def parse_xml(data: bytes, limits: Limits) -> Any:
     info: Any = root.getroottree().docinfo
     if info.doctype or info.internalDTD is not None:
         raise malformed("XML with a DTD")
+    if str(info.encoding or "UTF-8").upper() not in _ENCODINGS:
+        raise malformed("XML in an unusual encoding")
     return root
+
+
+def _bound_marks(data: bytes, limits: Limits) -> None:
+    """Counted on the bytes, before they take memory; that is why only encodings that keep ASCII are read."""
+    if data.count(b"<") > 2 * limits.xml_elements:
+        raise too_much("XML elements", limits.xml_elements)
+    if data.count(b"=") > limits.xml_attributes:
+        raise too_much("XML attributes", limits.xml_attributes)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -45,7 +44,7 @@ def signature_routes(
         with _counted(metrics, SigningPurpose.PACKAGE_SEAL):
             key = sealing.seal_key(key_id, institution_no)
             component = b"".join([chunk async for chunk in _bounded(request, seal_limit)])
-            signed = await asyncio.to_thread(sealing.seal, key, component, _requester(request))
+            signed = await sealing.seal(key, component, _requester(request))
         return Response(signed, media_type=_SIGNATURE_TYPE)
 
     @router.get("/keys")

@@ -21,11 +21,13 @@ def verification_routes(verifier: Verifier, *, file_limit: int) -> APIRouter:
     async def verify(
         request: Annotated[str, Form()], file: UploadFile, content: UploadFile | None = None
     ) -> VerificationReport:
-        return await verifier.verify(
-            _parsed(request),
-            await _whole(file, file_limit),
-            None if content is None else await _whole(content, file_limit),
-        )
+        parsed = _parsed(request)
+        async with verifier.place():
+            return await verifier.verify(
+                parsed,
+                await _whole(file, file_limit),
+                None if content is None else await _whole(content, file_limit),
+            )
 
     return router
 

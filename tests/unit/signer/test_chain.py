@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from services.signer import der
 from services.signer.certificates import Certificate, load_certificate
 from services.signer.checks.chain import build_path
 from services.signer.checks.revocation import load_list
@@ -259,3 +260,22 @@ def test_a_remembered_path_ends_with_its_weakest_algorithm(trust: TrustStore) ->
     with pytest.raises(CheckFailed) as caught:
         build_path(signer, (), anchors, datetime(2029, 2, 1, tzinfo=UTC), proven=True)
     assert caught.value.sub_indication is SubIndication.CRYPTO_CONSTRAINTS_FAILURE
+
+
+def test_time_stamps_are_counted_over_the_whole_file(pki: Pki, judge: Judge) -> None:
+    """Each costs a path and a signature: 32 signers with 64 each would keep a thread busy for a long time."""
+    encoded = sign(pki.signer, CONTENT)
+    info = der.children(der.read_whole(encoded))
+    fields = [field.encoded for field in der.children(der.children(info[1])[0])]
+    parts = [part.encoded for part in der.children(der.children(der.read_whole(fields[-1]))[0])]
+    token = timestamp(pki.tsa, der.octets(der.read_whole(parts[-1])), NOW)
+
+    def file(tokens: int) -> bytes:
+        values = der.encode(der.SET, *[token] * tokens)
+        stamps = der.encode(der.SEQUENCE, der.encode_oid("1.2.840.113549.1.9.16.2.14"), values)
+        signer = der.encode(der.SEQUENCE, *parts, der.encode(der.CONTEXT_1, stamps))
+        changed = der.encode(der.SEQUENCE, *fields[:-1], der.encode(der.SET, signer, signer))
+        return der.encode(der.SEQUENCE, info[0].encoded, der.encode(der.CONTEXT_0, changed))
+
+    assert judge(file(32)).conclusion is Conclusion.PASSED
+    assert judge(file(33)).sub_indication is SubIndication.FORMAT_FAILURE

@@ -65,15 +65,15 @@ async def test_message_signature(sealing: Sealing, judge: Judge) -> None:
     assert len(parsed["certificates"]) == 2
 
 
-def test_seal(sealing: Sealing, judge: Judge) -> None:
-    signed = sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "test")
+async def test_seal(sealing: Sealing, judge: Judge) -> None:
+    signed = await sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "test")
     assert judge(signed, CONTENT, profile=Profile.INSTITUTION_SEAL).conclusion is Conclusion.PASSED
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command")
-def test_openssl_accepts_the_seal(sealing: Sealing, pki: Pki, tmp_path: Path) -> None:
+async def test_openssl_accepts_the_seal(sealing: Sealing, pki: Pki, tmp_path: Path) -> None:
     (tmp_path / "root.pem").write_bytes(pki.seal.root.pem)
-    signed = sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "test")
+    signed = await sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "test")
     arguments = ["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-CAfile", str(tmp_path / "root.pem")]
     done = subprocess.run(
         ["openssl", *arguments, "-purpose", "any", "-attime", str(int(NOW.timestamp()))],
@@ -96,22 +96,22 @@ def test_purpose_and_institution_are_bound(sealing: Sealing) -> None:
     assert caught.value.code is ErrorCode.NOT_FOUND
 
 
-def test_audit_line_comes_first(sealing: Sealing) -> None:
+async def test_audit_line_comes_first(sealing: Sealing) -> None:
     with structlog.testing.capture_logs() as lines:
-        sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "10.0.0.7 abc")
+        await sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "10.0.0.7 abc")
     [line] = [item for item in lines if item["event"] == "key_used"]
     assert (line["audit"], line["requester"], line["purpose"]) == (True, "10.0.0.7 abc", "package-seal")
     assert len(line["content_sha256"]) == 64
 
 
-def test_expired_key_is_not_used(keys_file: Path) -> None:
+async def test_expired_key_is_not_used(keys_file: Path) -> None:
     late = Sealing(load_keys(keys_file), FixedClock(NOW + timedelta(days=400)))
     with pytest.raises(DomainError) as caught:
-        late.seal(late.seal_key("seal-1", None), CONTENT, "test")
+        await late.seal(late.seal_key("seal-1", None), CONTENT, "test")
     assert caught.value.code is ErrorCode.SIGNING_KEY_UNAVAILABLE
 
 
-def test_a_key_store_that_signs_wrongly_is_found_out(keys_file: Path) -> None:
+async def test_a_key_store_that_signs_wrongly_is_found_out(keys_file: Path) -> None:
     from dataclasses import replace
 
     class BrokenPort:
@@ -124,7 +124,7 @@ def test_a_key_store_that_signs_wrongly_is_found_out(keys_file: Path) -> None:
     broken = replace(ring.take("seal-1", SigningPurpose.PACKAGE_SEAL), port=BrokenPort())
     sealing = Sealing(KeyRing([broken]), FixedClock(NOW))
     with pytest.raises(DomainError) as caught:
-        sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "test")
+        await sealing.seal(sealing.seal_key("seal-1", None), CONTENT, "test")
     assert caught.value.code is ErrorCode.SIGNING_KEY_UNAVAILABLE
 
 

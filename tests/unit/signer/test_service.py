@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,18 @@ from pydantic import SecretStr
 
 from services.signer.app import build
 from services.signer.keys import KeysUnreadable
+from services.signer.lists import RevocationLists
+from services.signer.metrics import SignerMetrics
 from services.signer.settings import Settings
-from services.signer.trust import TrustUnreadable
+from services.signer.trust import TrustDirectory, TrustUnreadable
+from services.signer.verifier import Verifier
 from shared.clients.signer import SignerClient
 from shared.clock import FixedClock
 from shared.contracts.signatures import Profile, SigningPurpose, VerificationRequest
 from shared.domain.verdict import Conclusion, SubIndication
 from shared.errors import DomainError, ErrorCode
 from shared.service import Service
+from shared.telemetry.metrics import new_registry
 from tests.support.pki import NOW, PASSWORD, Pki, build_pki
 from tests.unit.signer.httpd import Web, serving
 from tests.unit.signer.signing import sign
@@ -281,3 +285,30 @@ async def test_too_slow_is_reported_as_not_completed(configuration: dict[str, An
         report = await up.client.verify(REQUEST, b"\x30\x00")
         assert report.conclusion is Conclusion.INDETERMINATE
         assert report.sub_indication is SubIndication.POLICY_PROCESSING_ERROR
+
+
+async def test_load_is_no_verdict(world: Pki, tmp_path: Path, clock: FixedClock) -> None:
+    """When all places are taken the caller is told to come again; a letter is never judged by how busy we are."""
+    verifier = Verifier(
+        TrustDirectory(world.write_trust(tmp_path / "trust")),
+        RevocationLists(None, clock),
+        clock,
+        SignerMetrics(new_registry()),
+        workers=1,
+        timeout_seconds=5,
+        retry_after_seconds=300,
+        patience_seconds=0.01,
+    )
+
+    async def enter() -> None:
+        async with verifier.place():
+            pass
+
+    async with AsyncExitStack() as taken:
+        for _ in range(4):
+            await taken.enter_async_context(verifier.place())
+        with pytest.raises(DomainError) as caught:
+            await enter()
+        assert (caught.value.code, caught.value.retryable) == (ErrorCode.SERVICE_UNAVAILABLE, True)
+    await enter()
+    verifier.close()

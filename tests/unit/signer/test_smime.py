@@ -123,6 +123,29 @@ def test_every_changed_octet_of_the_signed_part_fails(pki: Pki, judge: Judge) ->
 
 
 @pytest.mark.skipif(OPENSSL is None, reason="no openssl command")
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b'Content-Type: multipart/signed; boundary="b"' + b";a=1" * 1100 + b"\r\n\r\n--b--\r\n",
+        b'Content-Type: multipart/signed; boundary="b"\r\n\r\n' + b"--bx\r\n" * 10_001,
+    ],
+    ids=["parameters", "lookalikes"],
+)
+def test_what_would_take_quadratic_time_is_refused(judge: Judge, hostile: bytes) -> None:
+    report = judge(hostile)
+    assert (report.conclusion, report.sub_indication) == (Conclusion.FAILED, SubIndication.FORMAT_FAILURE)
+
+
+def test_delimiters_that_share_their_line_break(judge: Judge) -> None:
+    """An empty part is a part: two delimiters in a row do not become one."""
+    head = b'Content-Type: multipart/signed; boundary="b"\r\n\r\n'
+    for line_break in (b"\r\n", b"\n"):
+        message = head + b"--b" + line_break + b"--b" + line_break
+        message += b"Content-Type: application/pkcs7-signature\r\n\r\n\x30\x00" + line_break + b"--b--"
+        found = split(message, DEFAULT_LIMITS)
+        assert (found.content, found.cms) == (b"", b"\x30\x00")
+
+
 class TestOpenSsl:
     """A second implementation on both sides."""
 

@@ -161,8 +161,11 @@ def test_second_signature_is_refused(judge: Judge, signed: bytes) -> None:
         b"<a",
         b"<?xml version='1.0' encoding='nonsense'?><a/>",
         b"<",
+        b"<?xml version='1.0' encoding='UTF-7'?><a/>",
+        b"<a>" + b"<b/>" * 100_001 + b"</a>",
+        b"<a " + b" ".join(b'b%d="1"' % number for number in range(5_001)) + b"/>",
     ],
-    ids=["entity", "external-dtd", "deep", "cut", "encoding", "bracket"],
+    ids=["entity", "external-dtd", "deep", "cut", "encoding", "bracket", "utf-7", "elements", "attributes"],
 )
 def test_hostile_xml(judge: Judge, document: bytes) -> None:
     report = judge(document)
