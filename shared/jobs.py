@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import procrastinate
+import psycopg
 import structlog
 from procrastinate import PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.tasks import Task
+from psycopg_pool import AsyncConnectionPool
 
-from shared.db.session import Database, UnitOfWork
+from shared.db.session import TRUSTED_SECONDS, Database, UnitOfWork
 from shared.errors import DomainError, ErrorCode
 from shared.telemetry.logging import correlated, correlation_id
 
@@ -45,7 +48,13 @@ class JobQueue:
         self._working = False
         self._app = procrastinate.App(
             connector=PsycopgConnector(
-                conninfo=database.conninfo, kwargs=database.connect_options, min_size=1, max_size=4
+                conninfo=database.conninfo,
+                kwargs=database.connect_options,
+                connection_class=_Connection,
+                configure=_one_statement_one_transaction,
+                pool_factory=_pool,
+                min_size=1,
+                max_size=4,
             )
         )
 
@@ -159,6 +168,27 @@ class JobQueue:
                 await manager.retry_job(item)
                 freed += 1
         return freed
+
+
+class _Connection(psycopg.AsyncConnection[Any]):
+    seen_alive_at = float("-inf")
+
+
+async def _one_statement_one_transaction(connection: psycopg.AsyncConnection[Any]) -> None:
+    """The queue's every step is one call of a function, so BEGIN and COMMIT around it would be two idle trips."""
+    await connection.set_autocommit(True)
+
+
+def _pool(**arguments: Any) -> AsyncConnectionPool[Any]:
+    """The pool, less the question before every use whether the connection is alive."""
+    return AsyncConnectionPool(**(arguments | {"check": _ensure_alive}))
+
+
+async def _ensure_alive(connection: _Connection) -> None:
+    now = time.monotonic()
+    if now - connection.seen_alive_at >= TRUSTED_SECONDS:
+        await AsyncConnectionPool.check_connection(connection)
+    connection.seen_alive_at = now
 
 
 @contextlib.contextmanager

@@ -57,8 +57,8 @@ class Instance:
         statement = insert(InstanceRow).values(
             instance_id=self.instance_id, started_at=self._started_at, expires_at=expires_at
         )
-        async with self._database.unit_of_work() as work:
-            await work.session.execute(
+        async with self._database.autocommit() as session:
+            await session.execute(
                 statement.on_conflict_do_update(index_elements=["instance_id"], set_={"expires_at": expires_at})
             )
         self._alive_until = before + self.ttl_seconds
@@ -82,5 +82,5 @@ class Instance:
         """Sign off: what was left in hand is free at once."""
         self._stopping = True
         with contextlib.suppress(DomainError):
-            async with self._database.unit_of_work() as work:
-                await work.session.execute(delete(InstanceRow).where(InstanceRow.instance_id == self.instance_id))
+            async with self._database.autocommit() as session:
+                await session.execute(delete(InstanceRow).where(InstanceRow.instance_id == self.instance_id))

@@ -247,8 +247,8 @@ async def mailbox_lease(
         with contextlib.suppress(asyncio.CancelledError):
             await renewing
         with contextlib.suppress(DomainError):
-            async with database.unit_of_work() as work:
-                await work.session.execute(
+            async with database.autocommit() as session:
+                await session.execute(
                     update(MailboxRow)
                     .where(MailboxRow.mailbox_id == mailbox_id, MailboxRow.leased_by == instance_id)
                     .values(leased_by=None, lease_expires_at=None)
@@ -263,8 +263,8 @@ async def _take_lease(database: Database, mailbox_id: str, instance_id: UUID, cl
         .where(InstanceRow.instance_id == MailboxRow.leased_by, InstanceRow.expires_at > now)
         .exists()
     )
-    async with database.unit_of_work() as work:
-        taken = await work.session.execute(
+    async with database.autocommit() as session:
+        taken = await session.execute(
             update(MailboxRow)
             .where(
                 MailboxRow.mailbox_id == mailbox_id,

@@ -39,8 +39,8 @@ class Sightings:
         if fault is None:
             changed["last_submission_at"] = self._clock.now()
         try:
-            async with self._database.unit_of_work() as work:
-                await work.session.execute(
+            async with self._database.autocommit() as session:
+                await session.execute(
                     update(MailboxRow)
                     .where(MailboxRow.mailbox_id == mailbox_id)
                     .values(**changed)

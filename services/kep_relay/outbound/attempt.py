@@ -70,8 +70,8 @@ class Attempt:
         self._metrics = metrics
         self._claim_seconds = claim_seconds
 
-    async def attempt(self, letter: LetterInHand, jobs: OutboundJobs) -> None:
-        """Hand the composed message over once.
+    async def attempt(self, letter: LetterInHand, jobs: OutboundJobs) -> bool:
+        """Hand the composed message over once; whether its outcome was written, and the claim given back with it.
 
         Raises ``DomainError`` only before the provider is touched, or when the outcome could not be
         written for as long as the claim held.
@@ -84,7 +84,7 @@ class Attempt:
         if await self._blobs.size(recipient.composed_sha256) != recipient.composed_size:
             raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, "the composed message is missing in the blob store")
         if not await self._write_intent(letter):
-            return
+            return False
         envelope = Envelope(KepAddress(mailbox.address), KepAddress(recipient.kep_address), recipient.message_id_header)
         with self._metrics.provider_call("submit") as call:
             content = checked(self._blobs, recipient.composed_sha256)
@@ -97,7 +97,7 @@ class Attempt:
             call.outcome = word(outcome)
         decision = decide(outcome, recipient.setbacks, self._clock.now(), self._policy)
         await self._regard_account(letter, outcome, decision)
-        await self._write_outcome(letter, outcome, decision, jobs)
+        return await self._write_outcome(letter, outcome, decision, jobs)
 
     async def _write_intent(self, letter: LetterInHand) -> bool:
         if not self._instance.may_begin():
@@ -145,7 +145,7 @@ class Attempt:
 
     async def _write_outcome(
         self, letter: LetterInHand, outcome: SubmissionOutcome, decision: Decision, jobs: OutboundJobs
-    ) -> None:
+    ) -> bool:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._claim_seconds
         pause = 0.1
@@ -171,6 +171,7 @@ class Attempt:
             state=decision.state.value if written else "superseded",
             reason=decision.reason,
         )
+        return written
 
     async def _write_once(
         self,

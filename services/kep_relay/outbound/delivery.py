@@ -80,8 +80,9 @@ class Delivery:
         )
         if letter is None:
             return
+        held = True
         try:
-            await self._step(letter, jobs)
+            held = not await self._step(letter, jobs)
         except NotOursError:
             log.info("step_given_up", recipient=str(recipient_id))
         except DomainError as fault:
@@ -93,9 +94,9 @@ class Delivery:
             await self._put_off(letter, unforeseen, jobs)
         finally:
             # When even this fails the claim runs out by itself.
-            with contextlib.suppress(DomainError):
-                async with self._database.unit_of_work() as work:
-                    await moves.release(work, letter)
+            if held:
+                with contextlib.suppress(DomainError):
+                    await moves.release(self._database, letter)
 
     async def _leave_to_another(self, recipient_id: UUID, jobs: OutboundJobs) -> None:
         """This process is stopping, or not seen alive: another one, or this one a little later, goes on."""
@@ -104,18 +105,18 @@ class Delivery:
                 at = self._clock.now() + _NO_TURN_PAUSE
                 await jobs.requeue(work, recipient_id, correlation_id=correlation_id.get(), at=at)
 
-    async def _step(self, letter: LetterInHand, jobs: OutboundJobs) -> None:
+    async def _step(self, letter: LetterInHand, jobs: OutboundJobs) -> bool:
+        """Whether the outcome of an attempt was written, which gives the claim back too."""
         if letter.message.expires_at <= self._clock.now():
             await self._expire(letter)
-            return
+            return False
         await self._preparation.prepare(letter)
         mailbox_id = letter.mailbox.mailbox_id
         if self._pacing.closed(mailbox_id):
             raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, "the provider could not be reached just now")
         async with self._pacing.slot(mailbox_id) as granted:
             if granted:
-                await self._attempt.attempt(letter, jobs)
-                return
+                return await self._attempt.attempt(letter, jobs)
         async with self._database.unit_of_work() as work:
             await jobs.requeue(
                 work,
@@ -123,6 +124,7 @@ class Delivery:
                 correlation_id=letter.message.correlation_id,
                 at=self._clock.now() + _NO_TURN_PAUSE,
             )
+        return False
 
     async def _expire(self, letter: LetterInHand) -> None:
         async with self._database.unit_of_work() as work:

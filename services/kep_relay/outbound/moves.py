@@ -82,18 +82,19 @@ async def claim(
         return LetterInHand(token, recipient, message, mailbox)
 
 
-async def release(work: UnitOfWork, letter: LetterInHand) -> None:
+async def release(database: Database, letter: LetterInHand) -> None:
     """Let go of a recipient whose attempt was not begun; a begun one stays claimed until its outcome is written."""
-    await work.session.execute(
-        update(Row)
-        .where(
-            Row.recipient_id == letter.recipient_id,
-            Row.claim_token == letter.token,
-            Row.state != OutboundState.SUBMITTING,
+    async with database.autocommit() as session:
+        await session.execute(
+            update(Row)
+            .where(
+                Row.recipient_id == letter.recipient_id,
+                Row.claim_token == letter.token,
+                Row.state != OutboundState.SUBMITTING,
+            )
+            .values({**RELEASED})
+            .execution_options(synchronize_session=False)
         )
-        .values({**RELEASED})
-        .execution_options(synchronize_session=False)
-    )
 
 
 async def note(

@@ -112,7 +112,7 @@ class Reconciliation:
 
     async def _evidence_waits(self, case: _Open) -> bool:
         """Whether there is evidence about the message whose verdict is still open."""
-        async with self._database.reading() as session:
+        async with self._database.autocommit() as session:
             waiting = await session.scalar(
                 select(EvidenceRow.evidence_id)
                 .where(

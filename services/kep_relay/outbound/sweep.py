@@ -78,8 +78,8 @@ class OutboundSweep:
             await step(self._clock.now())
 
     async def _forget_instances(self, now: datetime) -> None:
-        async with self._database.unit_of_work() as work:
-            gone = await work.session.execute(
+        async with self._database.autocommit() as session:
+            gone = await session.execute(
                 delete(InstanceRow)
                 .where(InstanceRow.expires_at < now - _FORGET_INSTANCES_AFTER)
                 .returning(InstanceRow.instance_id)
@@ -221,7 +221,7 @@ class OutboundSweep:
                 self._count("evidence_overdue" if raised else "evidence_arrived")
 
     async def _find(self, condition: ColumnElement[bool]) -> list[_Found]:
-        async with self._database.reading() as session:
+        async with self._database.autocommit() as session:
             found = await session.execute(
                 select(
                     _Recipient.recipient_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
@@ -112,6 +113,55 @@ async def test_a_connection_lost_midway_loses_the_block_and_nothing_else(databas
     assert caught.value.code is ErrorCode.DURABILITY_UNAVAILABLE
     assert "AdminShutdown" in caught.value.detail
     assert await notes(database) == []
+
+
+async def end_all_others(database_url: str) -> None:
+    """What a restart of PostgreSQL does to the connections of everybody."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+        await other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+
+
+async def fill_pool(database: Database, size: int) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(size):
+            await (await stack.enter_async_context(database.unit_of_work())).connection()
+
+
+async def test_a_restarted_server_is_not_noticed_after_a_moment(database: Database, database_url: str) -> None:
+    asking = Database(database_url, schema=SCHEMA, pool_size=4, trusted_seconds=0)
+    await fill_pool(asking, 4)
+    await end_all_others(database_url)
+    assert await notes(asking) == []
+    await fill_pool(asking, 4)
+    await asking.aclose()
+
+
+async def test_a_restarted_server_costs_one_block_at_once(database: Database, database_url: str) -> None:
+    """A connection that was seen alive just now is not asked again, so one block meets the dead one; only one."""
+    trusting = Database(database_url, schema=SCHEMA, pool_size=4, trusted_seconds=3600)
+    await fill_pool(trusting, 4)
+    await end_all_others(database_url)
+    with pytest.raises(DomainError) as caught:
+        await notes(trusting)
+    assert caught.value.code is ErrorCode.DURABILITY_UNAVAILABLE
+    assert await notes(trusting) == []
+    await fill_pool(trusting, 4)
+    await trusting.aclose()
+
+
+async def test_single_statements_are_kept_by_themselves_and_leave_the_connection_as_it_was(database: Database) -> None:
+    for number in range(5):  # so that every pooled connection has been used for it
+        async with database.autocommit() as session:
+            await session.execute(ADD, {"id": number})
+            assert len(await notes(database)) == number + 1  # seen from outside
+    with pytest.raises(ZeroDivisionError):
+        async with database.unit_of_work() as work:
+            await work.session.execute(ADD, {"id": 9})
+            raise ZeroDivisionError
+    assert await notes(database) == [0, 1, 2, 3, 4]
 
 
 async def test_the_error_names_the_kind_of_failure_and_no_value(database: Database) -> None:
