@@ -62,7 +62,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     api_keys = ApiKeys(database, clock, authenticator)
     if settings.bootstrap_admin_key is not None:
         await api_keys.ensure_bootstrap(settings.bootstrap_admin_key)
-    institutions = Institutions(database, clock)
+    institutions = Institutions(database, clock, cache_seconds=settings.key_cache_seconds)
     keys = IdempotencyKeys(
         database, clock, metrics,
         takeover_seconds=settings.idempotency_takeover_seconds, retention_days=settings.idempotency_retention_days,

@@ -43,12 +43,15 @@ class Gateway:
             await audit.record(work, self.clock, actor=actor, action=action, subject=subject, **detail)
 
 
-def _gateway(request: Request) -> Gateway:
+# Coroutines, although they wait for nothing: FastAPI sends plain functions to a thread, once per request each.
+
+
+async def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
     return gateway
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
@@ -34,6 +34,7 @@ from shared.errors import DomainError, ErrorCode, Fault
 
 _FORM = re.compile(r'"?([!#-~]{1,255})"?')
 _SWEEP_EVERY_SECONDS = 3600
+_FRESH = 10  # a claim younger than this part of the takeover time still has the other nine before it can be taken over
 _CLAIMED, _INTERRUPTED, _DONE = "claimed", "interrupted", "done"
 
 
@@ -46,6 +47,7 @@ class Claim:
     token: UUID
     message_id: UUID
     continued: bool
+    claimed_at: datetime
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class IdempotencyKeys:
             made = await work.session.scalar(new.on_conflict_do_nothing().returning(IdempotencyKey.message_id))
             if made is not None:
                 self._count(ClaimOutcome.NEW)
-                return Claim(caller.client_id, key, token, made, continued=False)
+                return Claim(caller.client_id, key, token, made, continued=False, claimed_at=now)
             row = await work.session.scalar(
                 select(IdempotencyKey)
                 .where(IdempotencyKey.client_id == caller.client_id, IdempotencyKey.key == key)
@@ -125,7 +127,7 @@ class IdempotencyKeys:
                 raise self._in_progress(max(1, min(5, int((self._takeover - age).total_seconds()))))
             row.state, row.claim_token, row.claimed_at = _CLAIMED, token, now
             self._count(ClaimOutcome.CONTINUED)
-            return Claim(caller.client_id, key, token, row.message_id, continued=True)
+            return Claim(caller.client_id, key, token, row.message_id, continued=True, claimed_at=now)
 
     @asynccontextmanager
     async def working(self, claim: Claim, *, uncertain: frozenset[ErrorCode] = frozenset()) -> AsyncIterator[None]:
@@ -149,8 +151,11 @@ class IdempotencyKeys:
     async def hold(self, claim: Claim) -> None:
         """Make sure, right before the step that cannot be taken back, that nobody took the claim over.
 
-        Raises IDEMPOTENCY_IN_PROGRESS when someone did.
+        A claim so fresh that nobody may have taken it over yet costs no question. Raises
+        IDEMPOTENCY_IN_PROGRESS when someone did.
         """
+        if self._clock.now() - claim.claimed_at < self._takeover / _FRESH:
+            return
         async with self._database.unit_of_work() as work:
             held = await work.session.scalar(
                 update(IdempotencyKey)
@@ -161,6 +166,7 @@ class IdempotencyKeys:
                 )
                 .values(claimed_at=self._clock.now())
                 .returning(IdempotencyKey.message_id)
+                .execution_options(synchronize_session=False)
             )
         if held is None:
             raise self._in_progress(1)
@@ -204,6 +210,7 @@ class IdempotencyKeys:
                     IdempotencyKey.claim_token == claim.token,
                 )
                 .values(**values)
+                .execution_options(synchronize_session=False)
             )
 
     def _in_progress(self, seconds: int) -> DomainError:

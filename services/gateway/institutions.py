@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -17,9 +19,11 @@ from shared.errors import DomainError, ErrorCode
 class Institutions:
     """Reads and changes institutions."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, cache_seconds: float) -> None:
         self._database = database
         self._clock = clock
+        self._remember = timedelta(seconds=cache_seconds)
+        self._policies: dict[int, tuple[datetime, InstitutionPolicy]] = {}
 
     async def get(self, detsis_no: int) -> InstitutionAnswer:
         """One institution; NOT_FOUND if it was never entered."""
@@ -30,8 +34,14 @@ class Institutions:
         return _answer(row)
 
     async def policy(self, detsis_no: int) -> InstitutionPolicy:
-        """How strict to be with its letters."""
-        return (await self.get(detsis_no)).policy
+        """How strict to be with its letters: as read within the cache time, or as changed here since."""
+        now = self._clock.now()
+        known = self._policies.get(detsis_no)
+        if known is not None and now - known[0] < self._remember:
+            return known[1]
+        policy = (await self.get(detsis_no)).policy
+        self._policies[detsis_no] = (now, policy)
+        return policy
 
     async def numbers(self) -> list[int]:
         """DETSİS numbers of all of them, ascending."""
@@ -56,6 +66,7 @@ class Institutions:
                 subject=str(detsis_no),
                 **body.policy.model_dump(),
             )
+        self._policies.pop(detsis_no, None)
         return await self.get(detsis_no)
 
 

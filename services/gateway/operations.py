@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypedDict
 
 from fastapi import Depends, Request
@@ -129,15 +129,15 @@ def _plain(example: BaseModel | Sequence[BaseModel]) -> Any:
     return [_plain(item) for item in example]
 
 
-def _requires(scopes: Sequence[Scope]) -> Callable[[Request], None]:
-    def check(request: Request) -> None:
+def _requires(scopes: Sequence[Scope]) -> Callable[[Request], Awaitable[None]]:
+    async def check(request: Request) -> None:  # a coroutine: see deps
         caller: Caller = request.state.caller
         caller.require(scopes)
 
     return check
 
 
-def _json_only(request: Request) -> None:
+async def _json_only(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise DomainError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +30,6 @@ from shared.eyp import (
 
 _TOO_CONFIDENTIAL = frozenset({SecurityCode.SECRET, SecurityCode.TOP_SECRET})
 _LARGEST_SIGNATURE = 16 * 1024 * 1024
-_MOST_COMPONENTS = 20
 _PROFILES = {
     SignatureKind.SIGNATURE: Profile.QUALIFIED_SIGNATURE,
     SignatureKind.INITIALS: Profile.QUALIFIED_SIGNATURE,
@@ -81,14 +83,22 @@ async def verify_components(
     upload: UploadedFile, inspection: Inspection, signer: SignerClient, spool: Path
 ) -> list[CheckedComponent]:
     """Ask signer about every signature, initials and seal in the package; a signer that is away is not a verdict."""
-    checked = []
-    for component in inspection.signature_components[:_MOST_COMPONENTS]:
-        try:
-            checked.append(CheckedComponent(component, await _verify(upload, component, signer, spool)))
-        except DomainError as error:
-            if not error.retryable:
-                raise
-            checked.append(CheckedComponent(component, None, error))
+    components = inspection.signature_components  # three at most: initials, signature, seal
+    with ExitStack() as stack:
+        # Everything is taken out before anything is sent: the package is one file with one position.
+        copies = await asyncio.to_thread(_extract, upload.file, components, spool, stack)
+        answers = await asyncio.gather(
+            *(
+                _ask(signer, component, signature, covered)
+                for component, (signature, covered) in zip(components, copies, strict=True)
+            ),
+            return_exceptions=True,  # the copies stay open until the last one has ended
+        )
+    checked: list[CheckedComponent] = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        checked.append(answer)
     return checked
 
 
@@ -112,23 +122,32 @@ def adverse_findings(checked: list[CheckedComponent]) -> list[PackageFinding]:
     return findings
 
 
-async def _verify(
-    upload: UploadedFile, component: SignatureComponent, signer: SignerClient, spool: Path
-) -> ComponentVerification:
-    with tempfile.TemporaryFile(dir=spool) as covered:
-        signature = await asyncio.to_thread(_extract, upload.file, component, covered)
-        request = VerificationRequest(format=SignatureFormat.CADES, profile=_PROFILES[component.kind])
+async def _ask(
+    signer: SignerClient, component: SignatureComponent, signature: bytes, covered: BinaryIO
+) -> CheckedComponent:
+    request = VerificationRequest(format=SignatureFormat.CADES, profile=_PROFILES[component.kind])
+    try:
         report = await signer.verify(request, signature, content=covered)
-    return ComponentVerification(component=f"package-{component.kind}", report=report)
+    except DomainError as error:
+        if not error.retryable:
+            raise
+        return CheckedComponent(component, None, error)
+    return CheckedComponent(component, ComponentVerification(component=f"package-{component.kind}", report=report))
 
 
-def _extract(package: BinaryIO, component: SignatureComponent, covered: BinaryIO) -> bytes:
+def _extract(
+    package: BinaryIO, components: Sequence[SignatureComponent], spool: Path, stack: ExitStack
+) -> list[tuple[bytes, BinaryIO]]:
+    """Each signature and what it covers: a rewound file that ``stack`` closes."""
     container = Container.open(package)
-    with container.open_part(component.covered_part_name) as part:
-        while chunk := part.read(256 * 1024):
-            covered.write(chunk)
-    covered.seek(0)
-    return container.read_part(component.part_name, _LARGEST_SIGNATURE)
+    taken: list[tuple[bytes, BinaryIO]] = []
+    for component in components:
+        covered = stack.enter_context(tempfile.TemporaryFile(dir=spool))  # noqa: SIM115 - the stack closes it
+        with container.open_part(component.covered_part_name) as part:
+            shutil.copyfileobj(part, covered, 256 * 1024)
+        covered.seek(0)
+        taken.append((container.read_part(component.part_name, _LARGEST_SIGNATURE), covered))
+    return taken
 
 
 def _pointer(finding: Finding) -> str:

@@ -38,7 +38,11 @@ class Settings(DatabaseSettings):
         default=200, ge=1, le=1_000_000, description="Requests one API key may make at once after a pause."
     )
     key_cache_seconds: float = Field(
-        default=3, ge=0, le=60, description="How long a key is trusted after it was looked up: a revocation's delay."
+        default=3,
+        ge=0,
+        le=60,
+        description="How long a key or an institution's policy holds after it was looked up: the delay of a revocation "
+        "or a change made through another replica.",
     )
     idempotency_takeover_seconds: int = Field(
         default=60, ge=5, le=3600, description="Age after which a submission that never ended may be continued."

@@ -11,6 +11,7 @@ Up to and including 3 a failure is a refusal: it releases the key and leaves not
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -131,8 +132,14 @@ class Submissions:
             # An earlier try got through and only its answer was lost: what is stored counts, whatever holds now.
             findings = public_findings(inspection) if policy.package_findings != "pass" else []
             return _accepted(known, findings)
-        findings = await self._examine(package, inspection, policy)
-        await check_recipients(self._directory, sender_no=institution_no, recipient_nos=message.recipient_nos)
+        checking = asyncio.create_task(
+            check_recipients(self._directory, sender_no=institution_no, recipient_nos=message.recipient_nos)
+        )
+        try:
+            findings = await self._examine(package, inspection, policy)
+            await checking
+        finally:
+            await _ended(checking)
         await self._relay.put_package(package.sha256, package.chunks(), package.size)
         submission = OutboundSubmission(
             institution_no=institution_no,
@@ -195,6 +202,14 @@ class Submissions:
             faults = [Fault("/package", f"{finding.part}: {finding.message_en}") for finding in failed]
             raise DomainError(ErrorCode.SIGNATURE_INVALID, "a signature of the package failed", faults=faults)
         return findings + adverse
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Stop it; what it would have said no longer matters."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # looked at, or the loop would log it as forgotten
 
 
 def _accepted(message: OutboundMessage, findings: list[PackageFinding]) -> AcceptedMessage:

@@ -65,9 +65,14 @@ class UploadedFile:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes from the start, without blocking the loop."""
-        await asyncio.to_thread(self.file.seek, 0)
-        while chunk := await asyncio.to_thread(self.file.read, _CHUNK):
+        left, chunk = self.size, await asyncio.to_thread(self._first)
+        while chunk:
             yield chunk
+            left -= len(chunk)
+            chunk = await asyncio.to_thread(self.file.read, _CHUNK) if left > 0 else b""
+
+    def _first(self) -> bytes:
+        return self.rewound().read(_CHUNK)
 
 
 @dataclass(frozen=True)
