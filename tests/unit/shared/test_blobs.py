@@ -6,8 +6,11 @@ import asyncio
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from obstore.store import LocalStore, MemoryStore
@@ -201,6 +204,44 @@ async def test_a_store_without_room_is_not_durable(tmp_path: Path) -> None:
     store = LocalBlobStore(tmp_path / "file" / "blobs")
     for attempt in (store.put(b"x", limit=1), store.check(), store.free_bytes()):
         assert await code_of(attempt) is ErrorCode.DURABILITY_UNAVAILABLE
+
+
+class Objects(BaseHTTPRequestHandler):
+    """An S3 service that is out of order, or refuses the caller."""
+
+    status = 503
+    asked: ClassVar[list[str]] = []
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append(f"{self.command} {self.path} {self.headers.get('Authorization', '')}")
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("status", "requests"), [(503, 4), (403, 1)])
+async def test_an_object_store_out_of_order_is_given_up_after_a_few_requests(
+    monkeypatch: pytest.MonkeyPatch, status: int, requests: int
+) -> None:
+    handler = type("Handler", (Objects,), {"status": status, "asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_REGION": "tr",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        store = open_blob_store("s3://letters/kep_relay")
+        assert await code_of(store.put(b"letter", limit=10)) is ErrorCode.DURABILITY_UNAVAILABLE
+        server.shutdown()
+    digest = hashlib.sha256(b"letter").hexdigest()
+    assert len(handler.asked) == requests
+    assert handler.asked[0].startswith(f"PUT /letters/kep_relay/{digest} AWS4-HMAC-SHA256 Credential=key/")
+    assert "hush" not in "".join(handler.asked)
 
 
 async def test_free_room_of_a_directory_that_is_not_there_yet(tmp_path: Path) -> None:
