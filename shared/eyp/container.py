@@ -1,14 +1,15 @@
 """The ZIP around a package, read as if an enemy wrote it.
 
 Nothing is extracted and nothing is trusted: the end record and the central directory are bounded
-before they are parsed, entries may not overlap, sizes are budgeted on what the directory declares
-and enforced while reading. The source stays where it is (bytes or a seekable file) and parts are
+before they are parsed, entries lie side by side without overlap or gap and say the same in both their
+headers, sizes are budgeted on what the directory declares and enforced while reading. The source stays where it is (bytes or a seekable file) and parts are
 streamed from it.
 """
 
 from __future__ import annotations
 
 import io
+import string
 import struct
 import unicodedata
 import zipfile
@@ -33,14 +34,21 @@ _LOCATOR_64_MARK = b"PK\x06\x07"
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MARK = b"PK\x03\x04"
 _LONGEST_COMMENT = 0xFFFF
+_LOWER = {ord(character): character.lower() for character in string.ascii_uppercase}
+_DESCRIPTOR_FOLLOWS = 0x8
+_DESCRIPTOR_SIZES = frozenset({12, 16, 20, 24})
+_SIZES_IN_EXTRA = 0xFFFFFFFF
+_SIZES_64 = 0x0001
+_UNICODE_PATH = 0x7075
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError, OSError)
 
 
 def part_key(name: str) -> str:
     """What makes two part names the same: OPC compares without case and without %-escapes."""
-    plain = unicodedata.normalize("NFC", unquote(name))
-    return "".join(character.lower() if character.isascii() else character for character in plain)
+    if name.isascii() and "%" not in name:
+        return name.lower()
+    return unicodedata.normalize("NFC", unquote(name)).translate(_LOWER)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Container:
             _bound_directory(file, size, limits)
             archive = zipfile.ZipFile(file)
             items = _checked_items(archive.infolist(), limits)
-            _refuse_overlap(file, archive, archive.infolist())
+            _check_local_headers(file, archive)
         return cls(archive, items)
 
     @property
@@ -207,15 +215,69 @@ def _checked_name(name: str, limits: Limits) -> str:
     return f"/{name}"
 
 
-def _refuse_overlap(file: BinaryIO, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None:
-    """Refuse entries that share bytes: the trick of small files that unpack without end."""
+def _check_local_headers(file: BinaryIO, archive: zipfile.ZipFile) -> None:
+    """Refuse entries that share bytes, and whatever a reader of the stream would see and we would not.
+
+    Sharing is the trick of small files that unpack without end. A reader that goes through the file
+    from its start (Java's ZipInputStream does) finds entries that the directory leaves out, and
+    believes the local headers: it might see another letter.
+    """
     end = 0
-    for info in sorted(infos, key=lambda entry: entry.header_offset):
+    loose_end = False
+    for info in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
+        _check_gap(info.header_offset - end, descriptor=loose_end)
         file.seek(info.header_offset)
         header = file.read(_LOCAL_HEADER.size)
-        if info.header_offset < end or len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_MARK):
-            raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container's entries do not fit together")
-        *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        if len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_MARK):
+            raise _misfit()
+        _, _, flags, method, _, _, _, packed, plain, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        name = file.read(name_length)
+        extra = file.read(extra_length)
         end = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length + info.compress_size
-    if end > archive.start_dir:
-        raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container's entries do not fit together")
+        loose_end = bool(flags & _DESCRIPTOR_FOLLOWS)
+        if packed == plain == _SIZES_IN_EXTRA:
+            plain, packed = _sizes_in(extra, (plain, packed))
+        same = (
+            name == _raw_name(info)
+            and method == info.compress_type
+            and flags & _ENCRYPTED == 0
+            and loose_end == bool(info.flag_bits & _DESCRIPTOR_FOLLOWS)
+            and ((packed, plain) == (info.compress_size, info.file_size) or (loose_end and not packed and not plain))
+        )
+        if not same or _renames(extra, name) or _renames(info.extra, name):
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "a part's two ZIP headers differ")
+    _check_gap(archive.start_dir - end, descriptor=loose_end)
+
+
+def _check_gap(size: int, *, descriptor: bool) -> None:
+    """After an entry's bytes comes the next entry, or first the sizes that were not known before."""
+    if size != 0 and not (descriptor and size in _DESCRIPTOR_SIZES):
+        raise _misfit()
+
+
+def _misfit() -> DomainError:
+    return DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container's entries do not fit together")
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+
+
+def _renames(extra: bytes, name: bytes) -> bool:
+    """Whether an extra field gives the entry another name, which some readers believe."""
+    return any(kind == _UNICODE_PATH and value[5:] != name for kind, value in _extra_fields(extra))
+
+
+def _sizes_in(extra: bytes, otherwise: tuple[int, int]) -> tuple[int, int]:
+    """Plain and packed size from the 64-bit extra field."""
+    for kind, value in _extra_fields(extra):
+        if kind == _SIZES_64 and len(value) >= 16:
+            return struct.unpack_from("<QQ", value)
+    return otherwise
+
+
+def _extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        yield kind, extra[4 : 4 + size]
+        extra = extra[4 + size :]

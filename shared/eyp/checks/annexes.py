@@ -47,6 +47,10 @@ def check_annex_files(metadata: Metadata, layout: Layout, recipient: str | None)
         prefix = PLACES[role].relationship_id.upper()
         for item in layout.of(role):
             annex_id = item.id.upper().removeprefix(prefix)
+            if annex_id in related:
+                # A second file under one annex's id is a file that no annex declares.
+                yield rules.ANNEX_UNDECLARED.found(item.target, item.id)
+                continue
             related[annex_id] = _Place(role, layout.existing(item), item.target)
             annex = declared.get(annex_id) if item.id.upper().startswith(prefix) else None
             if annex is None or annex.kind is not AnnexKind.FILE:

@@ -74,10 +74,12 @@ def test_zip_bomb_is_refused_before_it_unpacks() -> None:
 def test_part_longer_or_shorter_than_declared() -> None:
     """The directory's sizes are promises: a part that breaks them is unreadable, not trusted."""
     content = letters.packed(_PARTS | {"Ekler/x.bin": b"x" * 5000})
-    directory = content.rindex(b"PK\x01\x02")
+    directory, local = content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x03\x04")
     for size in (10, 5001, 900_000):
         lying = bytearray(content)
         struct.pack_into("<L", lying, directory + 24, size)
+        assert code_of(bytes(lying)) is ErrorCode.PACKAGE_INVALID, "the two headers differ"
+        struct.pack_into("<L", lying, local + 22, size)
         findings = inspect(bytes(lying)).findings
         assert ("R.1.part", "/Ekler/x.bin") in {(finding.key, finding.part) for finding in findings}
 
@@ -132,6 +134,79 @@ def test_overlapping_entries() -> None:
     second = content.rindex(b"PK\x01\x02")
     struct.pack_into("<L", content, second + 42, 0)
     assert code_of(bytes(content)) is ErrorCode.PACKAGE_INVALID
+
+
+def _moved(content: bytes, at: int, inserted: bytes) -> bytes:
+    """The ZIP with bytes inserted, and a directory that knows where everything went."""
+    result = bytearray(content[:at] + inserted + content[at:])
+    end = result.rindex(b"PK\x05\x06")
+    directory = struct.unpack_from("<L", result, end + 16)[0] + len(inserted)
+    struct.pack_into("<L", result, end + 16, directory)
+    while result[directory : directory + 4] == b"PK\x01\x02":
+        (offset,) = struct.unpack_from("<L", result, directory + 42)
+        if offset >= at:
+            struct.pack_into("<L", result, directory + 42, offset + len(inserted))
+        directory += 46 + sum(struct.unpack_from("<3H", result, directory + 28))
+    return bytes(result)
+
+
+@pytest.mark.parametrize("place", ["first", "between", "last"])
+def test_an_entry_the_directory_leaves_out(place: str) -> None:
+    """A reader that streams would take the hidden cover letter; we would never have seen it."""
+    hidden = letters.packed({"UstYazi/Ustyazi.pdf": b"another letter"})
+    hidden = hidden[: hidden.index(b"PK\x01\x02")]
+    at = {
+        "first": 0,
+        "between": _PACKAGE.index(b"PK\x03\x04", 10),
+        "last": _PACKAGE.index(b"PK\x01\x02"),
+    }[place]
+    with zipfile.ZipFile(io.BytesIO(_moved(_PACKAGE, at, hidden))) as archive:
+        assert archive.testzip() is None
+        assert archive.read("UstYazi/Ustyazi.pdf") != b"another letter"
+    assert code_of(_moved(_PACKAGE, at, hidden)) is ErrorCode.PACKAGE_INVALID
+
+
+@pytest.mark.parametrize("field", [8, 18, 22, 30])
+def test_local_header_that_says_something_else(field: int) -> None:
+    """Method, sizes or name: whoever believes the local header sees another part."""
+    content = bytearray(letters.packed(_PARTS | {"Ekler/x.bin": b"x" * 5000}))
+    content[content.rindex(b"PK\x03\x04") + field] ^= 0x08
+    assert code_of(bytes(content)) is ErrorCode.PACKAGE_INVALID
+
+
+def test_extra_field_that_renames_a_part() -> None:
+    """Some readers take the Unicode path field for the name."""
+    for name, refused in ((b"UstYazi/other.pdf", True), (b"Ekler/x.bin", False)):
+        buffer = io.BytesIO(_PACKAGE)
+        with zipfile.ZipFile(buffer, "a") as archive:
+            entry = zipfile.ZipInfo("Ekler/x.bin")
+            entry.extra = struct.pack("<HHBL", 0x7075, 5 + len(name), 1, zlib.crc32(b"Ekler/x.bin")) + name
+            archive.writestr(entry, b"x")
+        if refused:
+            assert code_of(buffer.getvalue()) is ErrorCode.PACKAGE_INVALID
+        else:
+            inspect(buffer.getvalue())
+
+
+def test_streamed_zip_is_read() -> None:
+    """Writers that cannot seek put the sizes behind each part; that is no gap."""
+
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.written = bytearray()
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: object, /) -> int:
+            self.written += bytes(data)  # type: ignore[call-overload]
+            return len(bytes(data))  # type: ignore[call-overload]
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in _PARTS.items():
+            archive.writestr(name, content)
+    assert inspect(bytes(pipe.written)).acceptable
 
 
 def test_encrypted_or_unusual_entries() -> None:

@@ -327,3 +327,14 @@ def test_plain_content_in_an_encrypted_package() -> None:
     assert "R.83.format" not in keys(
         letters.packed(parts | {"_rels/.rels": relationships, "UstYazi/Ustyazi.pdf": envelope})
     )
+
+
+def test_second_file_under_one_annex_id() -> None:
+    """Unsigned annexes are protected by nothing but the metadata's list: one annex, one file."""
+    parts = letters.parts_of(_V2)
+    name = "_rels/.rels"
+    text = parts[name].decode()
+    relationship = next(item for item in text.split("<Relationship ") if "/ImzasizEkler/liste.csv" in item)
+    twin = relationship.replace("liste.csv", "baska.csv").partition("/>")[0] + "/>"
+    changed = text.replace("</Relationships>", f"<Relationship {twin}</Relationships>").encode()
+    assert "R.55.undeclared" in keys(letters.packed(parts | {name: changed, "ImzasizEkler/baska.csv": b"x"}))
