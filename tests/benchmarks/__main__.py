@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.benchmarks import bulk_list, letters
+from tests.benchmarks import bulk_list, letters, signatures
 
 
 def main() -> int:
     """Run those named on the command line, or all."""
-    known = {"bulk": bulk_list.run, "letters": letters.run}
+    known = {"bulk": bulk_list.run, "letters": letters.run, "signatures": signatures.run}
     for name in sys.argv[1:] or known:
         for figure in asyncio.run(known[name]()):
-            print(f"{name:8} {figure.what:58} {figure.value:>12} {figure.reference:>34} {figure.ratio}", flush=True)
+            print(f"{name:10} {figure.what:58} {figure.value:>12} {figure.reference:>34} {figure.ratio}", flush=True)
     return 0
 
 
