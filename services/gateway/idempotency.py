@@ -97,15 +97,16 @@ class IdempotencyKeys:
         DURABILITY_UNAVAILABLE.
         """
         now, token = self._clock.now(), uuid4()
+        new = insert(IdempotencyKey).values(
+            client_id=caller.client_id, key=key, fingerprint=wanted, message_id=new_id(), state=_CLAIMED,
+            claim_token=token, claimed_at=now, created_at=now,
+        )  # fmt: skip
+        async with self._database.autocommit() as session:
+            made = await session.scalar(new.on_conflict_do_nothing().returning(IdempotencyKey.message_id))
+        if made is not None:
+            self._count(ClaimOutcome.NEW)
+            return Claim(caller.client_id, key, token, made, continued=False, claimed_at=now)
         async with self._database.unit_of_work() as work:
-            new = insert(IdempotencyKey).values(
-                client_id=caller.client_id, key=key, fingerprint=wanted, message_id=new_id(), state=_CLAIMED,
-                claim_token=token, claimed_at=now, created_at=now,
-            )  # fmt: skip
-            made = await work.session.scalar(new.on_conflict_do_nothing().returning(IdempotencyKey.message_id))
-            if made is not None:
-                self._count(ClaimOutcome.NEW)
-                return Claim(caller.client_id, key, token, made, continued=False, claimed_at=now)
             row = await work.session.scalar(
                 select(IdempotencyKey)
                 .where(IdempotencyKey.client_id == caller.client_id, IdempotencyKey.key == key)
@@ -156,8 +157,8 @@ class IdempotencyKeys:
         """
         if self._clock.now() - claim.claimed_at < self._takeover / _FRESH:
             return
-        async with self._database.unit_of_work() as work:
-            held = await work.session.scalar(
+        async with self._database.autocommit() as session:
+            held = await session.scalar(
                 update(IdempotencyKey)
                 .where(
                     IdempotencyKey.client_id == claim.client_id,
@@ -181,8 +182,8 @@ class IdempotencyKeys:
 
     async def release(self, claim: Claim) -> None:
         """The request was refused and left nothing behind: the key is free again."""
-        async with self._database.unit_of_work() as work:
-            await work.session.execute(
+        async with self._database.autocommit() as session:
+            await session.execute(
                 delete(IdempotencyKey).where(
                     IdempotencyKey.client_id == claim.client_id,
                     IdempotencyKey.key == claim.key,
@@ -201,8 +202,8 @@ class IdempotencyKeys:
 
     async def _change(self, claim: Claim, **values: object) -> None:
         """Nothing happens when another try has taken the claim over: that one decides."""
-        async with self._database.unit_of_work() as work:
-            await work.session.execute(
+        async with self._database.autocommit() as session:
+            await session.execute(
                 update(IdempotencyKey)
                 .where(
                     IdempotencyKey.client_id == claim.client_id,

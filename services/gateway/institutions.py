@@ -27,7 +27,7 @@ class Institutions:
 
     async def get(self, detsis_no: int) -> InstitutionAnswer:
         """One institution; NOT_FOUND if it was never entered."""
-        async with self._database.reading() as session:
+        async with self._database.autocommit() as session:
             row = await session.get(Institution, detsis_no)
         if row is None:
             raise DomainError(ErrorCode.NOT_FOUND, "this institution is not configured here")

@@ -144,6 +144,22 @@ async def test_a_revocation_reaches_other_replicas_within_the_cache_time(databas
         assert (await second.http.get("/v1/api-keys", headers={"X-Api-Key": key})).status_code == 401
 
 
+async def test_a_policy_reaches_other_replicas_within_the_cache_time(database_url: str, tmp_path: Path) -> None:
+    clock = FixedClock(NOW)
+    async with (
+        running_gateway(database_url, tmp_path, clock=clock, key_cache_seconds=3) as first,
+        running_gateway(database_url, tmp_path, clock=clock, key_cache_seconds=3) as second,
+    ):
+        strict = {"name": "Örnek Bakanlığı", "policy": {"package_findings": "refuse", "signatures": "refuse"}}
+        await first.admin("PUT", "/v1/institutions/10000001", json=strict | {"policy": {"signatures": "pass"}})
+        for gateway in (first, second):
+            assert (await gateway.service.app.state.gateway.institutions.policy(10000001)).signatures == "pass"
+        await first.admin("PUT", "/v1/institutions/10000001", json=strict)
+        assert (await first.service.app.state.gateway.institutions.policy(10000001)).signatures == "refuse", "at once where it was changed"
+        clock.moment += timedelta(seconds=3)
+        assert (await second.service.app.state.gateway.institutions.policy(10000001)).signatures == "refuse"
+
+
 async def test_a_key_that_calls_too_often_is_told_when_to_come_back(database_url: str, tmp_path: Path) -> None:
     async with running_gateway(
         database_url, tmp_path, clock=FixedClock(NOW), requests_per_second=0.5, request_burst=2

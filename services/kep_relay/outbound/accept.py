@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 
 from services.kep_relay.mailboxes import sending_mailbox
 from services.kep_relay.outbound import moves
-from services.kep_relay.outbound.history import EventKind, record
+from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.jobs import OutboundJobs
 from services.kep_relay.outbound.queries import owned_message
-from services.kep_relay.tables import MailboxRow, OutboundMessageRow, OutboundRecipientRow
+from services.kep_relay.tables import MailboxRow, OutboundEventRow, OutboundMessageRow, OutboundRecipientRow
 from shared.blobs import BlobStore
 from shared.clock import Clock
 from shared.contracts.outbound import OutboundSubmission
@@ -61,14 +61,11 @@ class Acceptance:
         NOT_FOUND when the package was not put before, VALIDATION_FAILED.
         """
         fingerprint = _fingerprint(submission, resend_of)
-        if await self._known(message_id, fingerprint):
-            return False
-        self._validate(submission)
-        size = await self._blobs.size(submission.package_sha256)
-        if size is None:
-            raise DomainError(ErrorCode.NOT_FOUND, "the package was not put before the letter")
-        if size != submission.package_size:
-            raise _invalid("/package_size", f"the stored package has {size} bytes")
+        obstacle: DomainError | None = None
+        try:
+            await self._check(submission)
+        except DomainError as error:
+            obstacle = error  # told only if the letter is new: what is accepted stays accepted, whatever holds now
         async with self._database.unit_of_work() as work:
             # Two identical calls at once: the second waits here and then finds the first one's row.
             await work.session.execute(select(func.pg_advisory_xact_lock(message_id.int & 0x7FFF_FFFF_FFFF_FFFF)))
@@ -76,6 +73,8 @@ class Acceptance:
             if existing is not None:
                 _require_same(existing, fingerprint)
                 return False
+            if obstacle is not None:
+                raise obstacle
             mailbox = await sending_mailbox(work.session, submission.institution_no)
             await self._store(work, message_id, submission, mailbox, fingerprint, resend_of)
         return True
@@ -154,13 +153,13 @@ class Acceptance:
         )
         return await self.accept(new_message_id, submission, resend_of=message_id)
 
-    async def _known(self, message_id: UUID, fingerprint: str) -> bool:
-        async with self._database.reading() as session:
-            existing = await session.get(OutboundMessageRow, message_id)
-        if existing is None:
-            return False
-        _require_same(existing, fingerprint)
-        return True
+    async def _check(self, submission: OutboundSubmission) -> None:
+        self._validate(submission)
+        size = await self._blobs.size(submission.package_sha256)
+        if size is None:
+            raise DomainError(ErrorCode.NOT_FOUND, "the package was not put before the letter")
+        if size != submission.package_size:
+            raise _invalid("/package_size", f"the stored package has {size} bytes")
 
     def _validate(self, submission: OutboundSubmission) -> None:
         try:
@@ -209,13 +208,13 @@ class Acceptance:
                 accepted_at=now,
                 updated_at=now,
                 expires_at=submission.expires_at or now + self._ttl,
-                last_sequence=0,
+                last_sequence=len(submission.recipient_nos),
             )
         )
         await work.session.flush()
         domain = mailbox.address.rpartition("@")[2]
-        for position, number in enumerate(submission.recipient_nos):
-            recipient_id = new_id()
+        recipient_ids = [new_id() for _ in submission.recipient_nos]
+        for position, (recipient_id, number) in enumerate(zip(recipient_ids, submission.recipient_nos, strict=True)):
             work.session.add(
                 OutboundRecipientRow(
                     recipient_id=recipient_id,
@@ -235,11 +234,16 @@ class Acceptance:
                     version=1,
                 )
             )
-            await work.session.flush()
-            await record(
-                work, message_id=message_id, recipient_id=recipient_id, kind=EventKind.HANDED_OVER, from_state=None,
-                to_state=OutboundState.QUEUED, detail=None, evidence_id=None, at=now,
-            )  # fmt: skip
+        await work.session.flush()
+        # Not ``history.record``, which numbers lines one by one: nobody else can see this letter yet.
+        work.session.add_all(
+            OutboundEventRow(
+                message_id=message_id, sequence=sequence, recipient_id=recipient_id, at=now, kind=EventKind.HANDED_OVER,
+                to_state=OutboundState.QUEUED,
+            )
+            for sequence, recipient_id in enumerate(recipient_ids, 1)
+        )  # fmt: skip
+        for recipient_id in recipient_ids:
             await self._jobs.defer_submit(work, recipient_id, correlation_id=submission.correlation_id)
 
 
