@@ -7,16 +7,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from services.signer.checks.revocation import CLOCK_SKEW
-from services.signer.facts import BytesContent
+from services.signer.checks.revocation import CLOCK_SKEW, RevocationList
+from services.signer.facts import BytesContent, SignatureFacts
 from services.signer.limits import DEFAULT_LIMITS, Limits
 from services.signer.lists import RevocationLists
 from services.signer.metrics import SignerMetrics
-from services.signer.pipeline import Evidence, incomplete, judge, read_facts
+from services.signer.pipeline import Evidence, Judgement, incomplete, judge, read_facts
 from services.signer.trust import TrustDirectory
 from shared.clock import Clock
 from shared.contracts.signatures import VerificationReport, VerificationRequest
@@ -127,24 +128,27 @@ class Verifier:
     async def _judge(self, request: VerificationRequest, data: bytes, content: bytes | None) -> VerificationReport:
         store = self._trust.store
         given = None if content is None else BytesContent(content)
-        facts = await self._in_thread(
-            lambda: read_facts(data, given, request.format, known=store.intermediates, limits=self._limits)
-        )
         now = self._clock.now()
-        for remaining in range(_FETCH_ROUNDS, -1, -1):
-            evidence = Evidence(store, self._lists.current())
-            judgement = await self._in_thread(
-                lambda evidence=evidence: judge(  # type: ignore[misc]
-                    facts,
-                    request,
-                    evidence,
-                    now,
-                    limits=self._limits,
-                    retry_after_seconds=self._retry_after_seconds,
-                )
+
+        def judged(facts: SignatureFacts, lists: tuple[RevocationList, ...]) -> Judgement:
+            return judge(
+                facts,
+                request,
+                Evidence(store, lists),
+                now,
+                limits=self._limits,
+                retry_after_seconds=self._retry_after_seconds,
             )
-            if not remaining or not judgement.wanted or not await self._lists.fetch(judgement.wanted):
+
+        def read_and_judged(lists: tuple[RevocationList, ...]) -> tuple[SignatureFacts, Judgement]:
+            facts = read_facts(data, given, request.format, known=store.intermediates, limits=self._limits)
+            return facts, judged(facts, lists)
+
+        facts, judgement = await self._in_thread(partial(read_and_judged, self._lists.current()))
+        for _ in range(_FETCH_ROUNDS):
+            if not judgement.wanted or not await self._lists.fetch(judgement.wanted):
                 break
+            judgement = await self._in_thread(partial(judged, facts, self._lists.current()))
         return judgement.report
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Form, UploadFile
@@ -48,4 +47,4 @@ def _parsed(text: str) -> VerificationRequest:
 async def _whole(upload: UploadFile, limit: int) -> bytes:
     if upload.size is not None and upload.size > limit:
         raise DomainError(ErrorCode.TOO_LARGE, f"a part is larger than {limit} bytes")
-    return await asyncio.to_thread(upload.file.read)
+    return await upload.read()
