@@ -102,6 +102,16 @@ class _Session:
             raise DomainError(ErrorCode.TOO_LARGE, f"the mail has {len(mail)} bytes")
         return mail
 
+    async def size(self, uid: int) -> int | None:
+        self._check()
+        return len(self._inbox.mails[uid]) if uid in self._inbox.mails else None
+
+    async def pieces(self, uid: int, *, limit: int) -> AsyncIterator[bytes]:
+        mail = await self.fetch(uid, limit=limit)
+        for start in range(0, len(mail), 100_000):
+            self._check()
+            yield mail[start : start + 100_000]
+
     async def mark_seen(self, uid: int) -> None:
         self._check()
         self._inbox.seen.add(uid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from services.kep_relay.tables import EvidenceVerdictRow, OutboundEventRow
 from shared.clock import FixedClock
 from shared.contracts.signatures import SignatureFormat
 from shared.domain.verdict import Conclusion
-from tests.support.inbound import SENDER_NO, Inbound, ScriptedSigner, running_inbound, scripted_signer
+from tests.support.inbound import SENDER_NO, Inbound, ScriptedSigner, running_inbound, scripted_signer, until
 from tests.support.mails import dispatch, evidence_mail, evidence_xml, letter
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -199,6 +200,40 @@ async def test_signer_away_is_no_verdict(world: World) -> None:
     world.signer.away = False
     await world.later(seconds=20)
     assert (await world.inbound.recipient(recipient_id)).state == "delivered"
+
+
+async def test_what_a_dead_job_had_still_to_verify_is_taken_up_again(world: World) -> None:
+    """A mail is read and its contents are verified by one job; the rows alone say that the second is due."""
+    recipient_id = await world.inbound.outgoing(ID)
+    world.signer.gate = asyncio.Event()
+    for number, raw in enumerate(
+        (evidence_mail(evidence_xml(40, original_id=ID)), dispatch(letter(("a.eyp", b"PK\x03\x04"))))
+    ):
+        await world.inbound.store(raw, uid=number)
+        reading = asyncio.create_task(world.inbound.run_jobs())
+
+        async def asked(number: int = number) -> bool:
+            return len(world.signer.asked) > number
+
+        await until(asked)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    assert {raw.state for raw in await world.inbound.raw_mails()} == {"ingested"}
+    assert [row.state for row in await world.inbound.letters()] == ["parsed"]
+    assert await world.inbound.ledger_imbalance() == 0
+    world.signer.gate.set()
+    await world.later(seconds=10)
+    assert (await world.inbound.recipient(recipient_id)).state == "delivered"
+    assert [row.state for row in await world.inbound.letters()] == ["available"]
+
+
+async def test_the_letters_envelope_is_judged_once_for_the_evidence_in_it_too(world: World) -> None:
+    await world.receive(dispatch(letter(("a.eyp", b"PK\x03\x04")), evidence_xml(10)), "b-1")
+    assert [item.format for item in world.signer.asked] == [
+        SignatureFormat.SMIME, SignatureFormat.SMIME, SignatureFormat.XADES,
+    ]  # fmt: skip
+    (evidence,) = await world.inbound.evidence()
+    assert (evidence.envelope_conclusion, evidence.conclusion) == ("passed", "passed")
 
 
 async def test_correlation_in_its_order(world: World) -> None:

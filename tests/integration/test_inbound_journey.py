@@ -87,7 +87,7 @@ async def world(database_url: str, tmp_path: Path, request: pytest.FixtureReques
     authorities = tmp_path / "tls.pem"
     authorities.write_bytes(root.certificate_pem)
     trust = pki.write_trust(tmp_path / "trust")
-    faults = FaultBoard()
+    faults, clock = FaultBoard(), ShiftedClock(SystemClock())
     settings = SignerSettings.model_validate(
         {
             "port": 0, "ops_port": 0, "service_tokens": TOKENS, "trust_directory": trust,
@@ -100,12 +100,12 @@ async def world(database_url: str, tmp_path: Path, request: pytest.FixtureReques
             plans(identities),
             server_context=server_context(identities["server"], tmp_path),
             state_directory=tmp_path / "kephs",
-            clock=ShiftedClock(SystemClock()),
+            clock=clock,
             faults=faults,
             timing=TIMING,
         )
         stack.push_async_callback(providers.aclose)
-        kephs = Kephs(providers, faults, client_context(root), transaction, root, identities)
+        kephs = Kephs(providers, faults, clock, client_context(root), transaction, root, identities)
         signer = await build_signer(settings, SystemClock())
         await stack.enter_async_context(signer.resources)
         url = await stack.enter_async_context(serving(signer.app))

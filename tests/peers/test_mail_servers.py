@@ -203,6 +203,7 @@ async def test_large_message(servers: MailServers) -> None:
         (uid,) = await arrived(inbox, 1)
         assert await code_of(inbox.fetch(uid, limit=1_000_000)) == ErrorCode.TOO_LARGE
         received = await inbox.fetch(uid, limit=LIMIT)
+        assert b"".join([piece async for piece in inbox.pieces(uid, limit=LIMIT)]) == received
     assert hashlib.sha256(without_trace(received, mail.content)).digest() == hashlib.sha256(mail.content).digest()
 
 

@@ -79,6 +79,8 @@ class ScriptedSigner:
     """Why an indeterminate verdict is open."""
     retry_after_seconds: int | None = None
     away: bool = False
+    gate: asyncio.Event | None = None
+    """No answer comes before it is set."""
     policy_version: str = "test"
     refuses: ErrorCode | None = None
     """Every file is refused with this code."""
@@ -96,6 +98,8 @@ class ScriptedSigner:
             assert data
             wanted = VerificationRequest.model_validate_json(request)
             self.asked.append(wanted)
+            if self.gate is not None:
+                await self.gate.wait()
             if self.away:
                 return problem_response(DomainError(ErrorCode.SIGNER_UNAVAILABLE, "away"))
             if self.refuses:

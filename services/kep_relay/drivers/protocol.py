@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -116,6 +116,14 @@ class InboxSession(Protocol):
 
     async def fetch(self, uid: int, *, limit: int) -> bytes:
         """The message as stored, without marking it seen. TOO_LARGE beyond ``limit`` bytes."""
+        ...
+
+    async def size(self, uid: int) -> int | None:
+        """The message's size in bytes as the provider announces it; None when the message is gone."""
+        ...
+
+    def pieces(self, uid: int, *, limit: int) -> AsyncIterator[bytes]:
+        """What ``fetch`` gives, in pieces of a bounded size, for messages that are not to be held whole."""
         ...
 
     async def mark_seen(self, uid: int) -> None:

@@ -76,8 +76,10 @@ async def fold(
     before = OutboundState(recipient.state)
     weighed = weigh(before, evidence.code, Conclusion(evidence.conclusion), policy if evidence.provisional else "hold")
     first_time = evidence.folded_at is None
+    evidence.folded_at = evidence.folded_at or at
     flags = set(recipient.attention) | {flag.value for flag in weighed.attention}
-    if Attention.UNVERIFIED not in weighed.attention and not await _unsettled(work, evidence):
+    settled = Attention.UNVERIFIED not in weighed.attention
+    if settled and Attention.UNVERIFIED.value in flags and not await _unsettled(work, evidence):
         flags.discard(Attention.UNVERIFIED)
     changed = weighed.state is not before or flags != set(recipient.attention)
     stamped = weighed.counted and _stamp(recipient, evidence)
@@ -94,7 +96,6 @@ async def fold(
             from_state=before, to_state=weighed.state, detail=_detail(evidence, raised),
             evidence_id=evidence.evidence_id, at=at,
         )  # fmt: skip
-    evidence.folded_at = evidence.folded_at or at
     return weighed
 
 

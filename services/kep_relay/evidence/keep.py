@@ -35,14 +35,14 @@ async def keep_evidence(
     references: list[str],
     inbound_message_id: UUID | None,
     now: datetime,
-) -> UUID | None:
-    """Add a row and return its id; None if the institution has this evidence already.
+) -> EvidenceRow | None:
+    """Add a row and return it; None if the institution has this evidence already.
 
     The same issuer and identifier with other bytes is a row of its own: otherwise a forgery that
     arrives first would suppress the genuine piece. Folding both changes nothing twice.
     """
     named = facts.dispatch_id or bare_message_id(dispatch_id or "")
-    inserted = await work.session.execute(
+    return await work.session.scalar(
         insert(EvidenceRow)
         .values(
             evidence_id=new_id(),
@@ -75,6 +75,5 @@ async def keep_evidence(
             verify_at=now,
         )
         .on_conflict_do_nothing(index_elements=["institution_no", "dedupe_key", "sha256"])
-        .returning(EvidenceRow.evidence_id)
+        .returning(EvidenceRow)
     )
-    return inserted.scalar_one_or_none()

@@ -15,6 +15,7 @@ import structlog
 
 from services.kep_relay.evidence.correlate import correlate
 from services.kep_relay.evidence.fold import Policy, fold
+from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.signed_mail import ask, verify_mail
 from services.kep_relay.inbound.texts import storable
@@ -25,7 +26,7 @@ from shared.clock import Clock
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
 from shared.db.session import Database, UnitOfWork
 from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication, worst
-from shared.errors import DomainError
+from shared.errors import DomainError, ErrorCode
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,16 @@ MAX_VERIFICATIONS = 60
 _SIGNER_PAUSE = 10
 CORRELATE_PAUSES = (10, 60, 600, 3600, 21600, 86400)
 MAX_CORRELATIONS = 40
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What whoever has just read the evidence's mail need not be asked again."""
+
+    mail: bytes
+    covered: bytes
+    """The part of the mail that its signature covers."""
+    document: bytes
 
 
 @dataclass(frozen=True)
@@ -122,6 +133,7 @@ class EvidenceSettlement:
         signer: SignerClient,
         clock: Clock,
         metrics: InboundMetrics,
+        budget: ByteBudget,
         *,
         policy: Policy,
         max_mail_bytes: int,
@@ -131,43 +143,54 @@ class EvidenceSettlement:
         self._signer = signer
         self._clock = clock
         self._metrics = metrics
+        self._budget = budget
         self._policy = policy
         self._max_mail_bytes = max_mail_bytes
 
     async def run(self, evidence_id: str) -> None:
         """The job. Raises ``DomainError`` only when the database or the blob store is away."""
-        async with self._database.reading() as session:
+        async with self._database.autocommit() as session:
             evidence = await session.get(EvidenceRow, UUID(evidence_id))
-        if evidence is None:
-            return
+        if evidence is not None:
+            await self.settle(evidence)
+
+    async def settle(
+        self, evidence: EvidenceRow, *, at_hand: AtHand | None = None, envelope: VerificationReport | None = None
+    ) -> None:
+        """Settle ``evidence`` as it was read a moment ago; raises as ``run`` does.
+
+        ``envelope`` is signer's verdict on its mail, if there is one of this moment already.
+        """
         now = self._clock.now()
         verdict: Verdict | None = None
         if evidence.conclusion is None or (evidence.verify_at is not None and evidence.verify_at <= now):
-            verdict = await self._verify(evidence)
+            verdict = await self._verify(evidence, at_hand, envelope)
         async with self._database.unit_of_work() as work:
             row = await work.session.get_one(
                 EvidenceRow, evidence.evidence_id, with_for_update=True, populate_existing=True
             )
-            if verdict is not None and row.verifications == evidence.verifications:
-                self._add_verdict(work, row, verdict)
-            await self._correlate(work, row)
-            if row.recipient_id is not None and row.conclusion is not None:
-                recipient = await work.session.get_one(
-                    OutboundRecipientRow, row.recipient_id, with_for_update=True, populate_existing=True
-                )
-                await fold(work, recipient, row, policy=self._policy, at=self._clock.now())
+            with work.session.no_autoflush:  # what is written down here is not what is looked for
+                if verdict is not None and row.verifications == evidence.verifications:
+                    self._add_verdict(work, row, verdict)
+                await self._correlate(work, row)
+                if row.recipient_id is not None and row.conclusion is not None:
+                    recipient = await work.session.get_one(
+                        OutboundRecipientRow, row.recipient_id, with_for_update=True, populate_existing=True
+                    )
+                    await fold(work, recipient, row, policy=self._policy, at=self._clock.now())
 
-    async def _verify(self, evidence: EvidenceRow) -> Verdict | None:
+    async def _verify(
+        self, evidence: EvidenceRow, at_hand: AtHand | None, envelope: VerificationReport | None
+    ) -> Verdict | None:
         """None when signer did not answer; then the row says when to ask again."""
-        moment = evidence.received_at
-        envelope = VerificationRequest(format=SignatureFormat.SMIME, profile=Profile.KEPHS_TRANSACTION, moment=moment)
-        signature = VerificationRequest(format=SignatureFormat.XADES, profile=Profile.KEPHS_TRANSACTION, moment=moment)
         try:
             return Verdict(
-                await verify_mail(self._signer, self._blobs, evidence.raw_sha256, envelope, limit=self._max_mail_bytes),
-                await ask(self._signer, signature, self._blobs.stream(evidence.sha256)),
+                envelope or await self._judge_envelope(evidence, at_hand),
+                await self._judge_document(evidence, at_hand),
             )
         except DomainError as error:
+            if error.code is ErrorCode.DURABILITY_UNAVAILABLE:
+                raise
             log.warning("evidence_not_verified", evidence_id=str(evidence.evidence_id), reason=error.detail)
             retry_at = self._clock.now() + timedelta(seconds=_SIGNER_PAUSE)
             async with self._database.unit_of_work() as work:
@@ -175,6 +198,23 @@ class EvidenceSettlement:
                 if row.verifications == evidence.verifications:
                     row.verify_at = retry_at
             return None
+
+    async def _judge_envelope(self, evidence: EvidenceRow, at_hand: AtHand | None) -> VerificationReport:
+        request = VerificationRequest(
+            format=SignatureFormat.SMIME, profile=Profile.KEPHS_TRANSACTION, moment=evidence.received_at
+        )
+        if at_hand is not None:
+            return await ask(self._signer, request, at_hand.mail, at_hand.covered)
+        return await verify_mail(
+            self._signer, self._blobs, evidence.raw_sha256, request, limit=self._max_mail_bytes, budget=self._budget
+        )
+
+    async def _judge_document(self, evidence: EvidenceRow, at_hand: AtHand | None) -> VerificationReport:
+        request = VerificationRequest(
+            format=SignatureFormat.XADES, profile=Profile.KEPHS_TRANSACTION, moment=evidence.received_at
+        )
+        document = self._blobs.stream(evidence.sha256) if at_hand is None else at_hand.document
+        return await ask(self._signer, request, document)
 
     def _add_verdict(self, work: UnitOfWork, row: EvidenceRow, verdict: Verdict) -> None:
         now = self._clock.now()

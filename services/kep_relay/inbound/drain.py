@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import select, update
 
-from services.kep_relay.drivers.protocol import KepDriver, LoginRefusedError, MailboxAccount
+from services.kep_relay.drivers.protocol import KepDriver, LoginRefusedError
 from services.kep_relay.inbound.folder import FolderReader
 from services.kep_relay.inbound.rawmail import RawMailStore
 from services.kep_relay.instance import Instance
@@ -24,6 +24,9 @@ from shared.db.session import Database
 from shared.errors import DomainError
 
 log = structlog.get_logger(__name__)
+
+_SAVE_SECONDS = 5.0
+"""How often a busy mailbox's row says anew that it was read just now."""
 
 
 @dataclass(frozen=True)
@@ -130,23 +133,14 @@ class Drain:
             reader = FolderReader(
                 account, inbox, self._database, self._store, self._clock,
                 max_mail_bytes=self._max_mail_bytes, rescan_seconds=self._times.rescan,
-                rescan_uids=self._times.rescan_uids, mark_seen=row.read_policy == ReadPolicy.ON_STORE,
+                rescan_uids=self._times.rescan_uids, save_seconds=min(_SAVE_SECONDS, row.poll_interval_seconds),
+                mark_seen=row.read_policy == ReadPolicy.ON_STORE,
                 suspects=self._suspects[row.mailbox_id, inbox.uidvalidity],
             )  # fmt: skip
             while True:
                 await reader.read_new()
-                await self._polled(account)
                 self._setbacks.pop(row.mailbox_id, None)
                 await inbox.wait_for_change(row.poll_interval_seconds)
-
-    async def _polled(self, account: MailboxAccount) -> None:
-        async with self._database.unit_of_work() as work:
-            await work.session.execute(
-                update(MailboxRow)
-                .where(MailboxRow.mailbox_id == account.mailbox_id)
-                .values(last_successful_poll_at=self._clock.now(), last_poll_fault=None)
-                .execution_options(synchronize_session=False)
-            )
 
     async def _setback(self, row: MailboxRow, error: DomainError) -> None:
         self._pause(row.mailbox_id)

@@ -42,7 +42,7 @@ class OpenedMail:
     defects: list[str] = field(default_factory=list)
 
 
-def open_mail(raw: bytes) -> OpenedMail:
+def open_mail(raw: bytes | memoryview) -> OpenedMail:
     """Take a mail apart. Never raises for content; faults become defects."""
     parsed = parse_mail(raw)
     defects = list(parsed.defects)
@@ -57,7 +57,7 @@ def open_mail(raw: bytes) -> OpenedMail:
             continue
         if len(evidence) >= _MAX_EVIDENCE_PARTS or not _may_be_evidence(entity):
             continue
-        document, _defect = entity.content()
+        document = entity.content().read()
         facts = read_evidence(document)
         if facts is not None and document not in seen:
             seen.add(document)
@@ -93,7 +93,7 @@ def embedded_message(entity: Entity, defects: list[str]) -> memoryview:
     encoding = texts.header_text(entity.headers, "Content-Transfer-Encoding") or "7bit"
     if encoding.strip().lower() in {"base64", "quoted-printable"}:
         defects.append("embedded-message-encoded")
-        return memoryview(entity.content()[0])
+        return memoryview(entity.content().read())
     return entity.body
 
 
@@ -107,7 +107,7 @@ def _may_be_evidence(entity: Entity) -> bool:
 
 def _opaque_content(root: Entity) -> bytes | None:
     """The message inside an opaque CMS signature; None if it cannot be had."""
-    data, _defect = root.content()
+    data = root.content().read()
     if not data.startswith(b"\x30") or len(data) > len(root.raw) + _MAX_ASN1_OVERHEAD:
         return None
     try:

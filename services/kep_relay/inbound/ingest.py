@@ -2,11 +2,14 @@
 
 Blobs first, then one transaction with everything that follows from the mail. A mail that cannot be
 read, for whatever reason, ends as a visible quarantined row after a few attempts; its bytes stay.
+Then the same job goes on to verify what it found; the rows say that this is due, so what it does not
+get done, or dies over, is the sweeper's.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,16 +19,21 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kep_relay.evidence.keep import keep_evidence
+from services.kep_relay.evidence.settle import AtHand, EvidenceSettlement
 from services.kep_relay.inbound import texts
+from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.classify import MailKind
 from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.inbound.letter import Letter
 from services.kep_relay.inbound.metrics import UNKNOWN_CODE, InboundMetrics
 from services.kep_relay.inbound.rawmail import RawState
 from services.kep_relay.inbound.reading import MailReading, read_mail
-from services.kep_relay.tables import InboundMessageRow, InboundPartRow, MailboxRow, RawMailRow
+from services.kep_relay.inbound.transfer import PIECE, Content, plain
+from services.kep_relay.inbound.verify import LetterVerification
+from services.kep_relay.tables import EvidenceRow, InboundMessageRow, InboundPartRow, MailboxRow, RawMailRow
 from shared.blobs import BlobRef, BlobStore
 from shared.clock import Clock
+from shared.contracts.signatures import VerificationReport
 from shared.db.session import Database, UnitOfWork
 from shared.domain.identifiers import bare_message_id, new_id
 from shared.domain.message import InboundState
@@ -35,6 +43,18 @@ log = structlog.get_logger(__name__)
 
 _ANY_SIZE = 1024 * 1024 * 1024
 _EVIDENCE_LIMIT = 8 * 1024 * 1024
+
+
+_AT_HAND = 1024 * 1024
+"""Larger mails are not kept in memory for the step that follows."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What came out of a mail and is to be verified."""
+
+    letter_id: UUID | None
+    evidence: Sequence[tuple[EvidenceRow, AtHand | None]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,9 @@ class Ingestion:
         jobs: InboundJobs,
         clock: Clock,
         metrics: InboundMetrics,
+        budget: ByteBudget,
+        verification: LetterVerification,
+        settlement: EvidenceSettlement,
         *,
         max_mail_bytes: int,
         attempts: int,
@@ -66,22 +89,21 @@ class Ingestion:
         self._jobs = jobs
         self._clock = clock
         self._metrics = metrics
+        self._budget = budget
+        self._verification = verification
+        self._settlement = settlement
         self._max_mail_bytes = max_mail_bytes
         self._attempts = attempts
         self._verification_senders = verification_senders
 
     async def run(self, raw_mail_id: str) -> None:
         """The job. Raises ``DomainError`` only for what passes by itself."""
-        async with self._database.reading() as session:
+        async with self._database.autocommit() as session:
             row = await session.get(RawMailRow, UUID(raw_mail_id))
         if row is None or row.state != RawState.STORED or row.sha256 is None:
             return
         try:
-            raw = await self._blobs.get(row.sha256, limit=self._max_mail_bytes)
-            reading = await asyncio.to_thread(read_mail, raw, self._verification_senders)
-            stored = await self._store(reading)
-            async with self._database.unit_of_work() as work:
-                await self._write(work, row.raw_mail_id, reading, stored)
+            found = await self._read(row.raw_mail_id, row.sha256, row.size)
         except DomainError as error:
             if error.retryable:
                 raise
@@ -90,18 +112,53 @@ class Ingestion:
             # A mail must never be able to stop the next one, not even by a fault of ours (kep.md 7.38).
             log.exception("mail_not_read", raw_mail_id=raw_mail_id)
             await self._failed(row.raw_mail_id, f"fault while reading ({type(error).__name__})")
+        else:
+            await self._go_on(found)
+
+    async def _read(self, raw_mail_id: UUID, sha256: str, size: int) -> _Found:
+        async with self._budget.hold(size):
+            raw = await self._blobs.get(sha256, limit=self._max_mail_bytes)
+            reading = await asyncio.to_thread(read_mail, raw, self._verification_senders)
+            stored = await self._store(reading)
+            async with self._database.unit_of_work() as work:
+                letter_id, evidence = await self._write(work, raw_mail_id, reading, stored)
+        if len(raw) > _AT_HAND:
+            return _Found(letter_id, [(row, None) for row, _document in evidence])
+        covered = bytes(reading.mail.content.raw)
+        return _Found(letter_id, [(row, AtHand(raw, covered, document)) for row, document in evidence])
+
+    async def _go_on(self, found: _Found) -> None:
+        """Verify the letter, then each piece of evidence."""
+        envelope: VerificationReport | None = None
+        try:
+            if found.letter_id is not None:
+                envelope = await self._verification.verify(found.letter_id)
+            for row, at_hand in found.evidence:
+                await self._settlement.settle(row, at_hand=at_hand, envelope=envelope)
+        except DomainError as error:
+            log.warning("left_to_the_sweeper", reason=error.detail)
+        except Exception:
+            log.exception("left_to_the_sweeper")
 
     async def _store(self, reading: MailReading) -> _Stored:
         letter = reading.letter
-        original = None if letter is None else await self._blobs.put(letter.original, limit=_ANY_SIZE)
-        parts = [await self._blobs.put(part.content, limit=_ANY_SIZE) for part in (letter.parts if letter else ())]
+        original = None if letter is None else await self._put(plain(letter.original))
+        parts = [await self._put(part.content) for part in (letter.parts if letter else ())]
         evidence = [await self._blobs.put(part.document, limit=_EVIDENCE_LIMIT) for part in reading.mail.evidence]
         return _Stored(original, tuple(parts), tuple(evidence))
 
-    async def _write(self, work: UnitOfWork, raw_mail_id: UUID, reading: MailReading, stored: _Stored) -> None:
+    async def _put(self, content: Content) -> BlobRef:
+        if len(content.body) <= PIECE:
+            return await self._blobs.put(content.read(), limit=_ANY_SIZE)
+        return await self._blobs.put(_decoded_in_threads(content), limit=_ANY_SIZE)
+
+    async def _write(
+        self, work: UnitOfWork, raw_mail_id: UUID, reading: MailReading, stored: _Stored
+    ) -> tuple[UUID | None, list[tuple[EvidenceRow, bytes]]]:
+        """The letter that is to be verified, if there is one, and new evidence with its documents."""
         raw = await work.session.get_one(RawMailRow, raw_mail_id, with_for_update=True)
         if raw.state != RawState.STORED:
-            return
+            return None, []
         now = self._clock.now()
         message_id, new = None, False
         if reading.kind is not MailKind.EVIDENCE:
@@ -119,9 +176,10 @@ class Ingestion:
             raw.state = RawState.DUPLICATE
         self._metrics.mails.labels(reading.kind.value).inc()
         log.info(
-            "mail_read", raw_mail_id=str(raw_mail_id), kind=reading.kind.value, state=raw.state, evidence=added,
+            "mail_read", raw_mail_id=str(raw_mail_id), kind=reading.kind.value, state=raw.state, evidence=len(added),
             message_id=None if message_id is None else str(message_id), defects=list(reading.defects),
         )  # fmt: skip
+        return message_id if new else None, added
 
     async def _add_message(
         self, work: UnitOfWork, raw: RawMailRow, reading: MailReading, stored: _Stored, now: datetime
@@ -155,11 +213,9 @@ class Ingestion:
                     size=blob.size,
                     sha256=blob.sha256,
                     is_package=part.is_package,
-                    defect=part.defect,
+                    defect=part.content.defect,
                 )
             )
-        if values["state"] == InboundState.PARSED:
-            await self._jobs.defer_verify(work, inserted)
         return inserted, True
 
     async def _add_evidence(
@@ -170,19 +226,18 @@ class Ingestion:
         stored: _Stored,
         message_id: UUID | None,
         now: datetime,
-    ) -> int:
-        added = 0
+    ) -> list[tuple[EvidenceRow, bytes]]:
+        added = []
         for part, blob in zip(reading.mail.evidence, stored.evidence, strict=True):
-            evidence_id = await keep_evidence(
+            row = await keep_evidence(
                 work, raw, part.facts, blob, media_type=part.media_type, dispatch_id=reading.dispatch_id,
                 rem_id=reading.rem_id, references=list(reading.references), inbound_message_id=message_id, now=now,
             )  # fmt: skip
-            if evidence_id is None:
+            if row is None:
                 self._metrics.duplicates.labels("evidence").inc()
                 continue
-            added += 1
+            added.append((row, part.document))
             self._metrics.evidence.labels(UNKNOWN_CODE if part.facts.code is None else str(part.facts.code)).inc()
-            await self._jobs.defer_settle(work, evidence_id)
         return added
 
     async def _failed(self, raw_mail_id: UUID, reason: str) -> None:
@@ -203,6 +258,12 @@ class Ingestion:
             raw.state, raw.next_attempt_at, raw.message_id = RawState.QUARANTINED, None, message.message_id
             work.session.add(message)
         log.error("mail_quarantined", raw_mail_id=str(raw_mail_id), reason=reason)
+
+
+async def _decoded_in_threads(content: Content) -> AsyncIterator[bytes]:
+    pieces = content.pieces()
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
 
 
 def _unread_values(raw: RawMailRow, mailbox: MailboxRow, now: datetime) -> dict[str, object]:

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from services.kep_relay.inbound import texts, wire
 from services.kep_relay.inbound.envelope import OpenedMail, embedded_message, leaves, unwrap
 from services.kep_relay.inbound.mime import Entity, parse_mail
+from services.kep_relay.inbound.transfer import Content, plain
 from shared import eyp
 from shared.domain.identifiers import KepAddress, bare_message_id
 from shared.errors import DomainError, ErrorCode
 
 _ZIP = b"PK\x03\x04"
+_IN_MEMORY = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class LetterPart:
-    """One leaf part, decoded."""
+    """One leaf part."""
 
     number: int
     filename: str | None
     media_type: str
-    content: bytes
+    content: Content
     is_package: bool
-    defect: str | None
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the decoded content."""
-        return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True)
 class Letter:
     """An original message, read."""
 
-    original: bytes
+    original: memoryview
+    """Its exact bytes: a slice of the mail, not a copy."""
     sender: KepAddress | None
     subject: str | None
     message_id_header: str | None
@@ -74,14 +72,13 @@ def read_letter(mail: OpenedMail) -> Letter | None:
     """Read the original message inside ``mail``; None if it carries none. Blocking: run it in a thread."""
     if mail.original is None:
         return None
-    original = bytes(mail.original)
-    parsed = parse_mail(original)
+    parsed = parse_mail(mail.original)
     defects = list(mail.defects) + list(parsed.defects)
     content, signed = unwrap(parsed, defects)
     headers = parsed.root.headers
     senders = texts.addresses(headers, "From") or texts.addresses(mail.outer.headers, "Reply-To")
     return Letter(
-        original=original,
+        original=mail.original,
         sender=senders[0] if senders else None,
         subject=texts.header_text(headers, "Subject"),
         message_id_header=texts.message_id(headers),
@@ -96,25 +93,27 @@ def _parts(entities: Sequence[Entity], defects: list[str]) -> tuple[LetterPart, 
     parts = []
     for number, entity in enumerate(entities, 1):
         if entity.media_type == "message/rfc822":
-            content, defect = bytes(embedded_message(entity, defects)), None
+            content = plain(embedded_message(entity, defects))
         else:
-            content, defect = entity.content()
+            content = entity.content()
         name = texts.filename(entity.headers)
-        parts.append(
-            LetterPart(number, name, entity.media_type, content, _is_package(entity.media_type, name, content), defect)
-        )
+        is_package = _is_package(entity.media_type, name, content)
+        parts.append(LetterPart(number, name, entity.media_type, content, is_package))
     return tuple(parts)
 
 
-def _is_package(media_type: str, filename: str | None, content: bytes) -> bool:
+def _is_package(media_type: str, filename: str | None, content: Content) -> bool:
     """By extension, by the official media type, or by what the ZIP holds: senders' media types mislead (kep.md 5)."""
     if media_type == wire.PACKAGE_MEDIA_TYPE or (filename or "").lower().endswith(wire.PACKAGE_EXTENSIONS):
         return True
-    if not content.startswith(_ZIP):
+    if not content.starts_with(_ZIP):
         return False
-    try:
-        eyp.inspect(content)
-    except DomainError as error:
-        # Office files are ZIP containers too; a damaged one that cannot be told apart is no proven package.
-        return error.code not in {ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID, ErrorCode.TOO_LARGE}
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        for piece in content.pieces():
+            file.write(piece)
+        try:
+            eyp.inspect(cast("BinaryIO", file))
+        except DomainError as error:
+            # Office files are ZIP containers too; a damaged one that cannot be told apart is no proven package.
+            return error.code not in {ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID, ErrorCode.TOO_LARGE}
     return True

@@ -8,9 +8,6 @@ defect, and depth, number of parts and header size are bounded.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import quopri
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,13 +16,16 @@ from email.parser import HeaderParser
 from email.policy import compat32
 
 from services.kep_relay.inbound.texts import decode_bytes
+from services.kep_relay.inbound.transfer import Content, decoded
 
 MAX_DEPTH = 16
 MAX_PARTS = 500
 MAX_HEADER_BYTES = 256 * 1024
+_MAX_PARAMETERS = 100
+_MAX_PARAMETER_BYTES = 16 * 1024
+_WITH_PARAMETERS = ("Content-Type", "Content-Disposition")
 _MAX_BOUNDARY = 200
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 _PARSER_FAULTS = (ValueError, TypeError, IndexError, LookupError, AttributeError, RecursionError)
 """What the standard library's header parser lets escape on hostile input."""
@@ -51,19 +51,9 @@ class Entity:
             yield entity
             waiting.extend(reversed(entity.children))
 
-    def content(self) -> tuple[bytes, str | None]:
-        """The body without its transfer encoding, and what was wrong with that encoding, if anything."""
-        encoding = header_token(self.headers, "Content-Transfer-Encoding", "7bit")
-        if encoding == "base64":
-            return _from_base64(self.body)
-        if encoding == "quoted-printable":
-            try:
-                return quopri.decodestring(bytes(self.body)), None
-            except (binascii.Error, ValueError):
-                return bytes(self.body), "transfer-encoding-damaged"
-        if encoding in {"7bit", "8bit", "binary"}:
-            return bytes(self.body), None
-        return bytes(self.body), "transfer-encoding-unknown"
+    def content(self) -> Content:
+        """The body without its transfer encoding."""
+        return decoded(self.body, header_token(self.headers, "Content-Transfer-Encoding", "7bit"))
 
 
 @dataclass
@@ -131,10 +121,24 @@ def _headers(raw: memoryview, defects: list[str]) -> tuple[Message, int]:
         block = head if end is None else head[: end.start()]
         # Line by line: one header may be UTF-8 and the next windows-1254 (kep.md 6.9).
         text = "\n".join(decode_bytes(line) for line in block.replace(b"\r\n", b"\n").split(b"\n"))
-        return HeaderParser(policy=compat32).parsestr(text + "\n\n"), len(raw) if end is None else end.end()
+        headers = HeaderParser(policy=compat32).parsestr(text + "\n\n")
     except _PARSER_FAULTS:
         defects.append("headers-unreadable")
         return Message(), 0 if end is None else end.end()
+    _drop_endless_parameters(headers, defects)
+    return headers, len(raw) if end is None else end.end()
+
+
+def _drop_endless_parameters(headers: Message, defects: list[str]) -> None:
+    """The standard library takes time with the square of these headers' length: minutes for one of 256 KiB."""
+    for name in _WITH_PARAMETERS:
+        for value in map(str, headers.get_all(name, ())):
+            if len(value) > _MAX_PARAMETER_BYTES or value.count(";") > _MAX_PARAMETERS:
+                defects.append("header-too-long")
+                del headers[name]
+                if name == "Content-Type":
+                    headers[name] = "application/octet-stream"
+                break
 
 
 def _media_type(headers: Message, default: str) -> str:
@@ -171,17 +175,3 @@ def _parts(body: memoryview, boundary: bytes | None, defects: list[str]) -> Iter
         return
     defects.append("closing-boundary-missing")
     yield body[min(start, len(body)) :]
-
-
-def _from_base64(body: memoryview) -> tuple[bytes, str | None]:
-    text = bytes(body)
-    try:
-        return base64.b64decode(b"".join(text.split()), validate=True), None
-    except (binascii.Error, ValueError):
-        pass
-    clean = _NOT_BASE64.sub(b"", text.partition(b"=")[0])
-    clean = clean[: len(clean) - 1] if len(clean) % 4 == 1 else clean
-    try:
-        return base64.b64decode(clean + b"=" * (-len(clean) % 4)), "transfer-encoding-damaged"
-    except (binascii.Error, ValueError):
-        return b"", "transfer-encoding-damaged"

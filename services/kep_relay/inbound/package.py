@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import structlog
 
@@ -44,16 +46,20 @@ class OpenedPackage:
     findings: tuple[PackageFinding, ...]
 
 
-def open_package(content: bytes) -> OpenedPackage:
-    """Read and judge a package under the interop profile. Never raises for content; blocking."""
+def open_package(content: bytes | BinaryIO) -> OpenedPackage:
+    """Read and judge a package (a seekable file stays open). Never raises for content; blocking."""
     try:
         return _opened(content)
     except DomainError as error:
         return _unopened(error.code, error.detail)
     except Exception:
         # The letter must be offered all the same: one that can never be verified would never be seen (kep.md 7.38).
-        log.exception("package_confuses_the_reader", size=len(content))
+        log.exception("package_confuses_the_reader", size=_size(content))
         return _unopened(ErrorCode.INTERNAL, "an unforeseen error; the log has it")
+
+
+def _size(content: bytes | BinaryIO) -> int:
+    return len(content) if isinstance(content, bytes) else content.seek(0, io.SEEK_END)
 
 
 def _unopened(code: ErrorCode, sentence: str) -> OpenedPackage:
@@ -66,7 +72,7 @@ def _unopened(code: ErrorCode, sentence: str) -> OpenedPackage:
     )
 
 
-def _opened(content: bytes) -> OpenedPackage:
+def _opened(content: bytes | BinaryIO) -> OpenedPackage:
     inspection = eyp.inspect(content, profile=eyp.INTEROP)
     container = eyp.Container.open(content)
     return OpenedPackage(

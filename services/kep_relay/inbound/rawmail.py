@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -51,18 +53,24 @@ class RawMailStore:
         self._clock = clock
         self._max_bytes = max_bytes
 
-    async def keep(self, place: Place, raw: bytes) -> bool:
+    async def keep(self, place: Place, raw: bytes | AsyncIterable[bytes]) -> bool:
         """Store a mail durably and have it read; False if this very mail was stored before.
 
-        Raises ``DomainError(DURABILITY_UNAVAILABLE)``; then nothing is stored half.
+        Raises ``DomainError(DURABILITY_UNAVAILABLE)``, or what ``raw`` raises; then nothing is stored half.
         """
-        blob = await self._blobs.put(raw, limit=self._max_bytes)
+        return await self.keep_all([(place, raw)]) == 1
+
+    async def keep_all(self, mails: Sequence[tuple[Place, bytes | AsyncIterable[bytes]]]) -> int:
+        """Store mails durably, all or none; how many of them were not stored before. Raises as ``keep`` does."""
+        blobs = await asyncio.gather(*(self._blobs.put(raw, limit=self._max_bytes) for _place, raw in mails))
+        new = 0
         async with self._database.unit_of_work() as work:
-            raw_mail_id = await self._insert(work, place, sha256=blob.sha256, size=blob.size, state=RawState.STORED)
-            if raw_mail_id is None:
-                return False
-            await self._queue.defer(work, self._ingest, raw_mail_id=str(raw_mail_id))
-        return True
+            for (place, _raw), blob in zip(mails, blobs, strict=True):
+                raw_mail_id = await self._insert(work, place, sha256=blob.sha256, size=blob.size, state=RawState.STORED)
+                if raw_mail_id is not None:
+                    await self._queue.defer(work, self._ingest, raw_mail_id=str(raw_mail_id))
+                    new += 1
+        return new
 
     async def note_unloadable(self, place: Place, *, size: int, reason_code: str, reason: str) -> bool:
         """List a mail that cannot be taken in as quarantined, without its bytes; False if it is listed already."""

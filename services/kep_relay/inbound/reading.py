@@ -27,7 +27,7 @@ class MailReading:
     defects: tuple[str, ...]
 
 
-def read_mail(raw: bytes, verification_senders: Collection[str] = ()) -> MailReading:
+def read_mail(raw: bytes | memoryview, verification_senders: Collection[str] = ()) -> MailReading:
     """Read a mail. Never raises for content; run it in a thread, it may take a second for a large one."""
     mail = open_mail(raw)
     kind = classify(mail, verification_senders)

@@ -19,6 +19,10 @@ class InboundSettings(DatabaseSettings):
         default=48 * _MEBIBYTE, ge=64 * 1024, le=256 * _MEBIBYTE,
         description="A larger incoming mail is not loaded; it is listed as quarantined and stays at the provider.",
     )  # fmt: skip
+    mail_memory_bytes: int = Field(
+        default=192 * _MEBIBYTE, ge=16 * _MEBIBYTE, le=16384 * _MEBIBYTE,
+        description="Bytes of mail that one process holds in memory at once; what comes on top waits its turn.",
+    )  # fmt: skip
     mailbox_lease_seconds: float = Field(
         default=15,
         ge=2,
@@ -44,7 +48,9 @@ class InboundSettings(DatabaseSettings):
     imap_command_seconds: float = Field(
         default=60, gt=0, le=600, description="Time for the answer to one IMAP command."
     )
-    imap_fetch_seconds: float = Field(default=600, gt=0, le=3600, description="Time to load one mail.")
+    imap_fetch_seconds: float = Field(
+        default=600, gt=0, le=3600, description="Time to load one mail, or one piece of a large one."
+    )
 
     ingest_attempts: int = Field(
         default=5, ge=1, le=50, description="A mail that cannot be read in so many attempts is quarantined."

@@ -11,8 +11,10 @@ import asyncio
 import tempfile
 from typing import IO
 
+from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.envelope import unwrap
 from services.kep_relay.inbound.mime import parse_mail
+from services.kep_relay.inbound.transfer import plain
 from shared.blobs import BlobStore
 from shared.clients.signer import Material, SignerClient
 from shared.contracts.signatures import VerificationReport, VerificationRequest
@@ -23,16 +25,21 @@ _IN_MEMORY = 1024 * 1024
 
 
 async def verify_mail(
-    signer: SignerClient, blobs: BlobStore, sha256: str, request: VerificationRequest, *, limit: int
+    signer: SignerClient,
+    blobs: BlobStore,
+    sha256: str,
+    request: VerificationRequest,
+    *,
+    limit: int,
+    budget: ByteBudget,
 ) -> VerificationReport:
     """The verdict on a stored mail's outermost signature, over the content that is read from it.
 
     Raises ``DomainError`` as the store does, and when signer cannot be asked now.
     """
-    raw = await blobs.get(sha256, limit=limit)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as covered:
-        await asyncio.to_thread(_write_content, raw, covered)
-        del raw
+        async with budget.hold(await blobs.size(sha256) or 0):
+            await _write_covered(await blobs.get(sha256, limit=limit), covered)
         return await ask(signer, request, blobs.stream(sha256), covered)
 
 
@@ -48,9 +55,14 @@ async def ask(
         return _undecided(request)
 
 
-def _write_content(raw: bytes, target: IO[bytes]) -> None:
+async def _write_covered(raw: bytes, target: IO[bytes]) -> None:
+    await asyncio.to_thread(_copy_covered, raw, target)
+
+
+def _copy_covered(raw: bytes, target: IO[bytes]) -> None:
     content, _signed = unwrap(parse_mail(raw), [])
-    target.write(content.raw)
+    for piece in plain(content.raw).pieces():  # at once, it would be held in memory before it goes to the disk
+        target.write(piece)
     target.seek(0)
 
 

@@ -7,24 +7,27 @@ signer's answer is waited for; until then the letter stays ``parsed``, visible, 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import BinaryIO, cast
 from uuid import UUID
 
 import structlog
 
 from services.kep_relay.evidence.settle import verify_again_at
 from services.kep_relay.inbound.arrivals import Arrivals
+from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.package import OpenedPackage, open_package
 from services.kep_relay.inbound.signed_mail import ask, verify_mail
 from services.kep_relay.inbound.texts import storable
 from services.kep_relay.tables import InboundMessageRow, InboundVerificationRow
-from shared.blobs import BlobStore
+from shared.blobs import BlobStore, checked
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.contracts.inbound import ComponentVerification, InboundVerification
-from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
+from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
 from shared.db.session import Database, UnitOfWork
 from shared.domain.message import InboundState
 from shared.domain.verdict import Conclusion, Indication, worst
@@ -37,7 +40,9 @@ SIGNER_AWAY = "signer-unavailable"
 PACKAGE_INVALID = "package-invalid"
 PACKAGE_ENCRYPTED = "package-encrypted"
 SIGNATURE_FAILED = "signature-failed"
-_REQUIRED = frozenset({"envelope", "sender-signature"})
+ENVELOPE = "envelope"
+_REQUIRED = frozenset({ENVELOPE, "sender-signature"})
+_IN_MEMORY = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class LetterVerification:
         clock: Clock,
         metrics: InboundMetrics,
         arrivals: Arrivals,
+        budget: ByteBudget,
         *,
         sender_profile: Profile,
         max_mail_bytes: int,
@@ -96,38 +102,42 @@ class LetterVerification:
         self._clock = clock
         self._metrics = metrics
         self._arrivals = arrivals
+        self._budget = budget
         self._sender_profile = sender_profile
         self._max_mail_bytes = max_mail_bytes
 
     async def run(self, message_id: str) -> None:
         """The job. Raises ``DomainError`` only when the database or the blob store is away."""
-        async with self._database.reading() as session:
-            row = await session.get(InboundMessageRow, UUID(message_id))
+        await self.verify(UUID(message_id))
+
+    async def verify(self, message_id: UUID) -> VerificationReport | None:
+        """Verify a letter that is due; the verdict on its envelope, or None without one. Raises as ``run`` does."""
+        async with self._database.autocommit() as session:
+            row = await session.get(InboundMessageRow, message_id)
         if row is None or row.verify_at is None or row.raw_sha256 is None:
-            return
+            return None
         try:
             judged = await self._judge(row)
         except DomainError as error:
             if error.code is ErrorCode.DURABILITY_UNAVAILABLE:
                 raise
             await self._wait_for_signer(row, error)
-            return
+            return None
         async with self._database.unit_of_work() as work:
             current = await work.session.get_one(InboundMessageRow, row.message_id, with_for_update=True)
             if current.verifications == row.verifications:
                 self._write(work, current, judged)
         self._arrivals.announce()
+        return next(item.report for item in judged.verification.components if item.component == ENVELOPE)
 
     async def _judge(self, row: InboundMessageRow) -> Judged:
         assert row.raw_sha256 is not None
         package: OpenedPackage | None = None
         if row.package_sha256 is not None:
-            content = await self._blobs.get(row.package_sha256, limit=self._max_mail_bytes)
-            package = await asyncio.to_thread(open_package, content)
-            del content
+            package = await self._open(row.package_sha256)
         moment = row.received_at
         components = [
-            await self._component("envelope", row.raw_sha256, Profile.KEPHS_TRANSACTION, moment),
+            await self._component(ENVELOPE, row.raw_sha256, Profile.KEPHS_TRANSACTION, moment),
             await self._component("sender-signature", row.original_sha256, self._sender_profile, moment),
         ]
         for part in package.components if package else ():
@@ -143,9 +153,17 @@ class LetterVerification:
         )
         return Judged(verification, package)
 
+    async def _open(self, sha256: str) -> OpenedPackage:
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            async for chunk in checked(self._blobs, sha256):
+                await asyncio.to_thread(file.write, chunk)
+            return await asyncio.to_thread(open_package, cast("BinaryIO", file))
+
     async def _component(self, name: str, sha256: str, profile: Profile, moment: datetime) -> ComponentVerification:
         request = VerificationRequest(format=SignatureFormat.SMIME, profile=profile, moment=moment)
-        report = await verify_mail(self._signer, self._blobs, sha256, request, limit=self._max_mail_bytes)
+        report = await verify_mail(
+            self._signer, self._blobs, sha256, request, limit=self._max_mail_bytes, budget=self._budget
+        )
         return ComponentVerification(component=name, report=report)
 
     def _write(self, work: UnitOfWork, row: InboundMessageRow, judged: Judged) -> None:

@@ -6,6 +6,7 @@ from services.kep_relay.dependencies import Dependencies, Parts
 from services.kep_relay.evidence.settle import EvidenceSettlement
 from services.kep_relay.inbound.acknowledge import ProviderAcknowledgement
 from services.kep_relay.inbound.arrivals import Arrivals
+from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.drain import Drain, DrainTimes
 from services.kep_relay.inbound.ingest import Ingestion
 from services.kep_relay.inbound.jobs import ACKNOWLEDGE, INGEST, SETTLE_EVIDENCE, VERIFY, InboundJobs
@@ -23,13 +24,13 @@ from shared.service import BackgroundPart
 def inbound_parts(deps: Dependencies) -> Parts:
     """Background parts, routes, sweeps and ledger of the incoming side; declares its jobs."""
     settings, database, clock, blobs = deps.settings, deps.database, deps.clock, deps.blobs
-    metrics, arrivals = InboundMetrics(deps.registry), Arrivals()
+    metrics, arrivals, budget = InboundMetrics(deps.registry), Arrivals(), ByteBudget(settings.mail_memory_bytes)
     verification = LetterVerification(
-        database, blobs, deps.signer, clock, metrics, arrivals,
+        database, blobs, deps.signer, clock, metrics, arrivals, budget,
         sender_profile=Profile(settings.sender_signature_profile), max_mail_bytes=settings.max_mail_bytes,
     )  # fmt: skip
     settlement = EvidenceSettlement(
-        database, blobs, deps.signer, clock, metrics,
+        database, blobs, deps.signer, clock, metrics, budget,
         policy=settings.unverified_evidence, max_mail_bytes=settings.max_mail_bytes,
     )  # fmt: skip
     acknowledgement = ProviderAcknowledgement(database, deps.mailboxes, deps.driver, clock)
@@ -45,7 +46,7 @@ def inbound_parts(deps: Dependencies) -> Parts:
         settle=deps.queue.job(SETTLE_EVIDENCE, settlement.run),
     )
     ingestion = Ingestion(
-        database, blobs, jobs, clock, metrics, max_mail_bytes=settings.max_mail_bytes,
+        database, blobs, jobs, clock, metrics, budget, verification, settlement, max_mail_bytes=settings.max_mail_bytes,
         attempts=settings.ingest_attempts, verification_senders=frozenset(settings.detsis_verification_senders),
     )  # fmt: skip
     leases = Leases(database, jobs, clock, arrivals, max_deliveries=settings.max_deliveries)

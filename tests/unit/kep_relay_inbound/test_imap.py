@@ -11,6 +11,7 @@ import pytest
 from aioimaplib import aioimaplib
 
 from services.kep_relay.drivers.protocol import MailboxAccount
+from services.kep_relay.drivers.smtp_imap import imap
 from services.kep_relay.drivers.smtp_imap.imap import ImapReading, ImapTiming, _folder
 from services.kep_relay.drivers.smtp_imap.imap_link import ImapLink
 from services.sandbox.faults import Fault
@@ -74,6 +75,24 @@ async def test_size_limit_is_asked_before_anything_is_loaded(kephs: Kephs, accou
         assert await code_of(inbox.fetch(first, limit=5000)) == ErrorCode.TOO_LARGE
         assert await inbox.fetch(second, limit=5000) == small
         assert await inbox.fetch(first, limit=len(large)) == large
+
+
+async def test_large_mails_come_in_pieces(kephs: Kephs, account_of: AccountOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "_PIECE", 1000)
+    mails = [b"A: b\r\n\r\n" + b"x" * (size - 8) for size in (8, 999, 1000, 1001, 3000, 4321)]
+    await append(kephs, *mails)
+    async with READING.open_inbox(account_of(A)) as inbox:
+        for uid, mail in zip(await inbox.list_new(0), mails, strict=True):
+            pieces = [piece async for piece in inbox.pieces(uid, limit=LIMIT)]
+            assert b"".join(pieces) == mail
+            assert max(map(len, pieces)) <= 1000
+
+        async def read(uid: int, limit: int) -> None:
+            async for _ in inbox.pieces(uid, limit=limit):
+                pass
+
+        assert await code_of(read(6, 4320)) == ErrorCode.TOO_LARGE
+        assert await code_of(read(77, LIMIT)) == ErrorCode.NOT_FOUND
 
 
 async def test_vanished_mail_is_not_found(kephs: Kephs, account_of: AccountOf) -> None:

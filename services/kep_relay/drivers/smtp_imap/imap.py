@@ -19,6 +19,7 @@ from services.kep_relay.drivers.smtp_imap.wire import MESSAGE_REFERENCE
 from shared.errors import DomainError, ErrorCode
 
 _SIZES_AT_ONCE = 200
+_PIECE = 2 * 1024 * 1024
 _RFC2177_LIMIT = 25 * 60.0
 _FALLBACK_PAUSE = 15.0
 _UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
@@ -129,19 +130,39 @@ class ImapInbox:
 
     async def fetch(self, uid: int, *, limit: int) -> bytes:
         """The mail as stored. NOT_FOUND when it is gone, TOO_LARGE beyond ``limit`` bytes."""
-        size = await self._size(uid)
+        size = await self.size(uid)
         if size is None:
             raise DomainError(ErrorCode.NOT_FOUND, "the mail is no longer in the folder")
         if size > limit:
             raise DomainError(ErrorCode.TOO_LARGE, f"the mail has {size} bytes")
         # Servers are known to announce too small a size: one byte more than allowed is asked for, never all.
-        command = self._link.client.uid("fetch", str(uid), f"(UID BODY.PEEK[]<0.{limit + 1}>)")
-        lines = await self._link.run(command, "FETCH", seconds=self._fetch_seconds, content_bytes=limit)
+        content = await self._section(uid, 0, limit + 1)
+        if len(content) > limit:
+            raise DomainError(ErrorCode.TOO_LARGE, f"the mail has more than {limit} bytes")
+        return content
+
+    async def pieces(self, uid: int, *, limit: int) -> AsyncIterator[bytes]:
+        """The mail as stored, in order; raises as ``fetch`` does, at the latest behind the last piece."""
+        size, position = await self.size(uid), 0
+        if size is None:
+            raise DomainError(ErrorCode.NOT_FOUND, "the mail is no longer in the folder")
+        while True:
+            content = await self._section(uid, position, _PIECE)
+            position += len(content)
+            if max(position, size) > limit:
+                raise DomainError(ErrorCode.TOO_LARGE, f"the mail has more than {limit} bytes")
+            if content:
+                yield content
+            # A short piece is the last one only if it brings what was announced; an empty one always is.
+            if not content or (len(content) < _PIECE and position >= size):
+                return
+
+    async def _section(self, uid: int, start: int, length: int) -> bytes:
+        command = self._link.client.uid("fetch", str(uid), f"(UID BODY.PEEK[]<{start}.{length}>)")
+        lines = await self._link.run(command, "FETCH", seconds=self._fetch_seconds, content_bytes=length)
         content = _body(lines)
         if content is None:
             raise DomainError(ErrorCode.NOT_FOUND, "the mail is no longer in the folder")
-        if len(content) > limit:
-            raise DomainError(ErrorCode.TOO_LARGE, f"the mail has more than {limit} bytes")
         return content
 
     async def mark_seen(self, uid: int) -> None:
@@ -179,7 +200,8 @@ class ImapInbox:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._link.changed.wait(), seconds)
 
-    async def _size(self, uid: int) -> int | None:
+    async def size(self, uid: int) -> int | None:
+        """The announced size; None when the mail is gone."""
         if uid not in self._sizes:
             start = self._listed.index(uid) if uid in self._listed else None
             wanted = [uid] if start is None else self._listed[start : start + _SIZES_AT_ONCE]
