@@ -22,7 +22,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.tasks import Task
 from psycopg_pool import AsyncConnectionPool
 
-from shared.db.session import TRUSTED_SECONDS, Database, UnitOfWork
+from shared.db.session import Database, UnitOfWork, may_be_dead
 from shared.errors import DomainError, ErrorCode
 from shared.telemetry.logging import correlated, correlation_id
 
@@ -185,10 +185,9 @@ def _pool(**arguments: Any) -> AsyncConnectionPool[Any]:
 
 
 async def _ensure_alive(connection: _Connection) -> None:
-    now = time.monotonic()
-    if now - connection.seen_alive_at >= TRUSTED_SECONDS:
+    if may_be_dead(connection, connection.seen_alive_at):
         await AsyncConnectionPool.check_connection(connection)
-    connection.seen_alive_at = now
+    connection.seen_alive_at = time.monotonic()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from shared.errors import DomainError, ErrorCode
 
 TRUSTED_SECONDS = 1.0
-"""A connection that answered so recently is used without asking it again; a ping costs as much as a query."""
+"""A connection used so recently is not asked whether it is alive: that costs as much as a query."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,14 @@ class Database:
         return await psycopg.AsyncConnection.connect(self.conninfo, **self.connect_options)
 
     def _ensure_alive(self, connection: Any, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
-        """Ping a pooled connection unless it was seen alive just now; a dead one is replaced, with all of its age.
-
-        What dies within that moment fails the one block that meets it, exactly as if it had died a
-        little later; SQLAlchemy then drops the other connections too.
-        """
-        now = time.monotonic()
-        seen_alive_at = entry.info.get("seen_alive_at")
-        if seen_alive_at is not None and now - seen_alive_at >= self._trusted_seconds:
+        """Ping a pooled connection that may be dead; if it is, it is replaced, with all of its age."""
+        seen_alive_at = entry.info.get("seen_alive_at", float("-inf"))
+        if may_be_dead(entry.driver_connection, seen_alive_at, trusted_seconds=self._trusted_seconds):
             try:
                 self._engine.dialect.do_ping(connection)
             except psycopg.Error as error:
                 raise InvalidatePoolError from error
-        entry.info["seen_alive_at"] = now
+        entry.info["seen_alive_at"] = time.monotonic()
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
@@ -151,6 +147,19 @@ class _unavailable:  # noqa: N801 - reads as a word in ``with``
             raise DomainError(
                 ErrorCode.DURABILITY_UNAVAILABLE, f"the database cannot do its work ({reason})", retry_after_seconds=5
             ) from error
+
+
+def may_be_dead(connection: Any, seen_alive_at: float, *, trusted_seconds: float = TRUSTED_SECONDS) -> bool:
+    """Whether an idle psycopg connection, last seen alive at that moment of the monotonic clock, must be asked.
+
+    A server that ends a session, or its kernel, says so on the socket: there is something to read where
+    nothing should be. Only a peer that fell silent does not show, hence the time.
+    """
+    if connection.closed or time.monotonic() - seen_alive_at >= trusted_seconds:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def libpq_url(url: str) -> str:
