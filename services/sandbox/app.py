@@ -46,7 +46,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     pki = await asyncio.to_thread(open_pki, plan, clock)
     register = await asyncio.to_thread(_generate_register, plan, pki, settings.detsis_units)
     world = describe(plan, pki, detsis_path=DETSIS_PATH)
-    shifted, faults = ShiftedClock(clock), FaultBoard()
+    shifted, faults = ShiftedClock(clock, plan.clock_file), FaultBoard()
     certificate, key = pki.tls_files()
     async with AsyncExitStack() as starting:
         detsis = build_detsis_app(register, plan.detsis_accounts, faults, shifted)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from services.sandbox.pki.identity import write_private
 from shared.clock import Clock
 
 
@@ -12,12 +14,15 @@ class ShiftedClock:
     """``base`` plus a shift. Provider timelines run on it; certificates and revocation do not.
 
     Revocation lists dated by a shifted clock would lie in the future of every other process, so
-    the PKI keeps ``base``.
+    the PKI keeps ``base``. With ``file`` the shift outlives the process: what providers have put off
+    is due at a shifted moment, and would otherwise wait for as long as the clock had been moved.
     """
 
-    def __init__(self, base: Clock) -> None:
+    def __init__(self, base: Clock, file: Path | None = None) -> None:
         self.base = base
-        self._shift = timedelta(0)
+        self._file = file
+        kept = float(file.read_text(encoding="ascii")) if file is not None and file.exists() else 0.0
+        self._shift = timedelta(seconds=kept)
         self._moved = asyncio.Event()
 
     def now(self) -> datetime:
@@ -31,6 +36,8 @@ class ShiftedClock:
 
     def move_to(self, shift: timedelta) -> None:
         """Set the shift and wake everyone who waits for a moment. Call it from the event loop."""
+        if self._file is not None:
+            write_private(self._file, str(shift.total_seconds()).encode())
         self._shift = shift
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()

@@ -48,7 +48,7 @@ class FaultOrder(_Body):
     scope: dict[str, str] = Field(default_factory=dict, examples=[{"provider": "hs98"}])
     count: int | None = Field(default=None, ge=1)
     probability: float = Field(default=1.0, gt=0, le=1)
-    value: float | None = Field(default=None, allow_inf_nan=False)
+    value: float | None = Field(default=None, ge=0, le=_LONGEST_SHIFT)
 
 
 class FaultReport(_Body):
@@ -93,7 +93,10 @@ def control_routes(world: Callable[[], WorldDocument], clock: ShiftedClock, faul
 
     @router.post("/clock", tags=["clock"])
     async def move_clock(order: ClockOrder) -> ClockReading:
-        """Move the providers' time; what was due in between happens now. Certificates keep the machine's time."""
+        """Move the providers' time; what was due in between happens now. Certificates keep the machine's time.
+
+        The shift outlives a restart, as the letters under way do; orders to fail do not.
+        """
         if (order.shift_seconds is None) == (order.advance_seconds is None):
             raise HTTPException(422, "give either shift_seconds or advance_seconds")
         if order.shift_seconds is not None:
@@ -117,6 +120,8 @@ def control_routes(world: Callable[[], WorldDocument], clock: ShiftedClock, faul
             faults.order(Fault(order.name, order.scope, order.count, order.probability, order.value))
         except UnknownFaultError:
             raise HTTPException(422, f"no fault is called {order.name!r}; see GET /control/faults") from None
+        except ValueError as error:
+            raise HTTPException(422, f"{error}; see GET /control/faults") from None
         return _fault_report(faults)
 
     @router.delete("/faults", tags=["faults"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.sandbox.detsis.register import Register
@@ -42,8 +43,8 @@ class MailReport(_Body):
 class FolderReport(_Body):
     """What a folder holds, oldest first."""
 
-    count: int
-    messages: list[MailReport]
+    count: int = Field(description="Of all mails in the folder.")
+    messages: list[MailReport] = Field(description="Those after `after_uid`, at most `limit`.")
 
 
 class EvidenceReport(_Body):
@@ -106,11 +107,17 @@ def provider_routes(plan: WorldPlan, providers: RunningProviders) -> APIRouter:
         ]
 
     @router.get("/providers/{provider}/mailboxes/{address}/messages")
-    async def list_messages(provider: str, address: str, folder: str = INBOX) -> FolderReport:
+    async def list_messages(
+        provider: str,
+        address: str,
+        folder: str = INBOX,
+        after_uid: Annotated[int, Query(ge=0, lt=2**32)] = 0,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+    ) -> FolderReport:
         """What a folder holds: tells how many copies of a letter have arrived."""
         account(provider, address)
-        mails = providers.messages(address, folder)
-        return FolderReport(count=len(mails), messages=[_mail_report(mail) for mail in mails])
+        mails = providers.messages(address, folder, after_uid=after_uid, limit=limit)
+        return FolderReport(count=providers.count(address, folder), messages=[_mail_report(mail) for mail in mails])
 
     @router.get("/providers/{provider}/mailboxes/{address}/messages/{uid}/content")
     async def read_message(provider: str, address: str, uid: int, folder: str = INBOX) -> Response:
@@ -132,9 +139,11 @@ def provider_routes(plan: WorldPlan, providers: RunningProviders) -> APIRouter:
             raise HTTPException(404, f"no mail {uid} in {INBOX}") from None
 
     @router.get("/evidence")
-    async def list_evidence(message_id: str | None = None) -> list[EvidenceReport]:
-        """All evidence issued so far, or that about one letter (its Message-ID), in the order of issue."""
-        issued = providers.evidence(message_id)
+    async def list_evidence(
+        message_id: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
+    ) -> list[EvidenceReport]:
+        """All evidence about one letter (its Message-ID), or the last pieces issued, in the order of issue."""
+        issued = providers.evidence(message_id, limit=limit)
         return [_evidence_report(evidence) for evidence in issued]
 
     return router

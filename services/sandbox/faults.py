@@ -38,12 +38,20 @@ class FaultBoard:
         self._chance = chance or random.Random(2015)  # noqa: S311 - repeatable, not secret
         self._lock = threading.Lock()
         self._catalogue: dict[str, str] = {}
+        self._scopes: dict[str, frozenset[str]] = {}
         self._orders: list[Fault] = []
 
-    def declare(self, faults: Mapping[str, str]) -> None:
-        """Add to the catalogue: name to one sentence that says what happens. Doing it twice is harmless."""
+    def declare(self, faults: Mapping[str, str], scopes: Mapping[str, frozenset[str]] | None = None) -> None:
+        """Add to the catalogue: name to one sentence that says what happens. Doing it twice is harmless.
+
+        ``scopes`` names the keys that the place asking for a fault knows: an order with any other key
+        could never come true. A fault that is missing there takes any key.
+        """
         with self._lock:
             self._catalogue.update(faults)
+            for name, keys in (scopes or {}).items():
+                self._scopes[name] = keys
+                self._catalogue[name] = f"{faults[name]} Scope: {', '.join(sorted(keys)) or 'none'}."
 
     @property
     def catalogue(self) -> dict[str, str]:
@@ -54,7 +62,8 @@ class FaultBoard:
     def order(self, fault: Fault) -> None:
         """Put ``fault`` in force, replacing an order of the same name and scope.
 
-        Raises ``UnknownFaultError`` for a name nobody declared and ``ValueError`` for impossible numbers.
+        Raises ``UnknownFaultError`` for a name nobody declared and ``ValueError`` for impossible numbers
+        or a scope that this fault does not know.
         """
         if not 0.0 < fault.probability <= 1.0:
             raise ValueError("probability must be above 0 and at most 1")
@@ -62,6 +71,8 @@ class FaultBoard:
             raise ValueError("count must be at least 1")
         with self._lock:
             self._require_declared(fault.name)
+            if strange := fault.scope.keys() - self._scopes.get(fault.name, fault.scope.keys()):
+                raise ValueError(f"{fault.name} has no scope {', '.join(sorted(strange))}")
             self._orders = [*(order for order in self._orders if not _same_place(order, fault)), fault]
 
     def clear(self, name: str | None = None) -> int:

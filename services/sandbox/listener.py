@@ -42,6 +42,9 @@ async def serving(
                 server_header=False,
                 date_header=False,
                 timeout_graceful_shutdown=5,
+                # As IIS: a server that hangs up on idle connections after as many seconds as its clients do
+                # now and then does so just when a request is on its way.
+                timeout_keep_alive=120,
             )
         )
         task = asyncio.create_task(server.serve(sockets=[bound]), name=f"listener-{port}")

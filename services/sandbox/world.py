@@ -130,6 +130,11 @@ class WorldPlan:
         return self.directory / "world.json"
 
     @property
+    def clock_file(self) -> Path:
+        """How far the sandbox's time has been moved, in seconds."""
+        return self.directory / "clock"
+
+    @property
     def trust_directory(self) -> Path:
         """Anchors by purpose, PEM."""
         return self.directory / "trust"

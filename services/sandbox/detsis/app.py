@@ -78,7 +78,10 @@ class DetsisEndpoint:
                 return Response(status_code=503)
             return StreamingResponse(_dropping(), media_type="text/xml; charset=utf-8")
         if page := self._faults.draw("detsis.html_page", operation=where):
-            return Response(quirks.MAINTENANCE_PAGE, status_code=int(page.value or 200), media_type="text/html")
+            status = int(page.value or 200)
+            return Response(
+                quirks.MAINTENANCE_PAGE, status_code=status if 200 <= status < 600 else 200, media_type="text/html"
+            )
         if self._faults.take("detsis.empty_body", operation=where):
             return Response(b"", media_type="text/xml; charset=utf-8")
         if self._faults.take("detsis.fault", operation=where):

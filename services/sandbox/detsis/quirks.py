@@ -17,8 +17,6 @@ FAULTS = {
     "detsis.unknown_element": "An element the contract does not know in every list item and in the result.",
     "detsis.slow": "The answer starts after this many seconds (value, default 5).",
 }
-"""Scope key of all of them: ``operation``."""
-
 MAINTENANCE_PAGE = (
     '<!DOCTYPE html>\n<html lang="tr"><head><meta charset="utf-8"><title>Bakım</title></head>'
     "<body><h1>Sistem bakımdadır</h1><p>Lütfen daha sonra tekrar deneyiniz.<br></body></html>\n"
@@ -57,4 +55,4 @@ def extended(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def declare(board: FaultBoard) -> None:
     """Make the faults known to the switchboard."""
-    board.declare(FAULTS)
+    board.declare(FAULTS, dict.fromkeys(FAULTS, frozenset({"operation"})))

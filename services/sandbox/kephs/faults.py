@@ -1,4 +1,4 @@
-"""What can be made to go wrong at the KEP providers. Scopes: ``provider``, where known ``account`` or ``code``."""
+"""What can be made to go wrong at the KEP providers."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ FAULTS = {
     "evidence.bad_signature": "Evidence is changed after it was signed.",
     "evidence.unknown_code": "With 40 comes another piece of evidence of a kind outside the table of codes.",
 }
+_KNOWN_BESIDES = {
+    "account": {"smtp.tempfail", "smtp.permfail", "smtp.drop_after_data", "smtp.delay_answer", "imap.drop"},
+    "code": {"evidence.delay", "evidence.duplicate", "evidence.bad_signature"},
+}
+SCOPES = {
+    name: frozenset({"provider", *(key for key, names in _KNOWN_BESIDES.items() if name in names)}) for name in FAULTS
+}
+"""``provider`` (its name), where known ``account`` (an address) or ``code`` (of the evidence)."""

@@ -112,7 +112,9 @@ class KepProvider:
                 self._prove_retrieval(task_id, task)
 
     def _examine(self, task_id: int, task: Examine) -> None:
-        content = self.store.content(task.account, SENT, task.uid)
+        content = self._sent(task_id, task)
+        if content is None:
+            return
         dispatch_id = f"<REM.{uuid.uuid4()}@{self.plan.domain}>"
         letter = letter_facts(content, dispatch_id=dispatch_id, recipients=task.recipients)
         reason = self._reason_to_reject(content, letter)
@@ -137,7 +139,9 @@ class KepProvider:
         return None
 
     async def _relay(self, task_id: int, task: Relay) -> None:
-        content = self.store.content(task.account, SENT, task.uid)
+        content = self._sent(task_id, task)
+        if content is None:
+            return
         letter = letter_facts(content, dispatch_id=task.dispatch_id, recipients=(task.recipient,))
         behaviours = self._script.behaviours(task.recipient)
         if Behaviour.LATE40 in behaviours and not task.late:
@@ -276,6 +280,15 @@ class KepProvider:
             self.store.finish(task_id)
 
     # Small parts
+
+    def _sent(self, task_id: int, task: Examine | Relay) -> bytes | None:
+        """The letter out of ``Sent``. None, and the task is over, if its owner has emptied the folder meanwhile."""
+        try:
+            return self.store.content(task.account, SENT, task.uid)
+        except KeyError:
+            _log.error("kep_letter_deleted_before_relay", account=task.account, uid=task.uid)
+            self.store.finish(task_id)
+            return None
 
     def _require_peer(self, envelope: OpenedEnvelope) -> None:
         signer = self._desk.signer_of(envelope)

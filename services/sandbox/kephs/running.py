@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.sandbox.faults import FaultBoard
-from services.sandbox.kephs.faults import FAULTS
+from services.sandbox.kephs.faults import FAULTS, SCOPES
 from services.sandbox.kephs.imap import ImapListener
 from services.sandbox.kephs.mailboxes import Mailboxes
 from services.sandbox.kephs.plan import (
@@ -58,12 +58,24 @@ class RunningProviders:
         self.ports = ports
         """By the provider's name."""
 
-    def messages(self, address: str, folder: str = INBOX) -> list[StoredMail]:
-        """The mails in a folder of an account, by UID; empty if there is no such folder or address."""
+    def count(self, address: str, folder: str = INBOX) -> int:
+        """How many mails a folder of an account holds; 0 if there is no such folder or address."""
         account = ascii_lower(address)
         for running in self._running:
             if running.provider.plan.serves(account):
-                return [_shown(row) for row in running.provider.store.mails(account, folder)]
+                return running.provider.store.count(account, folder)
+        return 0
+
+    def messages(self, address: str, folder: str = INBOX, *, after_uid: int = 0, limit: int = -1) -> list[StoredMail]:
+        """The mails in a folder of an account, by UID; empty if there is no such folder or address.
+
+        Those with UIDs above ``after_uid``, at most ``limit`` of them if it is not below 0.
+        """
+        account = ascii_lower(address)
+        for running in self._running:
+            if running.provider.plan.serves(account):
+                rows = running.provider.store.mails(account, folder, after_uid=after_uid, limit=limit)
+                return [_shown(row) for row in rows]
         return []
 
     def content(self, address: str, folder: str, uid: int) -> bytes:
@@ -74,19 +86,25 @@ class RunningProviders:
                 return running.provider.store.content(account, folder, uid)
         raise KeyError(address)
 
-    def evidence(self, message_id: str | None = None) -> list[IssuedEvidence]:
-        """All evidence issued about the letter with this Message-ID (angle brackets or not), or about all letters.
+    def evidence(self, message_id: str | None = None, *, limit: int = 1000) -> list[IssuedEvidence]:
+        """All evidence issued about the letter with this Message-ID (angle brackets or not).
 
-        In the order of issue; copies sent twice count once.
+        Without a Message-ID the last ``limit`` pieces about any letter. In the order of issue; copies sent
+        twice count once.
         """
         found: list[IssuedEvidence] = []
         for running in self._running:
             store = running.provider.store
             if message_id is None:
-                found += store.all_evidence()
+                found += store.newest_evidence(limit)
             else:
                 found += store.evidence_about(f"<{bare_message_id(message_id)}>")
-        return sorted(found, key=lambda evidence: evidence.issued_at)
+        found.sort(key=lambda evidence: evidence.issued_at)
+        return found if message_id is not None else found[-limit:]
+
+    def unfinished(self) -> int:
+        """How many tasks all providers still have to do, now or later."""
+        return sum(running.provider.store.tasks() for running in self._running)
 
     def mark_seen(self, address: str, uid: int) -> None:
         r"""Do what a client does with ``STORE \Seen`` in the INBOX; evidence 60 follows. Raises ``KeyError``."""
@@ -116,7 +134,7 @@ async def start_providers(
     Mails, evidence and unfinished work of an earlier run are taken up from ``state_directory``, where
     each provider has one SQLite file. Raises ``OSError`` if a port is taken.
     """
-    faults.declare(FAULTS)
+    faults.declare(FAULTS, SCOPES)
     # aiosmtpd warns about a deprecation of its own at each login.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     script = RecipientScript(plans)

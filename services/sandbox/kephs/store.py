@@ -1,7 +1,7 @@
 """What a provider keeps across restarts: folders, mails, issued evidence and work still to do, in one SQLite file.
 
-Everything runs on the event loop's thread; a transaction is a few milliseconds even with the
-synchronisation to disk that makes it durable.
+Everything runs on the event loop's thread; a transaction is a fraction of a millisecond. It outlives the
+process, however that ends; only a machine that loses its power may lose the last moments.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class MailStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)
         self._added: list[MailRow] = []
         self._tasks_added = False
@@ -98,7 +98,7 @@ class MailStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; durable when the block has ended. The hooks run after that. Do not nest or await inside."""
+        """All or nothing; kept once the block has ended. The hooks run after that. Do not nest or await inside."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -177,11 +177,18 @@ class MailStore:
         self._added.append(row)
         return row
 
-    def mails(self, account: str, folder: str) -> list[MailRow]:
-        """The folder's mails by UID, without content."""
+    def count(self, account: str, folder: str) -> int:
+        """How many mails the folder holds."""
+        condition = "account = ? AND folder = ?"
+        row = self._connection.execute(f"SELECT count(*) FROM mails WHERE {condition}", (account, folder)).fetchone()  # noqa: S608
+        return int(row[0])
+
+    def mails(self, account: str, folder: str, *, after_uid: int = 0, limit: int = -1) -> list[MailRow]:
+        """The folder's mails by UID, without content; all of them with a ``limit`` below 0."""
         rows = self._connection.execute(
-            f"SELECT {_MAIL_COLUMNS} FROM mails WHERE account = ? AND folder = ? ORDER BY uid",  # noqa: S608
-            (account, folder),
+            f"SELECT {_MAIL_COLUMNS} FROM mails WHERE account = ? AND folder = ? AND uid > ?"  # noqa: S608
+            " ORDER BY uid LIMIT ?",
+            (account, folder, after_uid, limit),
         )
         return [MailRow(*(*row[:9], frozenset(row[9].split()), datetime.fromisoformat(row[10]))) for row in rows]
 
@@ -237,9 +244,9 @@ class MailStore:
             raise KeyError(identifier)
         return found[0]
 
-    def all_evidence(self) -> list[IssuedEvidence]:
-        """Everything issued, oldest first."""
-        return self._evidence("1 = ?", 1)
+    def newest_evidence(self, limit: int) -> list[IssuedEvidence]:
+        """The last pieces issued, oldest first."""
+        return self._evidence("position > (SELECT ifnull(max(position), 0) FROM evidence) - ?", limit)
 
     def _evidence(self, condition: str, value: object) -> list[IssuedEvidence]:
         rows = self._connection.execute(
@@ -265,6 +272,10 @@ class MailStore:
             "SELECT id, due_at, kind, payload FROM tasks ORDER BY due_at, id LIMIT 1"
         ).fetchone()
         return None if row is None else TaskRow(row[0], datetime.fromisoformat(row[1]), row[2], row[3])
+
+    def tasks(self) -> int:
+        """How much is noted."""
+        return int(self._connection.execute("SELECT count(*) FROM tasks").fetchone()[0])
 
     def postpone(self, task_id: int, due_at: datetime, payload: str) -> None:
         """Do a task later, perhaps with another payload."""

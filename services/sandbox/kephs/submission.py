@@ -84,7 +84,8 @@ class SubmissionSession:
             message_id = _examine_at_the_door(content, account)
         except SubmissionRefusedError as exc:
             return str(exc)
-        recipients = [KepAddress(recipient) for recipient in envelope.rcpt_tos]
+        # Named twice, still one recipient: RFC 5321 4.5.4.1 wants one copy each.
+        recipients = [KepAddress(recipient) for recipient in dict.fromkeys(envelope.rcpt_tos)]
         self._provider.submit(kep_address(account.address), recipients, content, message_id)
         if self._faults.take("smtp.drop_after_data", **scope) and isinstance(server, TrackedSmtp):
             server.hang_up()

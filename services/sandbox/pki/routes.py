@@ -17,19 +17,20 @@ from services.sandbox.pki.store import Pki
 from services.sandbox.pki.timestamp import rejection
 
 FAULTS = {
-    "pki.down": "every PKI address answers 503; scope: purpose",
-    "pki.slow": "every PKI answer waits; value: seconds; scope: purpose",
-    "pki.crl_stale": "revocation lists ran out yesterday; scope: purpose",
-    "pki.ocsp_try_later": "the OCSP responder answers tryLater; scope: purpose",
-    "pki.timestamp_refuse": "the time-stamp authority answers rejection, system failure",
+    "pki.down": "Every PKI address answers 503.",
+    "pki.slow": "Every PKI answer waits so many seconds (value, default 1).",
+    "pki.crl_stale": "Revocation lists ran out yesterday.",
+    "pki.ocsp_try_later": "The OCSP responder answers tryLater.",
+    "pki.timestamp_refuse": "The time-stamp authority answers rejection, system failure.",
 }
+_SCOPES = dict.fromkeys(FAULTS, frozenset({"purpose"})) | {"pki.timestamp_refuse": frozenset[str]()}
 _REQUEST_LIMIT = 16 * 1024
 """Bytes. An OCSP or time-stamp request has a few hundred."""
 
 
 def pki_routes(pki: Pki, faults: FaultBoard) -> APIRouter:
     """The routes below ``/pki``."""
-    faults.declare(FAULTS)
+    faults.declare(FAULTS, _SCOPES)
     router = APIRouter(prefix="/pki", tags=["pki"])
 
     async def hindrance(purpose: Purpose) -> Response | None:

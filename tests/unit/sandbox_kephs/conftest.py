@@ -91,6 +91,7 @@ class Kephs:
 
     providers: RunningProviders
     faults: FaultBoard
+    clock: ShiftedClock
     tls: ssl.SSLContext
     signer: Identity
     root: Identity
@@ -112,7 +113,7 @@ class Kephs:
         port = self.providers.ports[account.partition("@")[2].partition(".")[0]].smtp
         client = aiosmtplib.SMTP(
             hostname="127.0.0.1", port=port, use_tls=not starttls, start_tls=starttls, tls_context=self.tls,
-            timeout=5, local_hostname="test",
+            timeout=60, local_hostname="test",
         )  # fmt: skip
         async with client:
             await client.login(account, password)
@@ -121,7 +122,7 @@ class Kephs:
 
     async def imap(self, account: str, password: str = PASSWORD) -> aioimaplib.IMAP4_SSL:
         port = self.providers.ports[account.partition("@")[2].partition(".")[0]].imap
-        client = aioimaplib.IMAP4_SSL("127.0.0.1", port, timeout=5, ssl_context=self.tls)
+        client = aioimaplib.IMAP4_SSL("127.0.0.1", port, timeout=60, ssl_context=self.tls)
         self.clients.append(client)
         await client.wait_hello_from_server()
         result, _ = await client.login(account, password)
@@ -163,7 +164,7 @@ class Kephs:
         ]
 
 
-async def eventually(condition: Callable[[], bool], timeout: float = 5) -> None:
+async def eventually(condition: Callable[[], bool], timeout: float = 60) -> None:
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.005)
@@ -202,16 +203,16 @@ def plans(identities: dict[str, Identity], **hs98: object) -> list[KepProviderPl
 def start(root: Identity, identities: dict[str, Identity], tmp_path: Path) -> StartProviders:
     @asynccontextmanager
     async def start(timing: Timing = TIMING, **hs98: object) -> AsyncIterator[Kephs]:
-        faults = FaultBoard()
+        faults, clock = FaultBoard(), ShiftedClock(SystemClock())
         providers = await start_providers(
             plans(identities, **hs98),
             server_context=server_context(identities["server"], tmp_path),
             state_directory=tmp_path / "kephs",
-            clock=ShiftedClock(SystemClock()),
+            clock=clock,
             faults=faults,
             timing=timing,
         )
-        kephs = Kephs(providers, faults, client_context(root), identities["signer"], root, identities)
+        kephs = Kephs(providers, faults, clock, client_context(root), identities["signer"], root, identities)
         try:
             yield kephs
         finally:

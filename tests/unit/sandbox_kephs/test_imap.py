@@ -12,7 +12,7 @@ from tests.unit.sandbox_kephs.conftest import PASSWORD, A, B, Kephs, StartProvid
 
 async def test_wrong_password(kephs: Kephs) -> None:
     port = kephs.providers.ports["hs98"].imap
-    client = aioimaplib.IMAP4_SSL("127.0.0.1", port, timeout=5, ssl_context=kephs.tls)
+    client = aioimaplib.IMAP4_SSL("127.0.0.1", port, timeout=60, ssl_context=kephs.tls)
     kephs.clients.append(client)
     await client.wait_hello_from_server()
     for username, password in ((A, "wrong"), ("nobody@hs98.kep.tr", PASSWORD), (B, PASSWORD)):
@@ -25,14 +25,14 @@ async def test_idle_tells_of_new_mail(kephs: Kephs) -> None:
     """Every arrival wakes an idling client, also one that comes right after another."""
     client = await kephs.imap(A)
     await client.select("INBOX")
-    idle = await client.idle_start(timeout=10)
+    idle = await client.idle_start(timeout=60)
     await kephs.submit(kephs.letter())
     seen: list[bytes] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not any(b"3 EXISTS" in line for line in seen):
             seen += await client.wait_server_push()
     client.idle_done()
-    await asyncio.wait_for(idle, 5)
+    await asyncio.wait_for(idle, 60)
     assert (await client.uid_search("UNSEEN", charset=None))[1][0] == b"1 2 3"
 
 
@@ -113,7 +113,7 @@ async def test_ordered_refusal_of_connections(kephs: Kephs) -> None:
 async def test_ordered_drop_in_the_middle(kephs: Kephs) -> None:
     client = await kephs.imap(A)
     await client.select("INBOX")
-    await client.idle_start(timeout=10)
+    await client.idle_start(timeout=60)
     kephs.faults.order(Fault("imap.drop", {"account": A}, count=1))
     letter = kephs.letter()
     await kephs.submit(letter)

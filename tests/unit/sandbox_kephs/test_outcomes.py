@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 import aiosmtplib
 import pytest
@@ -10,7 +12,7 @@ from services.sandbox.kephs import REJECTION_WORD
 from services.sandbox.kephs.cms import sign_detached
 from services.sandbox.kephs.envelope import EnvelopeStamp, compose_dispatch, compose_evidence_mail, letter_facts
 from shared.clock import SystemClock
-from tests.unit.sandbox_kephs.conftest import A, B, Kephs, eventually
+from tests.unit.sandbox_kephs.conftest import TIMING, A, B, C, Kephs, StartProviders, eventually
 
 
 @pytest.mark.parametrize(
@@ -45,15 +47,15 @@ async def test_outcome_takes_its_time(kephs: Kephs) -> None:
         assert (issued[-1].issued_at - issued[-2].issued_at).total_seconds() >= seconds - 0.02
 
 
-async def test_dup_gives_everything_twice_and_out_of_order(kephs: Kephs) -> None:
-    letter = kephs.letter()
-    await kephs.submit(letter, "dup@hs99.kep.tr")
-    await kephs.codes(letter, 10, 20, 40, mails=6)
-    arrived = kephs.order_of_arrival(letter)
-    assert sorted(arrived) == [10, 10, 20, 20, 40, 40]
-    # Which comes how late is a matter of timers; that the order is wrong is what a client must bear.
-    assert arrived != sorted(arrived)
-    assert len(kephs.delivered(letter, "dup@hs99.kep.tr")) == 1
+async def test_dup_gives_everything_twice_and_out_of_order(start: StartProviders) -> None:
+    async with start(timing=replace(TIMING, disorder_spread=timedelta(hours=1))) as kephs:
+        letter = kephs.letter()
+        await kephs.submit(letter, "dup@hs99.kep.tr")
+        for number in range(1, 4):
+            await eventually(lambda arrived=2 * number: len(kephs.evidence_mails(letter)) == arrived)
+            kephs.clock.move_to(timedelta(hours=number, minutes=30))
+        assert kephs.order_of_arrival(letter) == [40, 40, 20, 20, 10, 10]
+        assert len(kephs.delivered(letter, "dup@hs99.kep.tr")) == 1
 
 
 async def test_unknown_domain_cannot_be_reached(kephs: Kephs) -> None:
@@ -86,11 +88,13 @@ async def test_relay_that_stays_down_gives_31(kephs: Kephs) -> None:
     assert kephs.delivered(letter) == []
 
 
-async def test_relay_that_comes_back_in_time_gives_40(kephs: Kephs) -> None:
-    kephs.faults.order(Fault("relay.down", {"provider": "hs99"}, count=2))
-    letter = kephs.letter()
-    await kephs.submit(letter)
-    await kephs.codes(letter, 10, 20, 40)
+async def test_relay_that_comes_back_in_time_gives_40(start: StartProviders) -> None:
+    async with start(timing=replace(TIMING, unreachable_after=timedelta(hours=1))) as kephs:
+        kephs.faults.order(Fault("relay.down", {"provider": "hs99"}, count=2))
+        letter = kephs.letter()
+        await kephs.submit(letter)
+        await kephs.codes(letter, 10, 20, 40)
+        assert not kephs.faults.in_force()
 
 
 async def test_envelope_of_a_stranger_is_refused_with_21(kephs: Kephs) -> None:
@@ -102,7 +106,7 @@ async def test_envelope_of_a_stranger_is_refused_with_21(kephs: Kephs) -> None:
     envelope = compose_dispatch(
         letter.raw, facts, b"<none/>", "none", stamp, lambda entity: sign_detached(entity, kephs.signer, now)
     )
-    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=kephs.providers.ports["hs99"].relay, use_tls=False, timeout=5)
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=kephs.providers.ports["hs99"].relay, use_tls=False, timeout=60)
     async with client:
         await client.sendmail("kephs@hs98.kep.tr", [B], envelope)
     await kephs.codes(letter, 21)
@@ -117,7 +121,7 @@ async def test_evidence_of_a_stranger_is_not_placed(kephs: Kephs) -> None:
     mail = compose_evidence_mail(
         40, "X-1", b"<none/>", facts, stamp, lambda entity: sign_detached(entity, kephs.signer, now)
     )
-    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=kephs.providers.ports["hs98"].relay, use_tls=False, timeout=5)
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=kephs.providers.ports["hs98"].relay, use_tls=False, timeout=60)
     async with client:
         with pytest.raises(aiosmtplib.SMTPDataError):
             await client.sendmail("kephs@hs99.kep.tr", [A], mail)
@@ -125,9 +129,11 @@ async def test_evidence_of_a_stranger_is_not_placed(kephs: Kephs) -> None:
 
 
 async def test_evidence_can_be_late(kephs: Kephs) -> None:
-    kephs.faults.order(Fault("evidence.delay", {"code": "10"}, value=0.2))
+    kephs.faults.order(Fault("evidence.delay", {"code": "10"}, value=3600))
     letter = kephs.letter()
     await kephs.submit(letter)
+    await eventually(lambda: len(kephs.evidence_mails(letter)) == 2)
+    kephs.clock.move_to(timedelta(hours=2))
     await kephs.codes(letter, 10, 20, 40)
     assert kephs.order_of_arrival(letter)[-1] == 10
 
@@ -146,6 +152,30 @@ async def test_evidence_of_an_unknown_kind_comes_with_delivery(kephs: Kephs) -> 
     await kephs.submit(letter)
     issued = await kephs.codes(letter, 10, 20, 40, 70)
     assert b"AcceptanceRejectionByRecipient" in issued[-1].xml
+
+
+async def test_a_recipient_named_twice_gets_one_copy(kephs: Kephs) -> None:
+    letter = kephs.letter(recipient=C)
+    await kephs.submit(letter, C, C)
+    await kephs.codes(letter, 10, 40)
+    assert len(kephs.delivered(letter, C)) == 1
+
+
+async def test_a_letter_deleted_from_sent_does_not_stop_the_next(start: StartProviders) -> None:
+    """The scripted wait is used to empty the folder before the provider comes back to the letter."""
+    async with start(timing=replace(TIMING, late_delivery=timedelta(hours=1))) as kephs:
+        lost, letter = kephs.letter(), kephs.letter()
+        await kephs.submit(lost, "late40@hs99.kep.tr")
+        await kephs.codes(lost, 10, 31)
+        client = await kephs.imap(A)
+        await client.select("Sent")
+        await client.uid("store", "1:*", "+FLAGS", "(\\Deleted)")
+        await client.expunge()
+        kephs.clock.move_to(timedelta(hours=2))
+        await kephs.submit(letter)
+        await kephs.codes(letter, 10, 20, 40)
+        await eventually(lambda: kephs.providers.unfinished() == 0)
+        assert not kephs.delivered(lost, "late40@hs99.kep.tr")
 
 
 async def test_twenty_letters_at_once_all_arrive(kephs: Kephs) -> None:

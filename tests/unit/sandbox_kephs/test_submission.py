@@ -22,7 +22,7 @@ async def test_wrong_password(kephs: Kephs) -> None:
 
 async def test_no_login(kephs: Kephs) -> None:
     client = aiosmtplib.SMTP(
-        hostname="127.0.0.1", port=kephs.providers.ports["hs98"].smtp, use_tls=True, tls_context=kephs.tls, timeout=5
+        hostname="127.0.0.1", port=kephs.providers.ports["hs98"].smtp, use_tls=True, tls_context=kephs.tls, timeout=60
     )
     async with client:
         with pytest.raises(aiosmtplib.SMTPSenderRefused) as caught:
@@ -37,7 +37,7 @@ async def test_login_mechanisms(kephs: Kephs) -> None:
             port=kephs.providers.ports["hs98"].smtp,
             use_tls=True,
             tls_context=kephs.tls,
-            timeout=5,
+            timeout=60,
         )
         async with client:
             await client.ehlo()
@@ -120,7 +120,7 @@ async def test_lost_answer_leaves_exactly_one_message(kephs: Kephs) -> None:
 async def test_starttls(start: StartProviders) -> None:
     async with start(smtp=ListenerPlan(0, "starttls")) as kephs:
         client = aiosmtplib.SMTP(
-            hostname="127.0.0.1", port=kephs.providers.ports["hs98"].smtp, use_tls=False, start_tls=False, timeout=5
+            hostname="127.0.0.1", port=kephs.providers.ports["hs98"].smtp, use_tls=False, start_tls=False, timeout=60
         )
         async with client:
             with pytest.raises(aiosmtplib.SMTPException):

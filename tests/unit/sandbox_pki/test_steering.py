@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,22 @@ def test_undeclared_and_impossible_orders_are_refused(board: FaultBoard) -> None
             board.order(fault)
 
 
+def test_a_scope_that_could_never_come_true_is_refused(board: FaultBoard) -> None:
+    """A misspelt scope would otherwise be an order that silently does nothing."""
+    board.declare({NAME: "The answer is lost."}, {NAME: frozenset({"provider", "account"})})
+    assert board.catalogue[NAME] == "The answer is lost. Scope: account, provider."
+    with pytest.raises(ValueError, match="no scope providor"):
+        board.order(Fault(NAME, {"providor": "hs98"}))
+    board.order(Fault(NAME, {"provider": "hs98"}))
+
+
+def test_the_shift_outlives_the_process(tmp_path: Path) -> None:
+    base = FixedClock(datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
+    ShiftedClock(base, tmp_path / "clock").move_to(timedelta(days=3))
+    assert ShiftedClock(base, tmp_path / "clock").shift == timedelta(days=3)
+    assert ShiftedClock(base, tmp_path / "other").shift == timedelta(0)
+
+
 async def test_waiting_ends_when_the_clock_is_moved_past_the_moment() -> None:
     """A wait of two days ends at once; a smaller shift leaves it waiting."""
     clock = ShiftedClock(FixedClock(datetime(2026, 11, 23, 12, 0, tzinfo=UTC)))
@@ -93,7 +110,10 @@ async def test_faults_over_http(sandbox: Sandbox) -> None:
     assert reply.json()["in_force"] == [order]
     assert (await sandbox.http.delete("/control/faults", params={"name": "pki.down"})).json()["in_force"] == [order]
     assert (await sandbox.http.delete("/control/faults")).json()["in_force"] == []
-    for wrong in ({"name": "pki.upside_down"}, {"name": "pki.down", "count": 0}, {"name": "pki.down", "often": 1}, {}):
+    for wrong in (
+        {"name": "pki.upside_down"}, {"name": "pki.down", "count": 0}, {"name": "pki.down", "often": 1}, {},
+        {"name": "pki.down", "scope": {"provider": "hs98"}}, {"name": "pki.slow", "value": -1}, {"name": "pki.slow", "value": 1e300},
+    ):  # fmt: skip
         assert (await sandbox.http.post("/control/faults", json=wrong)).status_code == 422
 
 
