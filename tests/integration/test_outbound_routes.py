@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -111,8 +112,10 @@ async def test_pages_cover_everything_once(http: httpx.AsyncClient, relay: Relay
     assert await walk() == message_ids[::-1]
     assert await walk(updated_since=START.isoformat()) == message_ids
     assert await walk(updated_since=(START + timedelta(seconds=3)).isoformat()) == message_ids[3:]
-    bad = await http.get("/outbound-messages", params={**OURS, "cursor": "???"})
-    assert bad.json()["code"] == "validation-failed"
+    beyond = base64.urlsafe_b64encode(f"0001-01-01T00:00:00+14:00|{new_id()}".encode()).decode()
+    for cursor in ("???", beyond):
+        bad = await http.get("/outbound-messages", params={**OURS, "cursor": cursor})
+        assert bad.json()["code"] == "validation-failed"
 
 
 async def test_nothing_of_another_institution_is_visible(http: httpx.AsyncClient) -> None:

@@ -64,6 +64,7 @@ class SubmissionServer:
     faults: deque[Fault] = field(default_factory=deque)
     replies: deque[str] = field(default_factory=deque)
     """Given after the final dot instead of 250."""
+    sender_replies: deque[str] = field(default_factory=deque)
     recipient_replies: deque[str] = field(default_factory=deque)
     received: list[bytes] = field(default_factory=list)
     sizes: list[str | None] = field(default_factory=list)
@@ -123,6 +124,8 @@ class _Handler:
     ) -> str:
         if self._script.take("at_mail"):
             server.transport.abort()
+        if self._script.sender_replies:
+            return self._script.sender_replies.popleft()
         self._script.sizes.append(next((item[5:] for item in options if item.upper().startswith("SIZE=")), None))
         envelope.mail_from = address
         return "250 OK"

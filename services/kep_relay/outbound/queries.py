@@ -173,6 +173,6 @@ def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
         moment, _, identifier = text.partition("|")
         parsed = datetime.fromisoformat(moment)
         return parsed.astimezone(UTC), UUID(identifier)
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, OverflowError, binascii.Error) as error:  # the year 1 has no UTC east of Greenwich
         detail = "the cursor is not one of ours"
         raise DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=[Fault("/query/cursor", detail)]) from error

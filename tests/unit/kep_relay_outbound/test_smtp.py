@@ -170,6 +170,35 @@ async def test_a_refused_login_is_tried_once_until_the_configuration_changes(
     assert server.logins == 2
 
 
+async def test_an_older_configuration_is_not_tried_once_there_is_a_newer_one(
+    smtp: SmtpSubmission, server: SubmissionServer
+) -> None:
+    """A letter claimed before the password was corrected must not get the corrected one refused."""
+    assert isinstance(await send(smtp, account(server, revision=2)), Accepted)
+    server.hang_up_all()
+    await asyncio.sleep(0.05)
+    late = await send(smtp, account(server, password="wrong", revision=1))
+    assert isinstance(late, TemporaryFailure)
+    assert not late.unreachable
+    assert isinstance(await send(smtp, account(server, revision=2)), Accepted)
+    assert server.logins == 2
+
+
+async def test_a_kept_session_that_is_dismissed_is_replaced_unnoticed(
+    smtp: SmtpSubmission, server: SubmissionServer
+) -> None:
+    await send(smtp, account(server))
+    server.sender_replies.append("421 idle for too long")
+    assert isinstance(await send(smtp, account(server)), Accepted)
+    assert server.connections == 2
+    server.sender_replies.append("421 shutting down")
+    server.hang_up_all()
+    await asyncio.sleep(0.05)
+    fresh = await send(smtp, account(server))
+    assert isinstance(fresh, TemporaryFailure)
+    assert fresh.unreachable
+
+
 async def test_a_greeting_of_554_says_nothing_about_the_letter(smtp: SmtpSubmission, server: SubmissionServer) -> None:
     server.faults.append("greeting_554")
     outcome = await send(smtp, account(server))

@@ -72,6 +72,11 @@ class SmtpSubmission:
     ) -> SubmissionOutcome:
         """See ``KepDriver.submit``."""
         pool = self._pool(mailbox)
+        if pool.revision > mailbox.revision:
+            # With the old password a refused login would be held against the new configuration.
+            return TemporaryFailure(
+                ErrorCode.MAILBOX_NOT_READY, "the mailbox was changed meanwhile; the next try goes by its new settings"
+            )
         while True:
             session = self._take_idle(pool)
             if session is None:
@@ -193,6 +198,9 @@ class SmtpSubmission:
             reply = await protocol.read_response(timeout=self._times.data)
             return on_reply(Stage.ANSWER, reply.code, reply.message)
         except aiosmtplib.SMTPResponseException as error:
+            if stage is Stage.SENDER and session.used and error.code == aiosmtplib.SMTPStatus.domain_unavailable:
+                client.close()  # 421: the server's farewell to a session that was idle too long for it
+                return None
             return on_reply(stage, error.code, error.message)
         except (aiosmtplib.SMTPException, OSError) as error:
             client.close()
