@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.kep_relay.inbound import texts
 from services.kep_relay.inbound.classify import MailKind
-from services.kep_relay.inbound.mime import MAX_DEPTH, MAX_PARTS, parse_mail
+from services.kep_relay.inbound.mime import MAX_DEPTH, MAX_PARTS, _delimiters, parse_mail
 from services.kep_relay.inbound.reading import read_mail
 from tests.support.mails import dispatch, evidence_mail, evidence_xml, letter, mail, multipart, part, signed
 
@@ -198,3 +199,13 @@ def test_endless_parameters_are_not_parsed(name: bytes, value: bytes) -> None:
     assert parsed.defects == ["header-too-long"]
     assert parsed.root.headers[name.decode()] in {None, "application/octet-stream"}
     assert texts.header_text(parsed.root.headers, "Subject") == "x"
+
+
+@given(st.lists(st.sampled_from([b"--b", b"--", b"\r\n", b"\n", b"\r", b" ", b"x", b"--b--"]), max_size=14))
+@settings(max_examples=500, deadline=None)
+def test_delimiters_are_found_as_the_grammar_says(pieces: list[bytes]) -> None:
+    """RFC 2046 5.1.1: at the start or behind a line break, with white space at most until the next one."""
+    body = b"".join(pieces)
+    grammar = re.compile(rb"(?:\A|\r?\n)--b(--)?[ \t]*(?=\r?\n|\Z)")
+    expected = [(found.start(), found.end(), bool(found.group(1))) for found in grammar.finditer(body)]
+    assert list(_delimiters(memoryview(body), b"b")) == expected
