@@ -25,6 +25,7 @@ from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.classify import MailKind
 from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.inbound.letter import Letter
+from services.kep_relay.inbound.mapped import IN_MEMORY, open_stored
 from services.kep_relay.inbound.metrics import UNKNOWN_CODE, InboundMetrics
 from services.kep_relay.inbound.rawmail import RawState
 from services.kep_relay.inbound.reading import MailReading, read_mail
@@ -43,10 +44,6 @@ log = structlog.get_logger(__name__)
 
 _ANY_SIZE = 1024 * 1024 * 1024
 _EVIDENCE_LIMIT = 8 * 1024 * 1024
-
-
-_AT_HAND = 1024 * 1024
-"""Larger mails are not kept in memory for the step that follows."""
 
 
 @dataclass(frozen=True)
@@ -116,16 +113,18 @@ class Ingestion:
             await self._go_on(found)
 
     async def _read(self, raw_mail_id: UUID, sha256: str, size: int) -> _Found:
-        async with self._budget.hold(size):
-            raw = await self._blobs.get(sha256, limit=self._max_mail_bytes)
-            reading = await asyncio.to_thread(read_mail, raw, self._verification_senders)
+        async with (
+            self._budget.hold(size),
+            open_stored(self._blobs, sha256, limit=self._max_mail_bytes) as mail,
+        ):
+            reading = await asyncio.to_thread(read_mail, mail.content, self._verification_senders)
             stored = await self._store(reading)
             async with self._database.unit_of_work() as work:
                 letter_id, evidence = await self._write(work, raw_mail_id, reading, stored)
-        if len(raw) > _AT_HAND:
-            return _Found(letter_id, [(row, None) for row, _document in evidence])
-        covered = bytes(reading.mail.content.raw)
-        return _Found(letter_id, [(row, AtHand(raw, covered, document)) for row, document in evidence])
+            if size > IN_MEMORY:
+                return _Found(letter_id, [(row, None) for row, _document in evidence])
+            raw, covered = bytes(mail.content), bytes(reading.mail.content.raw)
+            return _Found(letter_id, [(row, AtHand(raw, covered, document)) for row, document in evidence])
 
     async def _go_on(self, found: _Found) -> None:
         """Verify the letter, then each piece of evidence."""

@@ -8,11 +8,13 @@ the signature covers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from typing import IO
 
 from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.envelope import unwrap
+from services.kep_relay.inbound.mapped import IN_MEMORY, open_stored
 from services.kep_relay.inbound.mime import parse_mail
 from services.kep_relay.inbound.transfer import plain
 from shared.blobs import BlobStore
@@ -20,8 +22,6 @@ from shared.clients.signer import Material, SignerClient
 from shared.contracts.signatures import VerificationReport, VerificationRequest
 from shared.domain.verdict import Conclusion, Indication, SubIndication
 from shared.errors import DomainError, ErrorCode
-
-_IN_MEMORY = 1024 * 1024
 
 
 async def verify_mail(
@@ -37,10 +37,13 @@ async def verify_mail(
 
     Raises ``DomainError`` as the store does, and when signer cannot be asked now.
     """
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as covered:
-        async with budget.hold(await blobs.size(sha256) or 0):
-            await _write_covered(await blobs.get(sha256, limit=limit), covered)
-        return await ask(signer, request, blobs.stream(sha256), covered)
+    async with open_stored(blobs, sha256, limit=limit) as mail:
+        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as covered:
+            async with budget.hold(len(mail.content)):
+                await asyncio.to_thread(_copy_covered, mail.content, covered)
+                with contextlib.suppress(BufferError):
+                    mail.content.release()  # signer may take its time
+            return await ask(signer, request, mail.file, covered)
 
 
 async def ask(
@@ -55,11 +58,7 @@ async def ask(
         return _undecided(request)
 
 
-async def _write_covered(raw: bytes, target: IO[bytes]) -> None:
-    await asyncio.to_thread(_copy_covered, raw, target)
-
-
-def _copy_covered(raw: bytes, target: IO[bytes]) -> None:
+def _copy_covered(raw: memoryview, target: IO[bytes]) -> None:
     content, _signed = unwrap(parse_mail(raw), [])
     for piece in plain(content.raw).pieces():  # at once, it would be held in memory before it goes to the disk
         target.write(piece)

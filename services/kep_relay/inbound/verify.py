@@ -7,7 +7,6 @@ signer's answer is waited for; until then the letter stays ``parsed``, visible, 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, cast
@@ -18,12 +17,13 @@ import structlog
 from services.kep_relay.evidence.settle import verify_again_at
 from services.kep_relay.inbound.arrivals import Arrivals
 from services.kep_relay.inbound.budget import ByteBudget
+from services.kep_relay.inbound.mapped import open_stored
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.package import OpenedPackage, open_package
 from services.kep_relay.inbound.signed_mail import ask, verify_mail
 from services.kep_relay.inbound.texts import storable
 from services.kep_relay.tables import InboundMessageRow, InboundVerificationRow
-from shared.blobs import BlobStore, checked
+from shared.blobs import BlobStore
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.contracts.inbound import ComponentVerification, InboundVerification
@@ -42,7 +42,6 @@ PACKAGE_ENCRYPTED = "package-encrypted"
 SIGNATURE_FAILED = "signature-failed"
 ENVELOPE = "envelope"
 _REQUIRED = frozenset({ENVELOPE, "sender-signature"})
-_IN_MEMORY = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -154,10 +153,8 @@ class LetterVerification:
         return Judged(verification, package)
 
     async def _open(self, sha256: str) -> OpenedPackage:
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-            async for chunk in checked(self._blobs, sha256):
-                await asyncio.to_thread(file.write, chunk)
-            return await asyncio.to_thread(open_package, cast("BinaryIO", file))
+        async with open_stored(self._blobs, sha256, limit=self._max_mail_bytes) as stored:
+            return await asyncio.to_thread(open_package, cast("BinaryIO", stored.file))
 
     async def _component(self, name: str, sha256: str, profile: Profile, moment: datetime) -> ComponentVerification:
         request = VerificationRequest(format=SignatureFormat.SMIME, profile=profile, moment=moment)
