@@ -22,7 +22,6 @@ class Difference:
     absent: int
     returned: int
     tombstoned: int
-    duplicates: int
 
 
 async def apply_units(
@@ -40,7 +39,6 @@ async def apply_units(
     list does not name it either is it tombstoned (detsis.md 12).
     """
     parameters = {"run": run_id, "institution": institution_no, "list": list_name, "now": now}
-    duplicates = await _deduplicate(connection, staged, ("detsis_no",))
     new, changed, unchanged = await _upsert(connection, "units", staged, UNIT_COLUMNS, ("detsis_no",), run_id)
     scope: LiteralString = "institution_no = %(institution)s AND list_name = %(list)s"
     tombstoned = await _count(
@@ -71,14 +69,13 @@ async def apply_units(
         staged,
         parameters,
     )
-    return Difference(new, changed, unchanged, absent, returned, tombstoned, duplicates)
+    return Difference(new, changed, unchanged, absent, returned, tombstoned)
 
 
 async def apply_addresses(
     connection: psycopg.AsyncConnection[Any], *, staged: str, run_id: int, now: datetime
 ) -> Difference:
     """Publish the full list of active KEP addresses; one that is gone is marked absent at once and no longer used."""
-    duplicates = await _deduplicate(connection, staged, ("detsis_no", "address"))
     new, changed, unchanged = await _upsert(
         connection, "kep_addresses", staged, ADDRESS_COLUMNS, ("detsis_no", "address"), run_id
     )
@@ -97,19 +94,7 @@ async def apply_addresses(
         staged,
         {"run": run_id},
     )  # fmt: skip
-    return Difference(new, changed, unchanged, absent, returned, 0, duplicates)
-
-
-async def _deduplicate(connection: psycopg.AsyncConnection[Any], staged: str, keys: tuple[str, ...]) -> int:
-    """Keep one row for each key (the last one sent) and index the rest of the work."""
-    same = sql.SQL(" AND ").join(sql.SQL("d.{0} = s.{0}").format(sql.Identifier(key)) for key in keys)
-    names = sql.SQL(", ").join(map(sql.Identifier, keys))
-    await connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(sql.Identifier(staged), names))
-    await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(staged)))
-    cursor = await connection.execute(
-        sql.SQL("DELETE FROM {0} s USING {0} d WHERE {1} AND s.ctid < d.ctid").format(sql.Identifier(staged), same)
-    )
-    return cursor.rowcount
+    return Difference(new, changed, unchanged, absent, returned, 0)
 
 
 async def _upsert(

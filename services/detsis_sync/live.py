@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 class AddressResolver:
-    """Resolves recipients. After DETSİS failed it is left alone for ``breaker_seconds``."""
+    """Resolves recipients. After DETSİS failed at one endpoint, that one is left alone for ``breaker_seconds``."""
 
     def __init__(
         self,
@@ -54,7 +54,8 @@ class AddressResolver:
         self._timeout_seconds = timeout_seconds
         self._breaker = timedelta(seconds=breaker_seconds)
         self._stale_after = stale_after
-        self._closed_until: datetime | None = None
+        # For each endpoint: one institution's mistyped address must not turn the others to the mirror.
+        self._closed_until: dict[str, datetime] = {}
 
     async def resolve(self, request: ResolutionRequest) -> ResolutionAnswer:
         """One answer per asked number, in the order asked.
@@ -70,7 +71,7 @@ class AddressResolver:
             account = await self._accounts.of_sender(session, sender) if request.mode == "live" else None
         answer, rule = None, "mirror.asked"
         if request.mode == "live":
-            answer, rule = await self._ask(account, sender, recipients, known, now)
+            answer, rule = await self._ask(account, sender, list(dict.fromkeys(recipients)), known, now)
         if answer is None and snapshot.snapshot_id is None:
             raise DomainError(
                 ErrorCode.DIRECTORY_UNAVAILABLE, f"DETSİS gave no answer and the mirror is empty ({rule})",
@@ -95,7 +96,8 @@ class AddressResolver:
     ) -> tuple[_LiveAnswer | None, str]:
         if account is None:
             return None, "mirror.no-account"
-        if self._closed_until is not None and now < self._closed_until:
+        closed_until = self._closed_until.get(account.endpoint)
+        if closed_until is not None and now < closed_until:
             return None, "mirror.detsis-down"
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -110,10 +112,10 @@ class AddressResolver:
             log.warning("detsis_not_answering", refused=refused, reason=str(error) or type(error).__name__)
             self._metrics.live_up.set(0)
             if not refused:
-                self._closed_until = now + self._breaker
+                self._closed_until[account.endpoint] = self._clock.now() + self._breaker
             return None, "mirror.detsis-refused" if refused else "mirror.detsis-down"
         self._metrics.live_up.set(1)
-        self._closed_until = None
+        self._closed_until.pop(account.endpoint, None)
         return _LiveAnswer(package, units), "live.eYazismaPaketi"
 
 
@@ -136,6 +138,8 @@ def _from_live(
     elif row is not None and not row.open_to_letters:
         address, problem = None, ResolutionProblem.INACTIVE
     elif address is None:
+        if answer is not None and answer.kep_address_text is not None:
+            log.warning("detsis_address_unusable", detsis_no=number, text=answer.kep_address_text[:100])
         listed = unit is not None and bool(unit.kep_addresses)
         problem = ResolutionProblem.KEP_INACTIVE if listed else ResolutionProblem.NO_KEP_ADDRESS
     return ResolvedAddress(

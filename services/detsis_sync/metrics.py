@@ -9,6 +9,7 @@ TABLES = ("units", "kep_addresses")
 CHANGES = ("new", "changed", "unchanged", "absent", "returned", "tombstoned")
 ENDS = ("accepted", "refused", "failed")
 SOURCES = ("live", "mirror")
+LAST_ENDS = (*ENDS, "none")
 
 
 class DirectoryMetrics:
@@ -21,6 +22,12 @@ class DirectoryMetrics:
             registry=registry,
         )
         self.snapshot_age.set(-1)
+        self.accounts = Gauge(
+            "kepgw_directory_accounts",
+            "DETSİS accounts by how their last refresh ended.",
+            ["last_refresh"],
+            registry=registry,
+        )
         self.units = Gauge("kepgw_directory_units", "Units in the mirror.", ["kind"], registry=registry)
         self.duration = Histogram(
             "kepgw_directory_sync_duration_seconds", "Length of a refresh.", ["result"], buckets=_RUN_BUCKETS,
@@ -38,6 +45,8 @@ class DirectoryMetrics:
         )
         for kind in ("all", "sendable", "absent"):
             self.units.labels(kind).set(0)
+        for end in LAST_ENDS:
+            self.accounts.labels(end).set(0)
         for result in ENDS:
             self.duration.labels(result)
         for table in TABLES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,8 +13,9 @@ from typing import Any, Literal
 
 import psycopg
 import structlog
-from sqlalchemy import Exists, exists, or_, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Exists, ScalarSelect, exists, or_, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from services.detsis_sync import mirror
@@ -21,7 +23,7 @@ from services.detsis_sync.accounts import Accounts
 from services.detsis_sync.clients import DetsisClients
 from services.detsis_sync.diff import Difference, apply_addresses, apply_units
 from services.detsis_sync.guards import accept_list
-from services.detsis_sync.metrics import CHANGES, DirectoryMetrics
+from services.detsis_sync.metrics import CHANGES, LAST_ENDS, DirectoryMetrics
 from services.detsis_sync.rows import BulkOutcome
 from services.detsis_sync.schedule import next_night, retry_moment
 from services.detsis_sync.soap.account import DetsisAccount
@@ -82,6 +84,8 @@ class Refresher:
                 account = await work.session.get(Account, institution_no, with_for_update=True)
                 if account is None:
                     raise DomainError(ErrorCode.NOT_FOUND, f"institution {institution_no} has no DETSİS account")
+                if trigger != "manual" and account.next_run_at is not None and account.next_run_at > now:
+                    raise DomainError(ErrorCode.STATE_CONFLICT, "another process has just started this refresh")
                 account.next_run_at = next_night(now, self._chance)
                 run = Run(institution_no=institution_no, trigger=trigger, state="running", started_at=now, counts={})
                 work.session.add(run)
@@ -106,12 +110,12 @@ class Refresher:
 
     async def _abandon_lost_runs(self) -> None:
         """Close runs whose job is gone for good, so that the next night is not blocked by them."""
-        async with self._database.unit_of_work() as work:
-            await work.session.execute(
-                update(Run)
-                .where(Run.state == "running", Run.started_at < self._clock.now() - _LONGEST_RUN)
-                .values(state="failed", finished_at=self._clock.now(), reason="lost: no job works on it any more")
-            )
+        async with self._database.reading() as session:
+            too_old = select(Run).where(Run.state == "running", Run.started_at < self._clock.now() - _LONGEST_RUN)
+            lost = list(await session.scalars(too_old))
+        for run in lost:
+            log.error("refresh_lost", run_id=run.run_id, institution_no=run.institution_no)
+            await self._finish(run, "failed", "lost: no job works on it any more")
 
     async def _due(self) -> list[tuple[int, bool]]:
         """Accounts to refresh now, and whether that would be the first refresh that succeeds."""
@@ -128,23 +132,23 @@ class Refresher:
         async with self._database.reading() as session:
             run = await session.get(Run, run_id)
             row = await session.get(Account, run.institution_no) if run is not None else None
-            previous = await session.scalar(
-                select(Run.counts)
-                .where(Run.state == "accepted", Run.institution_no == (run.institution_no if run else 0))
-                .order_by(Run.run_id.desc())
-                .limit(1)
-            )
-        if run is None or row is None or run.state != "running":
-            return
+            if run is None or row is None or run.state != "running":
+                return
+            previous = await _last_accepted(session, run.institution_no)
         started = self._clock.now()
         try:
-            counts = await self._publish(run, self._accounts.opened(row), previous or {})
+            counts = await self._publish(run, self._accounts.opened(row), previous)
         except DomainError as error:
             if error.code is ErrorCode.DURABILITY_UNAVAILABLE:
                 raise
             state = "refused" if error.code is ErrorCode.DIRECTORY_REFUSED else "failed"
             await self._finish(run, state, error.detail)
             log.warning("refresh_ended", run_id=run_id, state=state, reason=error.detail)
+        except (psycopg.Error, DBAPIError) as error:
+            # Trying again brings the same rows; the run must not look as if it were still under way.
+            state, kind = "failed", type(getattr(error, "orig", None) or error).__name__
+            await self._finish(run, state, f"the database refused what was to be written ({kind})")
+            log.exception("refresh_ended", run_id=run_id, state=state)
         else:
             state = "accepted"
             self._count_changes(counts)
@@ -164,12 +168,14 @@ class Refresher:
             connection = await work.connection()
             for name, open_list in lists.items():
                 async with open_list() as units:
-                    await stage_units(connection, f"staged_{name}", units)
-                self._judge(name, units.outcome, previous, counts)
+                    doubles = await stage_units(connection, f"staged_{name}", units)
+                self._judge(name, units.outcome, doubles, previous, counts)
             async with client.active_kep_addresses() as addresses:
-                await stage_addresses(connection, "staged_addresses", addresses)
+                doubles = await stage_addresses(connection, "staged_addresses", addresses)
             # One malformed address must not keep the register out; its unit then has none to be written to.
-            self._judge("addresses", addresses.outcome, previous, counts, rejected_limit=self._policy.shrink_limit)
+            self._judge(
+                "addresses", addresses.outcome, doubles, previous, counts, rejected_limit=self._policy.shrink_limit
+            )
             await self._take_turn(work, run.run_id)
             await self._apply(connection, run, list(lists), counts)
             finished = self._clock.now()
@@ -196,20 +202,28 @@ class Refresher:
         self,
         name: str,
         outcome: BulkOutcome,
+        duplicates: int,
         previous: dict[str, int],
         counts: dict[str, int],
         *,
         rejected_limit: float = 0.0,
     ) -> None:
+        # A list padded with doubles must not pass for a whole one.
+        rows = outcome.rows - duplicates
+        if outcome.unclear_flags:
+            log.warning("detsis_flags_unclear", list=name, number=outcome.unclear_flags)
         accept_list(
             name,
-            rows=outcome.rows,
+            rows=rows,
             rejected=outcome.rejected_rows,
             previous_rows=previous.get(f"{name}.rows"),
             shrink_limit=self._policy.shrink_limit,
             rejected_limit=rejected_limit,
+            unclear=outcome.unclear_flags,
+            previous_unclear=previous.get(f"{name}.unclear_flags", 0),
         )
-        counts[f"{name}.rows"] = outcome.rows
+        counts[f"{name}.rows"] = rows
+        counts[f"{name}.duplicates"] = duplicates
         counts[f"{name}.rejected"] = outcome.rejected_rows
         counts[f"{name}.unclear_flags"] = outcome.unclear_flags
         counts[f"{name}.unknown_elements"] = sum(outcome.unknown_elements.values())
@@ -264,6 +278,9 @@ class Refresher:
 
     async def _publish_age(self) -> None:
         async with self._database.reading() as session:
+            ends = Counter(end or "none" for end in await session.scalars(select(_last_end()).select_from(Account)))
+            for end in LAST_ENDS:
+                self._metrics.accounts.labels(end).set(ends[end])
             finished = await session.scalar(
                 select(Run.finished_at).where(Run.state == "accepted").order_by(Run.finished_at.desc()).limit(1)
             )
@@ -281,6 +298,25 @@ class Refresher:
 def _was_refreshed(institution_no: int | InstrumentedAttribute[int]) -> Exists:
     """Whether a refresh of this account was ever accepted."""
     return exists().where(Run.institution_no == institution_no, Run.state == "accepted")
+
+
+def _last_end() -> ScalarSelect[str]:
+    """For each account: how the newest of its refreshes that are no longer under way has ended."""
+    ended = select(Run.state).where(Run.institution_no == Account.institution_no, Run.state != "running")
+    return ended.order_by(Run.run_id.desc()).limit(1).correlate(Account).scalar_subquery()
+
+
+async def _last_accepted(session: AsyncSession, institution_no: int) -> dict[str, int]:
+    """The counts that a new refresh of this account has to bear comparison with.
+
+    The list of KEP addresses is that of the whole state and marks addresses absent for everybody: it is
+    compared with the last one of any account, also at the first refresh of a new one.
+    """
+    accepted = select(Run.counts).where(Run.state == "accepted").order_by(Run.run_id.desc()).limit(1)
+    own = await session.scalar(accepted.where(Run.institution_no == institution_no)) or {}
+    newest = await session.scalar(accepted) or {}
+    shared = {key: value for key, value in newest.items() if key.startswith("addresses.")}
+    return {**own, **shared}
 
 
 def _note(name: str, difference: Difference, counts: dict[str, int]) -> None:

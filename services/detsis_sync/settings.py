@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import httpx
 from pydantic import Field, FilePath, SecretStr, field_validator
 
 from shared.config import DatabaseSettings
@@ -41,6 +42,16 @@ class Settings(DatabaseSettings):
         description="Pause before a refresh that could not reach DETSİS is tried again, inside the nightly window.",
     )
     schedule_check_seconds: float = Field(default=5, gt=0, description="How often due refreshes are looked for.")
+
+    @field_validator("detsis_proxy_url")
+    @classmethod
+    def _proxy_is_usable(cls, url: str | None) -> str | None:
+        try:
+            if url is not None:
+                httpx.Proxy(url)
+        except httpx.InvalidURL as error:
+            raise ValueError("not the URL of a proxy") from error
+        return url
 
     @field_validator("secret_keys")
     @classmethod

@@ -24,17 +24,19 @@ ADDRESS_COLUMNS = ("detsis_no", "address", "active", "status_text", "content_has
 async def stage_units(
     connection: psycopg.AsyncConnection[Any], table: str, batches: AsyncIterable[Sequence[UnitRow]]
 ) -> int:
-    """Fill a new temporary ``table`` with units; returns how many rows were copied."""
+    """Fill a new temporary ``table`` with units; returns how many rows were dropped because another has their number."""
     await _create(connection, table, "units", UNIT_COLUMNS)
-    return await _copy(connection, table, UNIT_COLUMNS, batches, _unit_values)
+    await _copy(connection, table, UNIT_COLUMNS, batches, _unit_values)
+    return await _deduplicate(connection, table, ("detsis_no",))
 
 
 async def stage_addresses(
     connection: psycopg.AsyncConnection[Any], table: str, batches: AsyncIterable[Sequence[KepAddressRow]]
 ) -> int:
-    """Fill a new temporary ``table`` with KEP addresses; returns how many rows were copied."""
+    """Fill a new temporary ``table`` with KEP addresses; returns how many rows were dropped as doubles."""
     await _create(connection, table, "kep_addresses", ADDRESS_COLUMNS)
-    return await _copy(connection, table, ADDRESS_COLUMNS, batches, _address_values)
+    await _copy(connection, table, ADDRESS_COLUMNS, batches, _address_values)
+    return await _deduplicate(connection, table, ("detsis_no", "address"))
 
 
 async def _create(connection: psycopg.AsyncConnection[Any], table: str, like: str, columns: tuple[str, ...]) -> None:
@@ -51,8 +53,7 @@ async def _copy(
     columns: tuple[str, ...],
     batches: AsyncIterable[Sequence[Any]],
     values: Any,
-) -> int:
-    count = 0
+) -> None:
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
@@ -60,8 +61,18 @@ async def _copy(
         async for batch in batches:
             for row in batch:
                 await copy.write_row(values(row))
-                count += 1
-    return count
+
+
+async def _deduplicate(connection: psycopg.AsyncConnection[Any], staged: str, keys: tuple[str, ...]) -> int:
+    """Keep one row for each key (the last one sent) and index the rest of the work."""
+    same = sql.SQL(" AND ").join(sql.SQL("d.{0} = s.{0}").format(sql.Identifier(key)) for key in keys)
+    names = sql.SQL(", ").join(map(sql.Identifier, keys))
+    await connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(sql.Identifier(staged), names))
+    await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(staged)))
+    cursor = await connection.execute(
+        sql.SQL("DELETE FROM {0} s USING {0} d WHERE {1} AND s.ctid < d.ctid").format(sql.Identifier(staged), same)
+    )
+    return cursor.rowcount
 
 
 def _unit_values(row: UnitRow) -> tuple[Any, ...]:

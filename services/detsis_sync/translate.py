@@ -31,6 +31,9 @@ FIELD_LIMIT = 8192
 _YES = frozenset({"true", "1", "aktif", "e", "evet"})
 _NO = frozenset({"false", "0", "pasif", "h", "hayır", "hayir"})
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_LONGEST_FLAG = 80
+_INT_RANGE = range(-(2**31), 2**31)
+"""Of ``xs:int``; what lies outside breaks the contract, and would break the database's columns."""
 _DOTTED_I = str.maketrans("İ", "i")
 
 
@@ -39,7 +42,7 @@ def unit_row(unit: WireUnit) -> UnitRow:
 
     An active flag that is not understood makes the unit inactive and keeps the text for the alert.
     """
-    active = active_flag(unit.active)
+    active = active_flag(unit.active) if len(unit.active or "") <= _LONGEST_FLAG else None
     return UnitRow(
         detsis_no=_number("detsis_no", unit.number),
         name=_plain("name", unit.name) or "",
@@ -55,7 +58,7 @@ def unit_row(unit: WireUnit) -> UnitRow:
         path_text=_plain("path_text", unit.path),
         level=_integer("level", unit.level),
         active=active is True,
-        active_text=(unit.active or "")[:80] if active is None else None,
+        active_text=(unit.active or "")[:_LONGEST_FLAG] if active is None else None,
         operating=_boolean("operating", unit.operating),
         external_addressee=_boolean("external_addressee", unit.external_addressee),
     )
@@ -143,11 +146,16 @@ def _number(field: str, text: str | None) -> DetsisNumber:
     return number
 
 
-@lru_cache(maxsize=16_384)
 def _other_number(text: str | None) -> DetsisNumber | None:
     """A number that points elsewhere: 0 means none, and the top of the state may point to no real unit."""
+    # Judged before it is remembered: texts are as long as whoever wrote the answer likes.
+    return _known_number(text) if text and len(text) <= _LONGEST_FLAG else None
+
+
+@lru_cache(maxsize=16_384)
+def _known_number(text: str) -> DetsisNumber | None:
     try:
-        return detsis_number(text or "")
+        return detsis_number(text)
     except ValueError:
         return None
 
@@ -162,9 +170,12 @@ def _address(text: str | None) -> KepAddress:
 @lru_cache(maxsize=4096)
 def _integer(field: str, text: str | None) -> int:
     try:
-        return int(text or "")
+        number = int(text or "")
     except ValueError as error:
         raise WireRowError(field, f"{(text or '')[:20]!r} is not a number") from error
+    if number not in _INT_RANGE:
+        raise WireRowError(field, f"{(text or '')[:20]!r} is out of range")
+    return number
 
 
 def _boolean(field: str, text: str | None) -> bool:

@@ -44,7 +44,7 @@ async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
 @pytest.fixture
 async def directory(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
     """With an account and a worker; refreshes are started by hand."""
-    async with running_directory(database_url, detsis, "jobs", shrink_limit_ratio=0.5) as found:
+    async with running_directory(database_url, detsis, "jobs", shrink_limit_ratio=0.45) as found:
         await found.account()
         yield found
 
@@ -201,12 +201,80 @@ async def test_a_list_that_shrank_too_much_or_is_empty_is_refused(directory: Dir
     before = await contents(directory)
     detsis.publish(MAIN_A, DEPARTMENT)
     run = await directory.refresh()
-    assert (run.state, run.reason) == ("refused", "list external shrank from 6 to 2 rows, more than 50%")
+    assert (run.state, run.reason) == ("refused", "list external shrank from 6 to 2 rows, more than 45%")
     assert await contents(directory) == before
     detsis.publish(*(replace(unit, kep_address=None) for unit in UNITS))
     run = await directory.refresh()
     assert (run.state, run.reason) == ("refused", "list addresses is empty")
     assert await contents(directory) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "operation", "reason"),
+    [
+        ("repeated_rows", EXTERNAL, "list external shrank from 6 to 3 rows"),
+        ("unclear_flags", EXTERNAL, "active flag of 6 of 6 rows was not understood"),
+    ],
+)
+async def test_a_list_of_the_right_length_and_the_wrong_content_is_refused(
+    directory: Directory, detsis: Detsis, fault: str, operation: str, reason: str
+) -> None:
+    """Copies of rows do not count, and a new word for "active" must not close every unit of the state."""
+    await directory.refresh()
+    before = await contents(directory)
+    detsis.publish(*UNITS)
+    detsis.order(fault, operation)
+    run = await directory.refresh()
+    assert run.state == "refused"
+    assert reason in (run.reason or "")
+    assert await contents(directory) == before
+
+
+async def test_the_first_refresh_of_another_account_is_judged_by_what_all_share(
+    directory: Directory, detsis: Detsis
+) -> None:
+    """The list of addresses is the state's: half of it must not take the other half from everybody."""
+    await directory.refresh()
+    before = await contents(directory)
+    await directory.account(B)
+    detsis.publish(MAIN_A, DEPARTMENT, INNER, *(replace(unit, kep_address=None) for unit in UNITS[3:]))
+    run = await directory.refresh(B)
+    assert (run.state, run.reason) == ("refused", "list addresses shrank from 4 to 1 rows, more than 45%")
+    assert await contents(directory) == before
+    async with asyncio.timeout(60):
+        while [directory.metric("kepgw_directory_accounts", last_refresh=end) for end in ("accepted", "refused")] != [
+            1,
+            1,
+        ]:
+            await asyncio.sleep(0.02)
+
+
+async def test_what_the_database_refuses_ends_the_run(directory: Directory) -> None:
+    """It would be refused again; until somebody looks, the next night must not find a run under way."""
+    async with directory.database.unit_of_work() as work:
+        await work.session.execute(text("ALTER TABLE units ADD CHECK (detsis_no < 0)"))
+    run = await directory.refresh()
+    assert (run.state, run.reason) == ("failed", "the database refused what was to be written (CheckViolation)")
+
+
+async def test_a_lost_run_is_ended_and_tried_again_inside_the_window(database_url: str, detsis: Detsis) -> None:
+    one_o_clock = datetime(2026, 3, 3, 1, 0, tzinfo=ISTANBUL)
+    async with running_directory(database_url, detsis, refresh_retry_seconds=600) as directory:
+        await directory.account()
+        async with directory.database.unit_of_work() as work:
+            await work.session.execute(text("UPDATE accounts SET next_run_at = :at"), {"at": one_o_clock})
+            await work.session.execute(
+                text(
+                    "INSERT INTO runs (institution_no, trigger, state, started_at)"
+                    " VALUES (:number, 'nightly', 'running', :at)"
+                ),
+                {"number": A, "at": one_o_clock - timedelta(hours=4)},
+            )
+        directory.clock.moment = one_o_clock - timedelta(minutes=1)
+        directory.start("schedule")
+        (run,) = await runs_of(directory, 1)
+        assert (run.state, run.reason) == ("failed", "lost: no job works on it any more")
+        assert await next_due(directory) == one_o_clock + timedelta(minutes=9)
 
 
 async def test_a_wrong_password_is_refused_and_not_quoted(directory: Directory) -> None:

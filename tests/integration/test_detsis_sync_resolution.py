@@ -159,6 +159,13 @@ async def test_detsis_is_left_alone_for_a_while_after_it_failed(directory: Direc
     assert (await directory.resolve(B))[0].source is LIVE
 
 
+async def test_one_account_with_a_dead_endpoint_does_not_turn_the_others_to_the_mirror(directory: Directory) -> None:
+    nowhere = RegisterAccount(institution_no=B, account_id=str(B), endpoint="https://localhost:1/", password="x")
+    await directory.client.put_account(nowhere)
+    assert (await directory.resolve(A, sender=B))[0].rule == "mirror.detsis-down"
+    assert (await directory.resolve(B))[0].source is LIVE
+
+
 @pytest.mark.parametrize("fault", ["html_page", "empty_body", "fault", "truncate"])
 async def test_an_answer_that_is_none_counts_as_down(directory: Directory, fault: str) -> None:
     directory.detsis.order(fault, LETTER)
@@ -224,6 +231,7 @@ IMPOSSIBLE: tuple[dict[str, object], ...] = (
     {"institution_no": 5}, {"institution_no": B, "password": None}, {"password": ""}, {"account_id": "a\x00b"},
     {"account_id": ""}, {"endpoint": "http://localhost/"}, {"endpoint": "https://user:secret@localhost/"},
     {"endpoint": "https://[broken/"}, {"endpoint": "nonsense"}, {"endpoint": "https://a\x00/"},
+    {"endpoint": "https://localhost:99999/"}, {"endpoint": "https://a..b\u00ff_/"},
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import SecretStr
 
 from shared.domain.identifiers import DetsisNumber
@@ -27,6 +28,11 @@ class DetsisAccount:
     def __post_init__(self) -> None:
         """Raise ``DomainError`` (validation-failed) unless ``endpoint`` is a plain https URL."""
         url = urlsplit(self.endpoint)
+        try:
+            httpx.URL(self.endpoint)
+            _ = url.port
+        except (httpx.InvalidURL, ValueError) as error:
+            raise DomainError(ErrorCode.VALIDATION_FAILED, "the DETSİS endpoint is not a URL") from error
         if url.scheme != "https" or not url.hostname or url.username is not None:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "the DETSİS endpoint must be an https URL without user data")
 

@@ -104,6 +104,10 @@ class DetsisEndpoint:
 
     def _disturbed(self, operation: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Faults that change the answer on its way."""
+        if self._faults.take("detsis.repeated_rows", operation=operation):
+            pieces = quirks.repeated(pieces)
+        if self._faults.take("detsis.unclear_flags", operation=operation):
+            pieces = quirks.unclear(pieces)
         if self._faults.take("detsis.unknown_element", operation=operation):
             pieces = quirks.extended(pieces)
         if self._faults.take("detsis.bad_character", operation=operation):

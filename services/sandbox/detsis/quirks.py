@@ -15,6 +15,8 @@ FAULTS = {
     "detsis.bad_character": "A forbidden character reference, a control byte and broken UTF-8 in the first texts.",
     "detsis.empty_body": "HTTP 200 without a body.",
     "detsis.unknown_element": "An element the contract does not know in every list item and in the result.",
+    "detsis.repeated_rows": "Every second row of a list is a copy of the one before it.",
+    "detsis.unclear_flags": "The active flag of every open unit has a text that nobody knows.",
     "detsis.slow": "The answer starts after this many seconds (value, default 5).",
 }
 MAINTENANCE_PAGE = (
@@ -23,6 +25,7 @@ MAINTENANCE_PAGE = (
 )
 
 _DIRT = b"&#x1F;\x0b\xc3("
+_ROW_STARTS = (b"<KurumBirimWS>", b"<KepBilgileriWs>")
 _DIRTY_TAGS = (b"<Ad>", b"<Durum>", b"<MuhatapAd>")
 
 
@@ -51,6 +54,25 @@ def extended(pieces: Iterator[bytes]) -> Iterator[bytes]:
             .replace(b"</KepAdresi>", b"</KepAdresi><YeniAlan>1</YeniAlan>")
             .replace(b"</Sonuclar>", b"</Sonuclar><YeniSonucAlani>1</YeniSonucAlani>")
         )
+
+
+def repeated(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The list keeps its length and loses half of what it names."""
+    original: bytes | None = None
+    for piece in pieces:
+        if not piece.startswith(_ROW_STARTS):
+            yield piece
+        elif original is None:
+            original = piece
+            yield piece
+        else:
+            yield original
+            original = None
+
+
+def unclear(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Another word for "true" than ever before."""
+    return (piece.replace(b"<Aktifmi>True<", b"<Aktifmi>Belirsiz<") for piece in pieces)
 
 
 def declare(board: FaultBoard) -> None:

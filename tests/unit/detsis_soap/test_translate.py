@@ -53,12 +53,19 @@ def test_every_spelling_of_inactive(text: str) -> None:
     assert row.active_text is None
 
 
-@pytest.mark.parametrize("text", ["belki", "", None, "2", "truee"])
+@pytest.mark.parametrize("text", ["2147483648", "-2147483649", "9" * 30, "9" * 5000, "", "1.5"])
+def test_a_number_that_is_no_int_of_the_contract_breaks_the_row(text: str) -> None:
+    """The database could not hold it: one such row would end every refresh with an error of the database."""
+    with pytest.raises(WireRowError, match="level"):
+        translate.unit_row(replace(UNIT, level=text))
+
+
+@pytest.mark.parametrize("text", ["belki", "", None, "2", "truee", "true" + " " * 100])
 def test_an_unknown_active_text_is_flagged_and_closes_the_unit(text: str | None) -> None:
     row = translate.unit_row(replace(UNIT, active=text))
     assert not row.active
     assert not row.open_to_letters
-    assert row.active_text == (text or "")
+    assert row.active_text == (text or "")[:80]
 
 
 @pytest.mark.parametrize("number", [None, "", "0", "1234567", "123456789", "01234567", "1234567a", "١٢٣٤٥٦٧٨"])

@@ -15,12 +15,17 @@ ALLOWED: list[dict[str, Any]] = [
     {"rows": 98, "rejected": 0, "previous_rows": 100},
     {"rows": 1, "rejected": 0, "previous_rows": 0},
     {"rows": 98, "rejected": 2, "previous_rows": 100, "rejected_limit": 0.02},
+    {"rows": 100, "rejected": 0, "previous_rows": 100, "unclear": 2},
+    {"rows": 100, "rejected": 0, "previous_rows": 100, "unclear": 20, "previous_unclear": 20},
+    {"rows": 100, "rejected": 0, "previous_rows": None, "unclear": 50},
 ]
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rows": 0, "rejected": 0, "previous_rows": None}, "list own is empty"),
     ({"rows": 97, "rejected": 0, "previous_rows": 100}, "list own shrank from 100 to 97 rows, more than 2%"),
     ({"rows": 1000, "rejected": 1, "previous_rows": 100}, "list own: 1 rows could not be understood"),
     ({"rows": 97, "rejected": 3, "previous_rows": 97, "rejected_limit": 0.02}, "list own: 3 rows"),
+    ({"rows": 100, "rejected": 0, "previous_rows": 100, "unclear": 3}, "understood fell from 100 to 97"),
+    ({"rows": 100, "rejected": 0, "previous_rows": None, "unclear": 51}, "active flag of 51 of 100 rows"),
     ({"rows": 0, "rejected": 1, "previous_rows": None, "rejected_limit": 1.0}, "list own is empty"),
 ]
 

@@ -36,7 +36,7 @@ def test_defaults() -> None:
     [
         ("EXTERNAL_LIST_SINCE", "2010-13-01"), ("EXTERNAL_LIST_SINCE", "x2010-01-01"), ("SECRET_KEYS", "nonsense"),
         ("DETSIS_CA_FILE", "/nowhere/ca.pem"), ("SHRINK_LIMIT_RATIO", "1.5"), ("LIVE_TIMEOUT_SECONDS", "0"),
-        ("REFRESH_RETRY_SECONDS", "0"),
+        ("REFRESH_RETRY_SECONDS", "0"), ("DETSIS_PROXY_URL", "proxy:3128"),
     ],
 )  # fmt: skip
 def test_impossible_values_are_found_before_the_start(name: str, value: str) -> None:
