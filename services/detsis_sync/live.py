@@ -66,7 +66,7 @@ class AddressResolver:
         sender, recipients = _checked(request)
         now = self._clock.now()
         async with self._database.reading() as session:
-            known = await mirror.units(session, recipients)
+            known = await mirror.units(session, recipients, surroundings=False)
             snapshot = await mirror.freshness(session, now=now, stale_after=self._stale_after)
             account = await self._accounts.of_sender(session, sender) if request.mode == "live" else None
         answer, rule = None, "mirror.asked"

@@ -94,14 +94,17 @@ async def search(
     return SearchPage(await described(session, found[:limit]), following)
 
 
-async def units(session: AsyncSession, numbers: Sequence[int]) -> dict[int, Unit]:
+async def units(session: AsyncSession, numbers: Sequence[int], *, surroundings: bool = True) -> dict[int, Unit]:
     """The units of the given numbers that the mirror knows."""
     found = list((await session.scalars(select(UnitRecord).where(UnitRecord.detsis_no.in_(numbers)))).all())
-    return {unit.detsis_no: unit for unit in await described(session, found)}
+    return {unit.detsis_no: unit for unit in await described(session, found, surroundings=surroundings)}
 
 
-async def described(session: AsyncSession, records: Sequence[UnitRecord]) -> list[Unit]:
-    """Records with addresses, path and absence filled in, in the same order; a fixed number of queries."""
+async def described(session: AsyncSession, records: Sequence[UnitRecord], *, surroundings: bool = True) -> list[Unit]:
+    """Records with their addresses, in the same order; a fixed number of queries.
+
+    With ``surroundings`` also path, main institution's name and absence, which no letter's address needs.
+    """
     numbers = [record.detsis_no for record in records]
     addresses: dict[int, list[UnitKepAddress]] = {number: [] for number in numbers}
     for row in await session.scalars(
@@ -114,9 +117,13 @@ async def described(session: AsyncSession, records: Sequence[UnitRecord]) -> lis
                 address=row.address, active=row.active and row.absent_since is None, status_text=row.status_text
             )
         )
-    paths = await _paths(session, numbers)
-    main_names = await _names(session, {record.main_institution_no for record in records})
-    absences = await _absences(session, numbers)
+    paths: Mapping[int, list[str]] = {}
+    main_names: Mapping[int, str] = {}
+    absences: Mapping[int, datetime] = {}
+    if surroundings:
+        paths = await _paths(session, numbers)
+        main_names = await _names(session, {record.main_institution_no for record in records})
+        absences = await _absences(session, numbers)
     return [
         Unit(
             detsis_no=record.detsis_no,
@@ -124,7 +131,7 @@ async def described(session: AsyncSession, records: Sequence[UnitRecord]) -> lis
             parent_no=record.parent_no,
             main_institution_no=record.main_institution_no,
             main_institution_name=main_names.get(record.main_institution_no or 0),
-            path=paths[record.detsis_no],
+            path=paths.get(record.detsis_no, []),
             active=record.active,
             operating=record.operating,
             external_addressee=record.external_addressee,
