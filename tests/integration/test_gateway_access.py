@@ -155,7 +155,9 @@ async def test_a_policy_reaches_other_replicas_within_the_cache_time(database_ur
         for gateway in (first, second):
             assert (await gateway.service.app.state.gateway.institutions.policy(10000001)).signatures == "pass"
         await first.admin("PUT", "/v1/institutions/10000001", json=strict)
-        assert (await first.service.app.state.gateway.institutions.policy(10000001)).signatures == "refuse", "at once where it was changed"
+        assert (await first.service.app.state.gateway.institutions.policy(10000001)).signatures == "refuse", (
+            "at once where it was changed"
+        )
         clock.moment += timedelta(seconds=3)
         assert (await second.service.app.state.gateway.institutions.policy(10000001)).signatures == "refuse"
 
