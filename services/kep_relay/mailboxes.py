@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -229,13 +229,18 @@ class MailboxLease:
 
 @asynccontextmanager
 async def mailbox_lease(
-    database: Database, mailbox_id: str, *, instance_id: UUID, clock: Clock, ttl_seconds: float
+    database: Database, mailbox_id: str, *, revision: int, instance_id: UUID, clock: Clock, ttl_seconds: float
 ) -> AsyncIterator[MailboxLease | None]:
     """Hold the drain lease of a mailbox for the block; None when another instance holds it.
 
-    Renewed every third of ``ttl_seconds``; given back at the end.
+    None as well when the mailbox was stopped or changed since ``revision`` was read: a password the
+    provider has just refused must not be tried again. Renewed every third of ``ttl_seconds``; given
+    back at the end.
     """
-    if not await _take_lease(database, mailbox_id, instance_id, clock, ttl_seconds):
+    as_known = and_(
+        MailboxRow.revision == revision, MailboxRow.active.is_(True), MailboxRow.stopped_at.is_(None)
+    )  # fmt: skip
+    if not await _take_lease(database, mailbox_id, instance_id, clock, ttl_seconds, as_known):
         yield None
         return
     lease = MailboxLease(mailbox_id)
@@ -256,7 +261,14 @@ async def mailbox_lease(
                 )
 
 
-async def _take_lease(database: Database, mailbox_id: str, instance_id: UUID, clock: Clock, ttl_seconds: float) -> bool:
+async def _take_lease(
+    database: Database,
+    mailbox_id: str,
+    instance_id: UUID,
+    clock: Clock,
+    ttl_seconds: float,
+    *conditions: ColumnElement[bool],
+) -> bool:
     now = clock.now()
     holder_alive = (
         select(InstanceRow.instance_id)
@@ -268,6 +280,7 @@ async def _take_lease(database: Database, mailbox_id: str, instance_id: UUID, cl
             update(MailboxRow)
             .where(
                 MailboxRow.mailbox_id == mailbox_id,
+                *conditions,
                 or_(
                     MailboxRow.leased_by.is_(None),
                     MailboxRow.leased_by == instance_id,

@@ -18,8 +18,8 @@ async def test_a_mailbox_is_leased_to_one_living_process_at_a_time(database_url:
         database = relay.deps.database
         other = Instance(database, clock, ttl_seconds=30)
         await other.renew()
-        ours = {"instance_id": relay.deps.instance.instance_id, "clock": clock, "ttl_seconds": 30}
-        theirs = {"instance_id": other.instance_id, "clock": clock, "ttl_seconds": 30}
+        ours = {"instance_id": relay.deps.instance.instance_id, "clock": clock, "ttl_seconds": 30, "revision": 1}
+        theirs = {"instance_id": other.instance_id, "clock": clock, "ttl_seconds": 30, "revision": 1}
         async with mailbox_lease(database, "a-1", **ours) as lease:
             assert lease is not None
             async with mailbox_lease(database, "a-1", **theirs) as refused:
@@ -36,10 +36,10 @@ async def test_a_mailbox_is_leased_to_one_living_process_at_a_time(database_url:
 async def test_a_lease_is_renewed_while_held_and_says_when_it_is_lost(database_url: str, tmp_path: Path) -> None:
     clock = SystemClock()
     async with running_relay(database_url, tmp_path, clock=clock) as relay:
-        arguments = {"instance_id": relay.deps.instance.instance_id, "clock": clock, "ttl_seconds": 0.3}
+        arguments = {"instance_id": relay.deps.instance.instance_id, "clock": clock, "ttl_seconds": 2, "revision": 1}
         async with mailbox_lease(relay.deps.database, "a-1", **arguments) as lease:
             assert lease is not None
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(2.5)
             assert not lease.lost.is_set()
             other = Instance(relay.deps.database, clock, ttl_seconds=30)
             await other.renew()
@@ -48,9 +48,23 @@ async def test_a_lease_is_renewed_while_held_and_says_when_it_is_lost(database_u
                 other=other.instance_id,
             )
             await asyncio.wait_for(lease.lost.wait(), 5)
-        row_holder = {"instance_id": uuid4(), "clock": clock, "ttl_seconds": 30}
+        row_holder = {"instance_id": uuid4(), "clock": clock, "ttl_seconds": 30, "revision": 1}
         async with mailbox_lease(relay.deps.database, "a-1", **row_holder) as refused:
             assert refused is None
+
+
+async def test_a_mailbox_is_not_drained_by_what_was_known_of_it_before(database_url: str, tmp_path: Path) -> None:
+    """Stopped after a refused login, or changed, while its row was being read: the old password is not tried again."""
+    clock = SystemClock()
+    async with running_relay(database_url, tmp_path, clock=clock) as relay:
+        ours = {"instance_id": relay.deps.instance.instance_id, "clock": clock, "ttl_seconds": 30}
+        for change in ("stopped_at = now()", "active = false", "revision = 2"):
+            await relay.execute(f"UPDATE mailboxes SET {change}")
+            async with mailbox_lease(relay.deps.database, "a-1", revision=1, **ours) as refused:
+                assert refused is None, change
+            await relay.execute("UPDATE mailboxes SET stopped_at = NULL, active = true, revision = 1")
+        async with mailbox_lease(relay.deps.database, "a-1", revision=1, **ours) as lease:
+            assert lease is not None
 
 
 def test_addresses_are_confined_to_the_configured_domains() -> None:

@@ -113,6 +113,7 @@ class Drain:
             async with mailbox_lease(
                 self._database,
                 mailbox_id,
+                revision=row.revision,
                 instance_id=self._instance.instance_id,
                 clock=self._clock,
                 ttl_seconds=self._times.lease,
