@@ -112,7 +112,7 @@ def test_a_letter_from_hand_to_hand(stack: Stack, kepgw: Command, package: Path,
         letters = kepgw.json("inbox", "list", "--state", "available", key=kepgw.recipient)["messages"]
         return next((item for item in letters if item["package_sha256"] == digest), None)
 
-    letter = wait_until(incoming, 20, "the letter is available to B")
+    letter = wait_until(incoming, 60, "the letter is available to B")
     assert letter["message_id"] in kepgw.text("inbox", "list", key=kepgw.recipient)
     taken = kepgw.json("inbox", "take", "--into", tmp_path / "in", "--max", 100, key=kepgw.recipient)
     assert letter["message_id"] in [item["message_id"] for item in taken["messages"]]
@@ -137,7 +137,7 @@ def test_taking_shows_the_token_that_acknowledging_needs(
         files = (tmp_path / "in").glob("*.eyp")
         return text if digest in {hashlib.sha256(file.read_bytes()).hexdigest() for file in files} else None
 
-    text = wait_until(taken, 20, "B can take the letter")
+    text = wait_until(taken, 60, "B can take the letter")
     token = re.search(r"lease token (\S+), until", text)
     assert token is not None
     file = next(file for file in (tmp_path / "in").iterdir() if hashlib.sha256(file.read_bytes()).hexdigest() == digest)

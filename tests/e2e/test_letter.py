@@ -105,7 +105,7 @@ def test_a_letter_in_every_detail(stack: Stack) -> None:
     for name in ("gateway", "kep_relay", "signer"):
         wait_until(
             lambda name=name: any(line.get("correlation_id") == correlation for line in stack.log_lines(name)),
-            5,
+            60,
             f"the correlation id in the log of {name}",
         )
 
@@ -163,12 +163,12 @@ SCRIPTED: dict[int, tuple[str, list[int], str | None]] = {
 def test_every_scripted_fate_ends_where_evidence_leads(stack: Stack) -> None:
     sent = {number: stack.send(stack.package(number), number)["message_id"] for number in SCRIPTED}
     for number, (state, evidence, reason_code) in SCRIPTED.items():
-        message = stack.wait_for(sent[number], state, seconds=40)
+        message = stack.wait_for(sent[number], state, seconds=90)
         found = wait_until(
             lambda number=number, evidence=evidence: (
                 records if set(evidence) <= set(codes(records := stack.evidence(sent[number]))) else None
             ),
-            20,
+            60,
             f"evidence {evidence} for {number}",
         )
         message = stack.wait_for(sent[number], state)
@@ -296,7 +296,7 @@ def test_connection_ends_in_the_middle_of_the_upload(stack: Stack) -> None:
     wait_until(
         lambda: [line for line in stack.log_lines("gateway") if line.get("correlation_id") == correlation
                  and line["event"] == "request"],
-        10,
+        60,
         "the gateway is done with the broken upload",
     )  # fmt: skip
 

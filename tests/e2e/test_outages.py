@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SENDERS_PROVIDER, RECIPIENTS_PROVIDER = {"provider": "hs98"}, {"provider": "hs99"}
 
 
-def arrives_once(stack: Stack, message_id: str, seconds: float = 45) -> dict[str, Any]:
+def arrives_once(stack: Stack, message_id: str, seconds: float = 90) -> dict[str, Any]:
     """The letter is delivered, and lies in the recipient's mailbox once: by Message-ID and by its package."""
     message = stack.wait_for(message_id, "delivered", "read", seconds=seconds)
     assert stack.copies(message) == 1
@@ -90,7 +90,7 @@ def test_answer_lost_and_mailbox_unreachable(stack: Stack) -> None:
         sent = stack.send()
         unknown = stack.wait_for(sent["message_id"], "outcome_unknown")
         looks = _looks_in_vain(stack)
-        wait_until(lambda: _looks_in_vain(stack) > looks + 1, 20, "looks that could not be made")
+        wait_until(lambda: _looks_in_vain(stack) > looks + 1, 60, "looks that could not be made")
         assert stack.message(sent["message_id"])["state"] == "outcome_unknown"
         assert recipient_of(stack.message(sent["message_id"]))["reason"]
         assert sent_copies(stack, unknown) == 1
@@ -108,7 +108,7 @@ def test_senders_mailbox_is_down(stack: Stack) -> None:
     with _mailboxes_down(stack, SENDERS_PROVIDER):
         sent = stack.send()
         submitted = stack.wait_for(sent["message_id"], "submitted")
-        wait_until(lambda: stack.copies(submitted) == 1, 20, "the letter is at B's provider")
+        wait_until(lambda: stack.copies(submitted) == 1, 60, "the letter is at B's provider")
         assert stack.message(sent["message_id"])["state"] == "submitted", "nothing is delivered before its evidence"
     arrives_once(stack, sent["message_id"])
 
@@ -119,7 +119,7 @@ def test_recipients_mailbox_is_down(stack: Stack) -> None:
         sent = stack.send()
         arrives_once(stack, sent["message_id"])
         assert _inbound(stack, sent) == []
-    (letter,) = wait_until(lambda: _inbound(stack, sent), 40, "B's gateway has the letter")
+    (letter,) = wait_until(lambda: _inbound(stack, sent), 60, "B's gateway has the letter")
     assert letter["package_sha256"] == sent["package_sha256"]
     assert len(_inbound(stack, sent)) == 1
 
@@ -159,7 +159,7 @@ def test_evidence_twice_counts_once(stack: Stack) -> None:
     with stack.faulty("evidence.duplicate"):
         sent = stack.send()
         message = arrives_once(stack, sent["message_id"])
-    wait_until(lambda: set(codes(stack.evidence(sent["message_id"]))) == {10, 20, 40}, 20, "all evidence")
+    wait_until(lambda: set(codes(stack.evidence(sent["message_id"]))) == {10, 20, 40}, 60, "all evidence")
     assert recipient_of(message)["evidence_codes"] == [10, 20, 40]
     assert recipient_of(message)["attention"] == []
 
@@ -173,7 +173,7 @@ def test_forged_evidence_proves_nothing(stack: Stack) -> None:
                 if "evidence_unverified" in recipient_of(message := stack.message(sent["message_id"]))["attention"]
                 else None
             ),
-            30,
+            60,
             "a person is asked to look",
         )
     assert flagged["state"] in {"accepted", "relayed"}
@@ -228,7 +228,7 @@ def _until_live_again(stack: Stack) -> None:
         message = arrives_once(stack, sent["message_id"])
         return bool(recipient_of(message)["address_source"] == "live")
 
-    wait_until(is_live, 30, "DETSİS is asked again", pause=1)
+    wait_until(is_live, 60, "DETSİS is asked again", pause=1)
 
 
 # Our own processes
@@ -280,7 +280,7 @@ def test_sandbox_restarts_while_letters_are_under_way(stack: Stack) -> None:
     package = stack.package()
     with stack.stopped("sandbox"):
         sent = stack.send(package)
-        waiting = stack.wait_for_reason(sent["message_id"], "provider-unavailable", seconds=40)
+        waiting = stack.wait_for_reason(sent["message_id"], "provider-unavailable", seconds=90)
         assert recipient_of(waiting)["address_source"] == "mirror"
     arrives_once(stack, sent["message_id"])
 
@@ -295,7 +295,7 @@ def test_database_is_stopped(stack: Stack) -> None:
         for name in with_database:
             ready = wait_until(
                 lambda name=name: answer if (answer := stack.ops(name, "/readyz")).status_code == 503 else None,
-                15,
+                60,
                 f"{name} says that it is not ready",
             )
             assert ready.json()["ready"] is False
@@ -308,7 +308,7 @@ def test_database_is_stopped(stack: Stack) -> None:
     finally:
         stack.database.start()
     for name in with_database:
-        wait_until(lambda name=name: stack.ops(name, "/readyz").status_code == 200, 30, f"{name} is ready again")
+        wait_until(lambda name=name: stack.ops(name, "/readyz").status_code == 200, 60, f"{name} is ready again")
     after = stack.send(package)
     arrives_once(stack, after["message_id"])
     assert stack.message(sent["message_id"])["state"] == "delivered"

@@ -73,14 +73,14 @@ def test_check_config_of_a_good_environment(stack: Stack) -> None:
 def test_sigterm_waits_for_the_providers_answer(stack: Stack) -> None:
     stack.restart("kep_relay")  # no session from before: this submission starts one of its own
     with (
-        stack.faulty("evidence.delay", value=10),
-        stack.faulty("smtp.delay_answer", scope={"provider": "hs98"}, value=4),
+        stack.faulty("evidence.delay", value=14),
+        stack.faulty("smtp.delay_answer", scope={"provider": "hs98"}, value=8),
     ):
         sent = stack.send()
         stack.wait_for(sent["message_id"], "submitting")
         wait_until(
             lambda: recipient_of(sent)["message_id_header"] in [mail["message_id"] for mail in stack.folder(A, "Sent")],
-            10,
+            60,
             "the provider has the whole message",
         )
         assert stack.stop("kep_relay") == 0
@@ -116,7 +116,7 @@ def test_sigterm_lets_an_upload_finish(stack: Stack) -> None:
         # The upload has begun for the gateway once another request, made after it, is answered.
         assert httpx.get(f"{stack.url}/openapi.json", trust_env=False).status_code == 200
         stopping = pool.submit(stack.stop, "gateway")
-        wait_until(lambda: not _accepts(address.hostname or "", address.port or 0), 10, "nobody new is let in")
+        wait_until(lambda: not _accepts(address.hostname or "", address.port or 0), 60, "nobody new is let in")
         link.sendall(body[half:])
         answer = b""
         while piece := link.recv(65536):
@@ -140,12 +140,12 @@ def _accepts(host: str, port: int) -> bool:
 def test_readiness_says_that_it_is_stopping(stack: Stack) -> None:
     """A balancer must stop sending while what is in hand is finished."""
     stack.restart("kep_relay")
-    with stack.faulty("smtp.delay_answer", scope={"provider": "hs98"}, value=4), ThreadPoolExecutor(1) as pool:
+    with stack.faulty("smtp.delay_answer", scope={"provider": "hs98"}, value=8), ThreadPoolExecutor(1) as pool:
         sent = stack.send()
         stack.wait_for(sent["message_id"], "submitting")
         stopping = pool.submit(stack.stop, "kep_relay")
         answer = wait_until(
-            lambda: found if (found := stack.ops("kep_relay", "/readyz")).status_code == 503 else None, 4, "not ready"
+            lambda: found if (found := stack.ops("kep_relay", "/readyz")).status_code == 503 else None, 8, "not ready"
         )
         assert answer.json()["checks"]["shutdown"] == "stopping"
         assert stopping.result(30) == 0
@@ -164,7 +164,7 @@ def test_sigkill_while_a_letter_is_on_its_way(stack: Stack, name: str) -> None:
     stack.start(name)
     after = stack.send(later)
     for message in (sent, after):
-        delivered = stack.wait_for(message["message_id"], "delivered", seconds=45)
+        delivered = stack.wait_for(message["message_id"], "delivered", seconds=90)
         assert stack.copies(delivered) == 1
     assert stack.ledger()["outbound"]["imbalance"] == 0
 
@@ -177,7 +177,7 @@ def test_sigkill_of_the_gateway_before_its_answer(stack: Stack) -> None:
     try:
         with ThreadPoolExecutor(1) as pool:
             posting = pool.submit(stack.post, package, headers={"Idempotency-Key": key})
-            wait_until(lambda: _claims(stack) > 0, 10, "the key is claimed")
+            wait_until(lambda: _claims(stack) > 0, 60, "the key is claimed")
             stack.kill("gateway")
             with pytest.raises(httpx.HTTPError):
                 posting.result(10)
@@ -192,7 +192,7 @@ def test_sigkill_of_the_gateway_before_its_answer(stack: Stack) -> None:
         assert problem(answer) == "idempotency-in-progress"
         return None
 
-    answer = wait_until(accepted, 30, "the repeat is accepted", pause=0.5)
+    answer = wait_until(accepted, 60, "the repeat is accepted", pause=0.5)
     delivered = stack.wait_for(answer.json()["message_id"], "delivered")
     assert stack.copies(delivered) == 1
     assert stack.ledger()["outbound"]["accepted"] == accepted_before + 1

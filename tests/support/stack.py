@@ -297,11 +297,11 @@ class Stack:
     def message(self, message_id: str) -> dict[str, Any]:
         return dict(self.sender.json("GET", f"/outbound-messages/{message_id}"))
 
-    def wait_for(self, message_id: str, *states: str, seconds: float = 30) -> dict[str, Any]:
+    def wait_for(self, message_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
         """The letter once it is in one of ``states``; fails with where it stands instead."""
         return self._wait_for(message_id, lambda message: message["state"] in states, " or ".join(states), seconds)
 
-    def wait_for_reason(self, message_id: str, *codes: str, seconds: float = 30) -> dict[str, Any]:
+    def wait_for_reason(self, message_id: str, *codes: str, seconds: float = 60) -> dict[str, Any]:
         """The letter once its recipient shows one of these reason codes: it waits, and says why."""
         return self._wait_for(
             message_id,

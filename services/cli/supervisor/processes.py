@@ -91,8 +91,8 @@ class ChildProcess:
                 return
             await self.start()
 
-    async def stop(self, seconds: float = 20) -> None:
-        """SIGTERM, then SIGKILL when it takes too long."""
+    async def stop(self, seconds: float = 35) -> None:
+        """SIGTERM, then SIGKILL after ``seconds``: more than a service gives itself (``shutdown_seconds``)."""
         if self.process is not None:
             await end(self.process, seconds)
 
