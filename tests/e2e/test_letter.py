@@ -108,6 +108,14 @@ def test_a_letter_in_every_detail(stack: Stack) -> None:
             60,
             f"the correlation id in the log of {name}",
         )
+    # Also what came back by mail, which began under ids of its own.
+    folded = [
+        line for line in stack.log_lines("kep_relay")
+        if line.get("correlation_id") == correlation and line["event"] == "evidence_folded"
+    ]  # fmt: skip
+    assert sorted(line["code"] for line in folded) == [10, 20, 40, 60]
+    assert {line["message_id"] for line in folded} == {sent["message_id"]}
+    assert all(line["arrived_under"] not in {"", correlation} for line in folded)
 
 
 def _lease(stack: Stack, sent: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 
 from services.kep_relay.evidence.correlate import correlate
 from services.kep_relay.evidence.fold import Policy, fold
@@ -19,14 +20,16 @@ from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.signed_mail import ask, verify_mail
 from services.kep_relay.inbound.texts import storable
-from services.kep_relay.tables import EvidenceRow, EvidenceVerdictRow, OutboundRecipientRow
+from services.kep_relay.tables import EvidenceRow, EvidenceVerdictRow, OutboundMessageRow, OutboundRecipientRow
 from shared.blobs import BlobStore
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
 from shared.db.session import Database, UnitOfWork
+from shared.domain.message import OutboundState
 from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication, worst
 from shared.errors import DomainError, ErrorCode
+from shared.telemetry.logging import correlated, correlation_id
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +51,26 @@ class AtHand:
     covered: bytes
     """The part of the mail that its signature covers."""
     document: bytes
+
+
+@dataclass(frozen=True)
+class _Folded:
+    evidence: EvidenceRow
+    recipient: OutboundRecipientRow
+    correlation: str
+    before: OutboundState
+    after: OutboundState
+
+    def tell(self) -> None:
+        """Log it as a part of its letter, whose log would otherwise end with the provider's answer."""
+        arrived_under = correlation_id.get()
+        with correlated(self.correlation):
+            log.info(
+                "evidence_folded", message_id=str(self.recipient.message_id), recipient=str(self.recipient.recipient_id),
+                evidence_id=str(self.evidence.evidence_id), code=self.evidence.code,
+                conclusion=self.evidence.conclusion, from_state=self.before.value, to_state=self.after.value,
+                arrived_under=arrived_under,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -173,11 +196,25 @@ class EvidenceSettlement:
                 if verdict is not None and row.verifications == evidence.verifications:
                     self._add_verdict(work, row, verdict)
                 await self._correlate(work, row)
-                if row.recipient_id is not None and row.conclusion is not None:
-                    recipient = await work.session.get_one(
-                        OutboundRecipientRow, row.recipient_id, with_for_update=True, populate_existing=True
-                    )
-                    await fold(work, recipient, row, policy=self._policy, at=self._clock.now())
+                folded = None if row.conclusion is None else await self._fold(work, row)
+        if folded is not None:
+            folded.tell()
+
+    async def _fold(self, work: UnitOfWork, row: EvidenceRow) -> _Folded | None:
+        """Let evidence with a verdict act on its letter; None when no letter is known for it."""
+        if row.recipient_id is None:
+            return None
+        found = await work.session.execute(
+            select(OutboundRecipientRow, OutboundMessageRow.correlation_id)
+            .join(OutboundMessageRow, OutboundMessageRow.message_id == OutboundRecipientRow.message_id)
+            .where(OutboundRecipientRow.recipient_id == row.recipient_id)
+            .with_for_update(of=OutboundRecipientRow)
+            .execution_options(populate_existing=True)
+        )
+        recipient, correlation = found.tuples().one()
+        before = OutboundState(recipient.state)
+        weighed = await fold(work, recipient, row, policy=self._policy, at=self._clock.now())
+        return _Folded(row, recipient, correlation, before, weighed.state)
 
     async def _verify(
         self, evidence: EvidenceRow, at_hand: AtHand | None, envelope: VerificationReport | None

@@ -166,6 +166,7 @@ class Attempt:
             self._metrics.outcome_unknown.inc()
         log.info(
             "outcome",
+            message_id=str(letter.message.message_id),
             recipient=str(letter.recipient_id),
             outcome=word(outcome),
             state=decision.state.value if written else "superseded",
