@@ -211,7 +211,7 @@ class EvidenceSettlement:
             .with_for_update(of=OutboundRecipientRow)
             .execution_options(populate_existing=True)
         )
-        recipient, correlation = found.tuples().one()
+        recipient, correlation = found.one()
         before = OutboundState(recipient.state)
         weighed = await fold(work, recipient, row, policy=self._policy, at=self._clock.now())
         return _Folded(row, recipient, correlation, before, weighed.state)
