@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.kep_relay.tables import InboundVerificationRow
 from shared.clock import FixedClock
 from shared.contracts.signatures import Profile, SignatureFormat
 from shared.domain.verdict import Conclusion
+from shared.errors import DomainError, ErrorCode
 from tests.support.inbound import SENDER_NO, Inbound, ScriptedSigner, running_inbound, scripted_signer
 from tests.support.mails import dispatch, evidence_xml, letter, mail
 from tests.unit.eyp import letters
@@ -205,3 +207,23 @@ async def test_mail_that_cannot_be_read_is_quarantined_with_its_bytes(relay: Inb
     (row,) = await relay.letters()
     assert (row.state, row.reason_code) == ("quarantined", "ingest-failed")
     assert await relay.ledger_imbalance() == 0
+
+
+async def test_a_full_disk_keeps_a_large_mail_waiting_and_puts_nothing_aside(
+    relay: Inbound, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Large mails are read from a temporary file; more failures than a broken mail gets attempts."""
+    await relay.store(dispatch(letter(("a.bin", b"\x00" * 2_000_000))), uid=1)
+    with monkeypatch.context() as machine:
+        machine.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        for _ in range(7):
+            with pytest.raises(DomainError) as caught:
+                await relay.run_jobs()
+            assert caught.value.code is ErrorCode.DURABILITY_UNAVAILABLE
+            clock.moment += timedelta(minutes=10)
+            await relay.sweep()
+    (waiting,) = await relay.raw_mails()
+    assert (waiting.state, waiting.attempts) == ("stored", 0)
+    await relay.run_jobs()
+    (taken,) = await relay.letters()
+    assert (taken.state, taken.reason_code) == ("available", "no-package")

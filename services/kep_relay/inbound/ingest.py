@@ -9,6 +9,7 @@ get done, or dies over, is the sweeper's.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,10 +39,12 @@ from shared.contracts.signatures import VerificationReport
 from shared.db.session import Database, UnitOfWork
 from shared.domain.identifiers import bare_message_id, new_id
 from shared.domain.message import InboundState
-from shared.errors import DomainError
+from shared.errors import DomainError, ErrorCode
 
 log = structlog.get_logger(__name__)
 
+_MACHINE_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.ENOENT})
+"""What the place for temporary files says when it is full, gone or not to be written to."""
 _ANY_SIZE = 1024 * 1024 * 1024
 _EVIDENCE_LIMIT = 8 * 1024 * 1024
 
@@ -105,10 +108,16 @@ class Ingestion:
             if error.retryable:
                 raise
             await self._failed(row.raw_mail_id, error.detail)
-        except Exception as error:
+        except OSError as error:
+            if error.errno not in _MACHINE_FAULTS:
+                await self._fault(row.raw_mail_id, error)
+                return
+            # A full disk is no fault of the mail: it waits, and is not put aside for a person.
+            detail = f"there is no room to read the mail ({errno.errorcode[error.errno]})"
+            raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, detail, retry_after_seconds=10) from error
+        except Exception as error:  # noqa: BLE001
             # A mail must never be able to stop the next one, not even by a fault of ours (kep.md 7.38).
-            log.exception("mail_not_read", raw_mail_id=raw_mail_id)
-            await self._failed(row.raw_mail_id, f"fault while reading ({type(error).__name__})")
+            await self._fault(row.raw_mail_id, error)
         else:
             await self._go_on(found)
 
@@ -238,6 +247,10 @@ class Ingestion:
             added.append((row, part.document))
             self._metrics.evidence.labels(UNKNOWN_CODE if part.facts.code is None else str(part.facts.code)).inc()
         return added
+
+    async def _fault(self, raw_mail_id: UUID, error: Exception) -> None:
+        log.error("mail_not_read", raw_mail_id=str(raw_mail_id), exc_info=error)
+        await self._failed(raw_mail_id, f"fault while reading ({type(error).__name__})")
 
     async def _failed(self, raw_mail_id: UUID, reason: str) -> None:
         """Count the attempt; after the last one the mail waits for a person."""
