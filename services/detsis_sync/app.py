@@ -5,12 +5,16 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from services.detsis_sync import routes
 from services.detsis_sync.accounts import Accounts
 from services.detsis_sync.clients import DetsisClients
-from services.detsis_sync.live import AddressResolver
+from services.detsis_sync.live.resolve import AddressResolver
 from services.detsis_sync.metrics import DirectoryMetrics
-from services.detsis_sync.nightly import Refresher, RefreshPolicy
+from services.detsis_sync.mirror.freshness import MirrorAge
+from services.detsis_sync.refresh.nightly import Refresher, RefreshPolicy
+from services.detsis_sync.routes.accounts import account_routes
+from services.detsis_sync.routes.feed import feed_routes
+from services.detsis_sync.routes.letters import letter_routes
+from services.detsis_sync.routes.units import unit_routes
 from services.detsis_sync.settings import Settings
 from services.detsis_sync.soap.account import DetsisHttpSettings
 from shared.clock import Clock
@@ -53,16 +57,16 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )
     clients = DetsisClients(http, clock)
     resources.push_async_callback(clients.aclose)
-    stale_after = timedelta(hours=settings.stale_after_hours)
+    age = MirrorAge(clock, timedelta(hours=settings.stale_after_hours))
     resolver = AddressResolver(
         database,
         accounts,
         clients,
         clock,
         metrics,
+        age,
         timeout_seconds=settings.live_timeout_seconds,
         breaker_seconds=settings.live_breaker_seconds,
-        stale_after=stale_after,
     )
     refresher = Refresher(
         database,
@@ -79,15 +83,13 @@ async def build(settings: Settings, clock: Clock) -> Service:
         ),
     )
     app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry), body_limit=_LARGEST_REQUEST)
-    routes.install(
-        app,
-        database=database,
-        accounts=accounts,
-        resolver=resolver,
-        refresher=refresher,
-        clock=clock,
-        stale_after=stale_after,
-    )
+    for router in (
+        unit_routes(database, age),
+        feed_routes(database, age),
+        letter_routes(resolver),
+        account_routes(accounts, refresher),
+    ):
+        app.include_router(router, prefix="/internal/v1")
     return Service(
         name=NAME,
         app=app,

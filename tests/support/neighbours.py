@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.detsis_sync.app import build as build_directory
 from services.detsis_sync.app import migrate_schema as migrate_directory
-from services.detsis_sync.folding import fold
+from services.detsis_sync.mirror.folding import fold
 from services.detsis_sync.settings import Settings as DirectorySettings
 from services.detsis_sync.tables import Account, KepAddressRecord, Run, UnitRecord
 from services.kep_relay.inbound.wiring import inbound_parts

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detsis_sync.folding import fold, prefix_query
+from services.detsis_sync.mirror.folding import fold, prefix_query
 
 TURKISH = st.text("abcçdefgğhıijklmnoöprsştuüvyzABCÇDEFGĞHIİJKLMNOÖPRSŞTUÜVYZ .-0123456789", max_size=60)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.detsis_sync.guards import accept_list
+from services.detsis_sync.refresh.guards import accept_list
 from shared.errors import DomainError, ErrorCode
 
 ALLOWED: list[dict[str, Any]] = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detsis_sync.schedule import next_night, retry_moment
+from services.detsis_sync.refresh.schedule import next_night, retry_moment
 from shared.clock import ISTANBUL
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

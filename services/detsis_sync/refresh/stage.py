@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from services.detsis_sync.folding import fold
+from services.detsis_sync.mirror.folding import fold
 from services.detsis_sync.rows import KepAddressRow, UnitRow
 
 UNIT_COLUMNS = (

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from services.detsis_sync.stage import ADDRESS_COLUMNS, UNIT_COLUMNS
+from services.detsis_sync.refresh.stage import ADDRESS_COLUMNS, UNIT_COLUMNS
 
 
 @dataclass(frozen=True)

@@ -1,56 +1,16 @@
-"""Tables of detsis_sync: accounts, refresh runs and the mirror of the register."""
+"""The mirror of the tree and of the KEP addresses."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Identity, Index, LargeBinary, func, text
+from sqlalchemy import Index, LargeBinary, SmallInteger, func, text
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import Computed
 
-from shared.db.types import TYPES, service_metadata
-
-
-class Base(DeclarativeBase):
-    """Tables of the schema ``detsis_sync``."""
-
-    metadata = service_metadata("detsis_sync")
-    type_annotation_map = TYPES
-
-
-class Account(Base):
-    """One institution's access to DETSİS."""
-
-    __tablename__ = "accounts"
-
-    institution_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    account_id: Mapped[str]
-    endpoint: Mapped[str]
-    password_token: Mapped[bytes] = mapped_column(LargeBinary)
-    next_run_at: Mapped[datetime | None]
-    updated_at: Mapped[datetime]
-
-
-class Run(Base):
-    """One refresh; its ``run_id`` names the snapshot it published."""
-
-    __tablename__ = "runs"
-    __table_args__ = (
-        Index("ix_runs_institution_no", "institution_no", "run_id"),
-        # One refresh of an account at a time, whoever starts it.
-        Index("uq_runs_running", "institution_no", unique=True, postgresql_where=text("state = 'running'")),
-    )
-
-    run_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    institution_no: Mapped[int] = mapped_column(ForeignKey("detsis_sync.accounts.institution_no"))
-    trigger: Mapped[str]
-    state: Mapped[str]
-    started_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]
-    counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
-    reason: Mapped[str | None]
+from services.detsis_sync.tables.base import Base
 
 
 class UnitRecord(Base):
@@ -84,7 +44,20 @@ class UnitRecord(Base):
     active_text: Mapped[str | None]
     operating: Mapped[bool]
     external_addressee: Mapped[bool]
+    reachable: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether the unit has an active KEP address; kept by publishing, so that no search has to join."""
+    search_rank: Mapped[int] = mapped_column(
+        SmallInteger,
+        Computed(
+            "CASE WHEN active AND operating AND external_addressee AND reachable THEN 0"
+            " WHEN active AND operating THEN 1 WHEN active OR operating THEN 2 ELSE 3 END",
+            persisted=True,
+        ),
+    )
+    """0: can be written to, 1: open, 2: half open, 3: closed."""
     content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    wire_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Digest of the row as it came: a row that comes the same again needs no second look."""
     first_run_id: Mapped[int]
     changed_run_id: Mapped[int]
 
@@ -93,6 +66,7 @@ class UnitSighting(Base):
     """In which account's which list a unit was last seen: absence counts per list, never overall (detsis.md 12.5)."""
 
     __tablename__ = "unit_sightings"
+    __table_args__ = (Index("ix_unit_sightings_detsis_no", "detsis_no"),)
 
     institution_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     list_name: Mapped[str] = mapped_column(primary_key=True)

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from services.detsis_sync import mirror
 from services.detsis_sync.accounts import Accounts
 from services.detsis_sync.clients import DetsisClients
 from services.detsis_sync.metrics import DirectoryMetrics
+from services.detsis_sync.mirror.freshness import MirrorAge
+from services.detsis_sync.mirror.units import units as mirrored_units
 from services.detsis_sync.rows import CorrespondencePackage, UnitRow
 from services.detsis_sync.soap.account import DetsisAccount
 from shared.clock import Clock
@@ -41,19 +42,19 @@ class AddressResolver:
         clients: DetsisClients,
         clock: Clock,
         metrics: DirectoryMetrics,
+        age: MirrorAge,
         *,
         timeout_seconds: float,
         breaker_seconds: float,
-        stale_after: timedelta,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._clients = clients
         self._clock = clock
         self._metrics = metrics
+        self._age = age
         self._timeout_seconds = timeout_seconds
         self._breaker = timedelta(seconds=breaker_seconds)
-        self._stale_after = stale_after
         # For each endpoint: one institution's mistyped address must not turn the others to the mirror.
         self._closed_until: dict[str, datetime] = {}
 
@@ -66,8 +67,8 @@ class AddressResolver:
         sender, recipients = _checked(request)
         now = self._clock.now()
         async with self._database.reading() as session:
-            known = await mirror.units(session, recipients, surroundings=False)
-            snapshot = await mirror.freshness(session, now=now, stale_after=self._stale_after)
+            known = await mirrored_units(session, recipients, surroundings=False)
+            snapshot = await self._age.of(session)
             account = await self._accounts.of_sender(session, sender) if request.mode == "live" else None
         answer, rule = None, "mirror.asked"
         if request.mode == "live":

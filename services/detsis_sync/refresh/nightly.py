@@ -18,17 +18,18 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from services.detsis_sync import mirror
 from services.detsis_sync.accounts import Accounts
 from services.detsis_sync.clients import DetsisClients
-from services.detsis_sync.diff import Difference, apply_addresses, apply_units
-from services.detsis_sync.guards import accept_list
 from services.detsis_sync.metrics import CHANGES, LAST_ENDS, DirectoryMetrics
+from services.detsis_sync.mirror.counts import counts as counts_held
+from services.detsis_sync.mirror.runs import run_report
+from services.detsis_sync.refresh.diff import Difference, apply_addresses, apply_units
+from services.detsis_sync.refresh.guards import accept_list
+from services.detsis_sync.refresh.schedule import next_night, retry_moment
+from services.detsis_sync.refresh.stage import stage_addresses, stage_units
 from services.detsis_sync.rows import BulkOutcome
-from services.detsis_sync.schedule import next_night, retry_moment
 from services.detsis_sync.soap.account import DetsisAccount
 from services.detsis_sync.soap.client import UnitAnswer
-from services.detsis_sync.stage import stage_addresses, stage_units
 from services.detsis_sync.tables import Account, Run
 from shared.clock import Clock
 from shared.contracts.directory import RefreshRun
@@ -93,7 +94,7 @@ class Refresher:
                 await self._queue.defer(work, self._job, run_id=run.run_id)
         except IntegrityError as error:
             raise DomainError(ErrorCode.STATE_CONFLICT, "a refresh of this account is under way") from error
-        return mirror.run_report(run)
+        return run_report(run)
 
     async def run_schedule(self, stop: asyncio.Event) -> None:
         """Start what is due, until ``stop`` is set. An account that was never refreshed is due at once."""
@@ -289,7 +290,7 @@ class Refresher:
             self._metrics.snapshot_age.set((self._clock.now() - finished).total_seconds())
             if finished == self._counted_for:  # nothing has changed, and counting reads every row
                 return
-            held = {item.kind: item.count for item in await mirror.counts(session)}
+            held = {item.kind: item.count for item in await counts_held(session)}
         self._counted_for = finished
         for kind in ("all", "sendable", "absent"):
             self._metrics.units.labels(kind).set(held[kind])

@@ -1,0 +1,20 @@
+"""Accounts at DETSİS."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.contracts.base import Contract
+
+_NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"
+
+
+class RegisterAccount(Contract):
+    """One institution's DETSİS account. The password goes in and never comes out."""
+
+    institution_no: int
+    account_id: str = Field(min_length=1, max_length=100, pattern=_NO_CONTROL_CHARACTERS)
+    """DETSİS ``KurumID``: looks like the caller's own number, but that is not proven."""
+    endpoint: str = Field(max_length=500, pattern=_NO_CONTROL_CHARACTERS)
+    """The https URL of the service; the address inside the WSDL is never used."""
+    password: str | None = Field(default=None, min_length=1, max_length=500, repr=False)

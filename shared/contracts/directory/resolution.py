@@ -1,0 +1,56 @@
+"""Where recipients are reached."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from shared.contracts.base import Contract
+
+
+class AddressSource(StrEnum):
+    """``live``: DETSİS answered for this letter; ``mirror``: our nightly copy, because it could not."""
+
+    LIVE = "live"
+    MIRROR = "mirror"
+
+
+class ResolutionRequest(Contract):
+    """Ask for the KEP addresses of a letter's real recipients (EK-3/4 h)."""
+
+    sender_no: int
+    recipient_nos: list[int] = Field(min_length=1, max_length=500)
+    mode: Literal["live", "mirror"] = "live"
+    """``live`` asks DETSİS and falls back, marked, to the mirror; ``mirror`` spares DETSİS a call."""
+
+
+class ResolutionProblem(StrEnum):
+    """Why a recipient cannot be written to by KEP."""
+
+    UNKNOWN = "recipient-unknown"
+    INACTIVE = "recipient-inactive"
+    NO_KEP_ADDRESS = "recipient-kep-missing"
+    KEP_INACTIVE = "recipient-kep-inactive"
+
+
+class ResolvedAddress(Contract):
+    """Where one recipient is reached, and why we believe it."""
+
+    detsis_no: int
+    name: str | None = None
+    address: str | None = None
+    problem: ResolutionProblem | None = None
+    source: AddressSource
+    rule: str
+    """Stable id of the rule that chose the address, for example ``live.eYazismaPaketi``."""
+    snapshot_id: int | None = None
+    resolved_at: datetime
+
+
+class ResolutionAnswer(Contract):
+    """One item per asked number, in the order asked."""
+
+    recipients: list[ResolvedAddress]
