@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import date, timedelta, timezone
 from itertools import chain
 
 from starlette.applications import Starlette
@@ -27,6 +28,8 @@ from shared.clock import Clock
 PATH = "/DETSISServis.asmx"
 _LARGEST_REQUEST = 1024 * 1024
 _BLOCK = 64 * 1024
+_TURKISH_TIME = timezone(timedelta(hours=3))
+"""Since 2016 without daylight saving."""
 
 
 class _ConnectionDropped(Exception):  # noqa: N818 - ends the connection on purpose
@@ -96,11 +99,15 @@ class DetsisEndpoint:
             return envelope(call.operation, call.soap, (), failure="Kullanıcı adı veya şifre hatalı.")
         if self._faults.take("detsis.in_band_error", operation=call.operation):
             return envelope(call.operation, call.soap, (), failure="İşlem sırasında bir hata oluştu.")
+        variants = frozenset(name for name in quirks.VARIANTS if self._faults.take(name, operation=call.operation))
         try:
-            content = answer_pieces(Call(call, self._register, account.institution_no))
+            content = answer_pieces(Call(call, self._register, account.institution_no, self._today(), variants))
         except InBandFailure as failure:
             return envelope(call.operation, call.soap, (), failure=str(failure))
         return envelope(call.operation, call.soap, content)
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone(_TURKISH_TIME).date()
 
     def _disturbed(self, operation: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Faults that change the answer on its way."""

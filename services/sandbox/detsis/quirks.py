@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from services.sandbox.detsis.wire_operations import DEEP_CHILDREN
 from services.sandbox.faults import FaultBoard
 
 FAULTS = {
@@ -19,6 +20,10 @@ FAULTS = {
     "detsis.unclear_flags": "The active flag of every open unit has a text that nobody knows.",
     "detsis.slow": "The answer starts after this many seconds (value, default 5).",
 }
+VARIANTS = {
+    DEEP_CHILDREN: "AltKurulusBirimleriListele answers everything below a unit instead of its direct children.",
+}
+"""Not faults, but behaviour of the real service that nobody has seen: both ways have to be lived with."""
 MAINTENANCE_PAGE = (
     '<!DOCTYPE html>\n<html lang="tr"><head><meta charset="utf-8"><title>Bakım</title></head>'
     "<body><h1>Sistem bakımdadır</h1><p>Lütfen daha sonra tekrar deneyiniz.<br></body></html>\n"
@@ -77,4 +82,5 @@ def unclear(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def declare(board: FaultBoard) -> None:
     """Make the faults known to the switchboard."""
-    board.declare(FAULTS, dict.fromkeys(FAULTS, frozenset({"operation"})))
+    known = FAULTS | VARIANTS
+    board.declare(known, dict.fromkeys(known, frozenset({"operation"})))

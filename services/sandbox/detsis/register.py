@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from services.sandbox.detsis.codes import status_of
 from services.sandbox.detsis.names import BRANCHES, FIELDS, PLACES, PROVINCES, TOPICS
 from shared.domain.identifiers import ascii_lower, detsis_number
 
@@ -287,7 +288,7 @@ class Register:
             path=tuple(reversed(path)),
             level=level,
             category_id=branch.category_id,
-            status_id=level + 1,
+            status_id=status_of(path[0].rpartition(" ")[2]),
             kind=branch.kind if word % 10 < 3 else None,
             place_id=None if place is None else place + 1,
             place_name=None if place is None else PLACES[place],
@@ -315,7 +316,7 @@ class Register:
             path=tuple(reversed(path)),
             level=len(path) - 1,
             category_id=BRANCHES[-1].category_id,
-            status_id=min(len(path), 4),
+            status_id=status_of(pinned.name.rpartition(" ")[2]),
             kind=None,
             place_id=place + 1,
             place_name=PLACES[place],

@@ -152,6 +152,36 @@ _TYPES: dict[str, str] = {
         "TablesBase < ID:int KurumBirimTipi1:string? KurumBirimTipi1ParentID:int AcilacakTip2ID:int "
         "KurumBirimTipi1CogulAdi:string? KayitTarihi:dateTime Aktifmi:boolean"
     ),
+    "SonucResTip2": _result("ArrayOfResKurumBirimTipleri2"),
+    "ArrayOfResKurumBirimTipleri2": "ResKurumBirimTipleri2:ResKurumBirimTipleri2*~",
+    "ResKurumBirimTipleri2": (
+        "TablesBase < ID:int KurumBirimTipi2:string? KurumBirimTipi2ParentID:int KurumBirimTipi2CogulAdi:string? "
+        "ResmiYaziEklenecekMuhatapBolumu:string? ResmiYaziKesilecekMuhatapBolumu:string? KayitTarihi:dateTime "
+        "Used:boolean Aktifmi:boolean"
+    ),
+    "SonuclarOOfKodlarWsObj": _result("ArrayOfKodlarWsObj"),
+    "ArrayOfKodlarWsObj": "KodlarWsObj:KodlarWsObj*~",
+    "KodlarWsObj": (
+        "TablesBase < ID:int AnaKod:string? AltKod1:string? AltKod2:string? AltKod3:string? KonuAdi:string? "
+        "SaklamaSuresi:string? SaklamaZaman:string? SaklamaKodu:string? DipNot:string? Aciklama:string? "
+        "Aktifmi:boolean Tip:boolean GrupBaslangici:string? GrupBitisi:string? Kod:string? Seviye:string?"
+    ),
+    "SonuclarOOfDevletTeskilatiKutukWs": _result("ArrayOfDevletTeskilatiKutukWs"),
+    "ArrayOfDevletTeskilatiKutukWs": "DevletTeskilatiKutukWs:DevletTeskilatiKutukWs*~",
+    "DevletTeskilatiKutukWs": (
+        "DETSISNo:int Ad:string? DevletTeskilatiKutukNo:string? AnaKurumDetsisNo:int KurumHiyerarsik:string? "
+        "Aktifmi:string?"
+    ),
+    "SonuclarOOfEYazismaSertifikaSahipligi": _result("ArrayOfEYazismaSertifikaSahipligi"),
+    "ArrayOfEYazismaSertifikaSahipligi": "EYazismaSertifikaSahipligi:EYazismaSertifikaSahipligi*~",
+    "EYazismaSertifikaSahipligi": "KurumBirimId:int SertifikaSahibiKurumId:int",
+    "SonuclarOOfIyemYoneticiObj": _result("ArrayOfIyemYoneticiObj"),
+    "ArrayOfIyemYoneticiObj": "IyemYoneticiObj:IyemYoneticiObj*~",
+    "IyemYoneticiObj": (
+        "ID:int Ad:string? KurumHiyerarsik:string? ParentIdareKimlikKodu:string? UnvanAdi:string? YoneticiKodu:int "
+        "YoneticiAdiSoyadi:string? DogumTarihi:dateTime~ Yasi:int YasGrup:string? HukukiDayanak:string? "
+        "GorevTuru:string? GorevBaslamaTarihi:dateTime~ GorevBitisTarihi:dateTime~ Aktifmi:boolean"
+    ),
     "SonucResYerKod": _result("ArrayOfResYerKodlari"),
     "ArrayOfResYerKodlari": "ResYerKodlari:ResYerKodlari*~",
     "ResYerKodlari": (
@@ -180,6 +210,12 @@ OPERATIONS: dict[str, Operation] = {
             _UNITS,
             "Search by place, category and status",
         ),
+        (
+            "KutukNodanDetsisNoGetir",
+            "kutukNoList:ArrayOfString?",
+            "SonuclarOOfDevletTeskilatiKutukWs",
+            "Units by their former register numbers",
+        ),
         ("AktifKEPAdresleriniGetir", "", _ADDRESSES, "Every active KEP address"),
         ("KEPAdresleriniGetir", "DetsisIDs:ArrayOfInt?", _ADDRESSES, "KEP addresses of some units"),
         ("KEPAdresiKontrolEt", "KepAdresi:string?", "SonucOOfKepBilgileriWs", "Owner of a KEP address"),
@@ -188,6 +224,12 @@ OPERATIONS: dict[str, Operation] = {
         ("EypGuncellenenleriGetir", "", "SonuclarOOfYeniEYazismaVersiyonListe", "Units with a new EYP version"),
         ("KurumSertifikaBilgileriniGetir", "DetsisIDs:int", "SonuclarOOfSertifika", "Certificates of a unit"),
         ("SertifikalariGetir", "baslangicTarihi:dateTime", "SonuclarOOfSertifika", "Certificates since a day"),
+        (
+            "SertifikaSahiplikleriniGetir",
+            "baslangicTarihi:dateTime",
+            "SonuclarOOfEYazismaSertifikaSahipligi",
+            "Whose certificate serves a unit, changed since a day",
+        ),
         (
             "eYazismaPaketi",
             "gonderenDetsisID:int muhatapDetsisIDs:ArrayOfInt?",
@@ -198,7 +240,17 @@ OPERATIONS: dict[str, Operation] = {
         ("AnakurumIletisimBilgileriWs", "", "SonucIletisimBilgileri", "Contacts of main institutions"),
         ("BirimleriminIletisimBilgileriniGetir", "", "SonuclarOOfKurumBirimIletisim", "Contacts of own units"),
         ("DetsisIslemYetkilisiBilgileriWs", "", "SonuclarOOfDetsisKullanici", "The caller's register officers"),
+        (
+            "IYEMKurumYoneticisiGetirWs",
+            "KurumID:int Tarih:dateTime~",
+            "SonuclarOOfIyemYoneticiObj",
+            "Manager of a unit on a day",
+        ),
+        ("IYEMTumYoneticileriGetirWs", "KurumID:int", "SonuclarOOfIyemYoneticiObj", "Every manager a unit has had"),
+        ("IYEMYoneticiIDdenGorevListesiGetirWs", "YoneticiID:int", "SonuclarOOfIyemYoneticiObj", "Posts of a manager"),
         ("TumTip1KodlariGetirWs", "", "SonucResTip1", "Categories"),
+        ("TumTip2KodlariGetirWs", "", "SonucResTip2", "Statuses, with their part of the addressee line"),
+        ("KurumSDPKodlariGetirWs", "IdariKimlikKodu:int", "SonuclarOOfKodlarWsObj", "File plan of an institution"),
         ("TumYerKodlariGetirWs", "", "SonucResYerKod", "Places"),
     )
 }

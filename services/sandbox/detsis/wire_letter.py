@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 
-from services.sandbox.detsis.names import GIVEN_NAMES, SURNAMES, TITLES, dative
+from services.sandbox.detsis.names import dative
+from services.sandbox.detsis.people import first_contact, manager_on
 from services.sandbox.detsis.register import Register, Unit
 from services.sandbox.detsis.wire_answers import Value
 
@@ -12,20 +14,22 @@ _UP, _DOWN, _BOTH = "Arz ederim.", "Rica ederim.", "Arz ve rica ederim."
 _MANY = "DAĞITIM YERLERİNE"
 
 
-def letter_record(register: Register, sender: Unit, recipients: Sequence[Unit]) -> dict[str, Value]:
+def letter_record(register: Register, sender: Unit, recipients: Sequence[Unit], today: date) -> dict[str, Value]:
     """The fields of ``eYazismaPaketi``. Unknown recipients were left out before, as the real one does."""
     names = [dative(unit.name) for unit in recipients]
     return {
         "MuhatapBilgi": [_recipient(register, unit) for unit in recipients],
-        "ImzaYetkilileri": [_manager(unit) for unit in (sender, *register.ancestors(sender.number))],
+        "ImzaYetkilileri": [
+            manager for unit in (sender, *register.ancestors(sender.number)) for manager in _manager(unit, today)
+        ],
         "Antet": "\n".join(("T.C.", *sender.path[:2])),
         "MuhatapAd": _MANY if len(names) > 1 else next(iter(names), None),
         "RYSayiDetsisNo": str(sender.number),
         "ArzRica": _closing(register, sender, recipients),
-        "GonderenTelefonNumarasi": f"0 000 {sender.number % 1000:03} 00 00",
-        "GonderenFaksNumarasi": f"0 000 {sender.number % 1000:03} 00 01",
-        "GonderenEPostaAdresi": f"iletisim@birim-{sender.number}.example",
-        "GonderenInternetSitesiAdresi": f"https://birim-{sender.number}.example",
+        "GonderenTelefonNumarasi": first_contact(sender, 4),
+        "GonderenFaksNumarasi": first_contact(sender, 5),
+        "GonderenEPostaAdresi": first_contact(sender, 2),
+        "GonderenInternetSitesiAdresi": first_contact(sender, 1),
         "GonderenAdresi": sender.postal_address,
         "DagitimListesi": "\n".join(names) if len(names) > 1 else None,
     }
@@ -43,15 +47,17 @@ def _recipient(register: Register, unit: Unit) -> dict[str, Value]:
     }
 
 
-def _manager(unit: Unit) -> dict[str, Value]:
-    return {
-        "TCYoneticiKodu": 1_000_000 + unit.number % 1_000_000,
-        "YoneticiAd": GIVEN_NAMES[unit.number % len(GIVEN_NAMES)],
-        "YoneticiSoyad": SURNAMES[unit.number // 7 % len(SURNAMES)],
-        "VekaletTuru": "Vekaleten" if unit.number % 11 == 0 else None,
-        "Unvan": TITLES[min(unit.level, len(TITLES) - 1)],
-        "DetsisNo": unit.number,
-    }
+def _manager(unit: Unit, today: date) -> Iterator[dict[str, Value]]:
+    post = manager_on(unit, today)
+    if post is not None:
+        yield {
+            "TCYoneticiKodu": post.manager_code,
+            "YoneticiAd": post.given_name,
+            "YoneticiSoyad": post.surname,
+            "VekaletTuru": "Vekaleten" if post.acting else None,
+            "Unvan": post.title,
+            "DetsisNo": unit.number,
+        }
 
 
 def _closing(register: Register, sender: Unit, recipients: Sequence[Unit]) -> str:

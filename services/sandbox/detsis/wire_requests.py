@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from email.message import Message
 
 from lxml import etree
@@ -13,6 +14,7 @@ from services.sandbox.detsis.wire_contract import HEADER, NAMESPACE, OPERATIONS
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 _INT_MAX = 2**31
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
 
 class RejectedRequest(Exception):  # noqa: N818 - named for what happened, and answered rather than handled
@@ -36,6 +38,9 @@ class SoapRequest:
     numbers: Mapping[str, int]
     number_lists: Mapping[str, tuple[int, ...]]
     texts: Mapping[str, str | None]
+    text_lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    moments: Mapping[str, datetime | None] = field(default_factory=dict)
+    """Turkish local time without a zone. None where nil was sent; the year 1 where a required one was left out."""
 
 
 def read_request(body: bytes, content_type: str, soap_action: str | None) -> SoapRequest:
@@ -63,34 +68,54 @@ def read_request(body: bytes, content_type: str, soap_action: str | None) -> Soa
     if root.tag != f"{{{soap}}}Envelope" or call is None:
         raise RejectedRequest(f"Server did not recognize the value of HTTP Header SOAPAction: {action}.", soap=soap)
     auth = f"{{{soap}}}Header/{{{NAMESPACE}}}{HEADER}/{{{NAMESPACE}}}"
-    numbers, lists, texts = _parameters(call, operation, soap)
-    return SoapRequest(
-        operation=operation,
-        soap=soap,
-        account_id=root.findtext(auth + "KurumID") or "",
-        password=root.findtext(auth + "Password") or "",
-        numbers=numbers,
-        number_lists=lists,
-        texts=texts,
+    return _with_parameters(
+        SoapRequest(
+            operation=operation,
+            soap=soap,
+            account_id=root.findtext(auth + "KurumID") or "",
+            password=root.findtext(auth + "Password") or "",
+            numbers={},
+            number_lists={},
+            texts={},
+        ),
+        call,
     )
 
 
-def _parameters(
-    call: etree._Element, operation: str, soap: str
-) -> tuple[dict[str, int], dict[str, tuple[int, ...]], dict[str, str | None]]:
+def _with_parameters(request: SoapRequest, call: etree._Element) -> SoapRequest:
     numbers: dict[str, int] = {}
     lists: dict[str, tuple[int, ...]] = {}
     texts: dict[str, str | None] = {}
-    for parameter in OPERATIONS[operation].parameters:
+    text_lists: dict[str, tuple[str, ...]] = {}
+    moments: dict[str, datetime | None] = {}
+    for parameter in OPERATIONS[request.operation].parameters:
         element = call.find(f"{{{NAMESPACE}}}{parameter.name}")
         if parameter.type == "ArrayOfInt":
             items = [] if element is None else element.findall(f"{{{NAMESPACE}}}int")
-            lists[parameter.name] = tuple(_number(item.text, soap) for item in items)
+            lists[parameter.name] = tuple(_number(item.text, request.soap) for item in items)
+        elif parameter.type == "ArrayOfString":
+            items = [] if element is None else element.findall(f"{{{NAMESPACE}}}string")
+            text_lists[parameter.name] = tuple(item.text or "" for item in items)
         elif parameter.type == "int":
-            numbers[parameter.name] = 0 if element is None else _number(element.text, soap)
+            numbers[parameter.name] = 0 if element is None else _number(element.text, request.soap)
+        elif parameter.type == "dateTime":
+            moments[parameter.name] = _moment(element, request.soap, nillable=parameter.nillable)
         else:
             texts[parameter.name] = None if element is None else element.text
-    return numbers, lists, texts
+    return replace(request, numbers=numbers, number_lists=lists, texts=texts, text_lists=text_lists, moments=moments)
+
+
+def _moment(element: etree._Element | None, soap: str, *, nillable: bool) -> datetime | None:
+    if element is None:
+        return None if nillable else datetime.min  # noqa: DTZ901 - the service's times have no zone
+    if nillable and element.get(_NIL) in {"true", "1"}:
+        return None
+    try:
+        return datetime.fromisoformat((element.text or "").strip()).replace(tzinfo=None)
+    except ValueError as error:
+        raise RejectedRequest(
+            "Server was unable to read request. ---> The string is not a valid AllXsd value.", soap=soap
+        ) from error
 
 
 def _number(text: str | None, soap: str) -> int:

@@ -123,11 +123,13 @@ def test_every_answer_fits_its_contract(http: httpx.Client, operation: str, tmp_
     samples = {
         "pGun": "1", "pAy": "1", "pYil": "2020", "ad": "BELEDİYE", "yerKodu": "1", "KepAdresi": "kurum.a@hs91.kep.example",
         "degisiklikTarihiBaslangic": "2020-01-01T00:00:00", "baslangicTarihi": "2020-01-01T00:00:00",
-        "kategoriID": "0", "statuID": "0", "IlKodu": "0", "anaKurumIdareKimlikKodu": "0", "gonderenDetsisID": str(A),
+        "Tarih": "2026-01-01T00:00:00", "kategoriID": "0", "statuID": "0", "IlKodu": "0", "anaKurumIdareKimlikKodu": "0", "gonderenDetsisID": str(A),
     }  # fmt: skip
     parameters = "".join(
         f"<{p.name}><int>{A}</int><int>{B}</int></{p.name}>"
         if p.type == "ArrayOfInt"
+        else f"<{p.name}><string>10.00.00.02.00.01</string></{p.name}>"
+        if p.type == "ArrayOfString"
         else f"<{p.name}>{samples.get(p.name, str(B))}</{p.name}>"
         for p in OPERATIONS[operation].parameters
     )
