@@ -13,14 +13,17 @@ from fastapi_offline import FastAPIOffline
 from services.sandbox.clock import ShiftedClock
 from services.sandbox.control import control_routes
 from services.sandbox.control_parts import provider_routes, register_routes
+from services.sandbox.control_registrations import mailbox_routes, registration_routes
 from services.sandbox.detsis.app import PATH as DETSIS_PATH
 from services.sandbox.detsis.app import build_detsis_app
 from services.sandbox.detsis.register import PinnedUnit, Register, generate_register
+from services.sandbox.detsis.registrations import RegistrationDesk
 from services.sandbox.ebys import ebys_routes
 from services.sandbox.faults import FaultBoard
 from services.sandbox.furnishing import describe, issue_identities, write_world
 from services.sandbox.kephs import Account, KepProviderPlan, Timing, start_providers
 from services.sandbox.listener import accepts_connections, serving
+from services.sandbox.opened import OpenedMailboxes
 from services.sandbox.pki.authority import PublicationUrls
 from services.sandbox.pki.routes import pki_routes
 from services.sandbox.pki.store import Pki
@@ -47,6 +50,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
     register = await asyncio.to_thread(_generate_register, plan, pki, settings.detsis_units)
     world = describe(plan, pki, detsis_path=DETSIS_PATH)
     shifted, faults = ShiftedClock(clock, plan.clock_file), FaultBoard()
+    opened = OpenedMailboxes(plan.opened_mailboxes_file)
+    desk = RegistrationDesk(register, plan.detsis_directory / "registrations.json")
     certificate, key = pki.tls_files()
     async with AsyncExitStack() as starting:
         detsis = build_detsis_app(register, plan.detsis_accounts, faults, shifted)
@@ -54,7 +59,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
             serving(detsis, plan.host, plan.detsis_port, certificate=certificate, key=key)
         )
         providers = await start_providers(
-            [_provider_plan(plan, provider, pki) for provider in plan.providers],
+            [_provider_plan(plan, provider, opened, pki) for provider in plan.providers],
             server_context=pki.server_ssl_context(),
             state_directory=plan.kephs_directory,
             clock=shifted,
@@ -65,8 +70,10 @@ async def build(settings: Settings, clock: Clock) -> Service:
         resources = starting.pop_all()
     app = FastAPIOffline(title="KEP Gateway sandbox", description="Control API and PKI of the simulated outside world.")
     app.include_router(control_routes(lambda: world, shifted, faults, pki))
-    app.include_router(provider_routes(plan, providers))
+    app.include_router(mailbox_routes(plan, opened, providers))
+    app.include_router(provider_routes(plan, opened, providers))
     app.include_router(register_routes(register))
+    app.include_router(registration_routes(plan, register, desk, providers, pki, shifted))
     app.include_router(ebys_routes(plan, pki, clock))
     app.include_router(pki_routes(pki, faults))
     return Service(
@@ -104,8 +111,8 @@ def _generate_register(plan: WorldPlan, pki: Pki, size: int) -> Register:
     return generate_register(size, _REGISTER_SEED, pinned, kep_domains=[provider.domain for provider in plan.providers])
 
 
-def _provider_plan(plan: WorldPlan, provider: ProviderPlan, pki: Pki) -> KepProviderPlan:
-    accounts = tuple(
+def _provider_plan(plan: WorldPlan, provider: ProviderPlan, opened: OpenedMailboxes, pki: Pki) -> KepProviderPlan:
+    planned = tuple(
         Account(institution.kep_address, institution.username, institution.password, institution.behaviour)
         for institution in plan.institutions
         if institution.provider == provider.name
@@ -113,6 +120,9 @@ def _provider_plan(plan: WorldPlan, provider: ProviderPlan, pki: Pki) -> KepProv
         and institution.username
         and institution.password
     )
+    sender = plan.detsis_sender
+    own = (Account(sender.address, sender.address, sender.password), *(mailbox.account for mailbox in opened))
+    accounts = (*planned, *(account for account in own if account.address.endswith(f"@{provider.domain}")))
     return KepProviderPlan(
         name=provider.name,
         domain=provider.domain,

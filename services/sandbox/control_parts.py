@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.sandbox.detsis.register import Register
 from services.sandbox.kephs import INBOX, IssuedEvidence, RunningProviders, StoredMail
-from services.sandbox.world import InstitutionPlan, WorldPlan
+from services.sandbox.opened import OpenedMailboxes
+from services.sandbox.world import Behaviour, WorldPlan
 from shared.domain.identifiers import ascii_lower, kep_address
 
 
@@ -83,20 +84,13 @@ class UnitReport(_Body):
     """Address → whether it is active."""
 
 
-def provider_routes(plan: WorldPlan, providers: RunningProviders) -> APIRouter:
+def provider_routes(plan: WorldPlan, opened: OpenedMailboxes, providers: RunningProviders) -> APIRouter:
     """What the providers hold and have issued."""
     router = APIRouter(prefix="/control", tags=["providers"])
 
-    def account(provider: str, address: str) -> InstitutionPlan:
-        for institution in plan.institutions:
-            if institution.provider == provider and institution.kep_address == ascii_lower(address):
-                return institution
-        raise HTTPException(404, f"{provider} has no account {address!r}")
-
-    @router.get("/providers/{provider}/mailboxes")
-    async def list_mailboxes(provider: str) -> list[MailboxReport]:
-        """The provider's accounts."""
-        return [
+    def mailboxes(provider: str) -> list[MailboxReport]:
+        domain = next((found.domain for found in plan.providers if found.name == provider), None)
+        planned = [
             MailboxReport(
                 address=institution.kep_address,
                 institution_no=institution.detsis_no,
@@ -105,6 +99,25 @@ def provider_routes(plan: WorldPlan, providers: RunningProviders) -> APIRouter:
             for institution in plan.institutions
             if institution.provider == provider and institution.kep_address and institution.username
         ]
+        later = [
+            MailboxReport(address=mailbox.address, institution_no=mailbox.institution_no, behaviour=Behaviour.NORMAL)
+            for mailbox in opened
+            if mailbox.address.endswith(f"@{domain}")
+        ]
+        return planned + later
+
+    def account(provider: str, address: str) -> None:
+        wanted = ascii_lower(address)
+        if any(found.provider == provider and found.kep_address == wanted for found in plan.institutions):
+            return
+        if any(mailbox.address == wanted for mailbox in mailboxes(provider)):
+            return
+        raise HTTPException(404, f"{provider} has no account {address!r}")
+
+    @router.get("/providers/{provider}/mailboxes")
+    async def list_mailboxes(provider: str) -> list[MailboxReport]:
+        """The provider's accounts."""
+        return mailboxes(provider)
 
     @router.get("/providers/{provider}/mailboxes/{address}/messages")
     async def list_messages(

@@ -42,6 +42,8 @@ def issue_identities(plan: WorldPlan, pki: Pki) -> None:
     for index, provider in enumerate(plan.providers):
         profile = kep_transaction(provider.name, f"kephs@{provider.domain}")
         pki.ensure(provider.identity, profile, new_ec_key if index else new_rsa_key)
+    sender = qualified_person("DETSİS DENEME GÖNDERİCİSİ", made_up_identity_no(90), email=plan.detsis_sender.address)
+    pki.ensure(plan.detsis_sender.signing, sender, new_ec_key)
     holders = [institution for institution in plan.institutions if institution.keys is not None]
     for index, holder in enumerate(holders):
         assert holder.keys is not None
@@ -70,6 +72,7 @@ def describe(plan: WorldPlan, pki: Pki, *, detsis_path: str) -> WorldDocument:
         ),
         detsis=DetsisDocument(
             endpoint=f"https://{plan.public_host}:{plan.detsis_port}{detsis_path}",
+            kep_address=plan.detsis_sender.address,
             accounts=tuple(
                 DetsisAccountDocument(
                     institution_no=account.institution_no, account_id=account.account_id, password=account.password

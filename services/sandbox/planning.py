@@ -14,6 +14,7 @@ from services.sandbox.world import (
     Behaviour,
     DetsisAccount,
     InstitutionPlan,
+    KepSenderPlan,
     KeyPlan,
     ListenerPlan,
     ProviderPlan,
@@ -77,6 +78,9 @@ def plan_world(settings: Settings) -> WorldPlan:
         detsis_accounts=tuple(
             DetsisAccount(number, str(number), _password(kept, f"detsis-{number}"))
             for number in (FIRST_INSTITUTION, SECOND_INSTITUTION)
+        ),
+        detsis_sender=KepSenderPlan(
+            settings.detsis_kep_address, _password(kept, settings.detsis_kep_address), "detsis-verification"
         ),
     )
     if kept != before:

@@ -29,6 +29,11 @@ class Settings(CommonSettings):
     detsis_units: int = Field(
         default=2000, ge=100, le=400_000, description="Units in the register, the named institutions included."
     )
+    detsis_kep_address: str = Field(
+        default="detsis@hs98.kep.tr",
+        pattern=r"^[a-z0-9._-]{1,64}@hs9[89]\.kep\.tr$",
+        description="KEP address from which DETSİS sends its verification mails.",
+    )
     hs98_smtp_port: int = Field(default=0, ge=0, le=65535, description="Port of provider hs98's submission (SMTP).")
     hs98_imap_port: int = Field(default=0, ge=0, le=65535, description="Port of provider hs98's mailboxes (IMAP).")
     hs99_smtp_port: int = Field(default=0, ge=0, le=65535, description="Port of provider hs99's submission (SMTP).")

@@ -104,6 +104,16 @@ class InstitutionPlan:
 
 
 @dataclass(frozen=True)
+class KepSenderPlan:
+    """A KEP account that belongs to no institution of the register, with the key that signs its mail."""
+
+    address: str
+    password: str
+    signing: str
+    """Name in the PKI."""
+
+
+@dataclass(frozen=True)
 class WorldPlan:
     """Everything decided before anything runs; the same at every start of one state directory."""
 
@@ -118,6 +128,7 @@ class WorldPlan:
     providers: tuple[ProviderPlan, ...]
     institutions: tuple[InstitutionPlan, ...]
     detsis_accounts: tuple[DetsisAccount, ...]
+    detsis_sender: KepSenderPlan
 
     @property
     def control_url(self) -> str:
@@ -143,6 +154,16 @@ class WorldPlan:
     def kephs_directory(self) -> Path:
         """Where the providers keep mails and evidence."""
         return self.directory / "kephs"
+
+    @property
+    def opened_mailboxes_file(self) -> Path:
+        """KEP mailboxes opened over the control API."""
+        return self.kephs_directory / "opened.json"
+
+    @property
+    def detsis_directory(self) -> Path:
+        """What DETSİS keeps: registrations of KEP addresses, and rendered lists."""
+        return self.directory / "detsis"
 
     @property
     def ports(self) -> dict[str, int]:
@@ -222,6 +243,8 @@ class DetsisDocument(_Document):
     """The DETSİS web service."""
 
     endpoint: str
+    kep_address: str | None = None
+    """Where verification mails come from."""
     accounts: tuple[DetsisAccountDocument, ...]
 
 

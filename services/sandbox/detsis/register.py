@@ -6,7 +6,7 @@ import random
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from services.sandbox.detsis.codes import status_of
@@ -19,6 +19,8 @@ _NUMBER_SPAN = 79_999_987  # prime, so that multiplying permutes it
 _NUMBER_STEP = 31_415_927
 _DEEPEST = 3
 
+IN_FORCE, WAITING, CLOSED = "Aktif", "Doğrulama Bekliyor", "Pasif"
+"""Status texts of addresses; the real ones are not published."""
 _ACTIVE, _OPERATING, _EXTERNAL = 1, 2, 4
 _KEP_NONE, _KEP_ACTIVE, _KEP_MOVING, _KEP_CLOSED = range(4)
 
@@ -237,6 +239,20 @@ class Register:
         self._require(number)
         self._moved_kep[number] = () if address is None else (_active_entry(number, address),)
 
+    def announce_kep_address(self, number: int, address: str) -> None:
+        """Begin a change of address: the new one waits, the one in force stays. Raises ``KeyError``."""
+        self._require(number)
+        kept = tuple(entry for entry in self.kep_entries(number) if entry.status != WAITING)
+        self._moved_kep[number] = (*kept, KepEntry(number, address, active=False, status=WAITING))
+
+    def confirm_kep_address(self, number: int) -> None:
+        """End a change of address: the waiting one comes into force, the others are closed. Raises ``KeyError``."""
+        self._require(number)
+        entries = self.kep_entries(number)
+        closed = tuple(replace(entry, active=False, status=CLOSED) for entry in entries if entry.status != WAITING)
+        opened = tuple(_active_entry(number, entry.address) for entry in entries if entry.status == WAITING)
+        self._moved_kep[number] = (*closed, *opened) if opened else entries
+
     def _require(self, number: int) -> None:
         if self.unit(number) is None:
             raise KeyError(number)
@@ -334,10 +350,10 @@ class Register:
         # Real lists hold addresses in mixed case.
         address = f"{'Birim' if word % 13 == 0 else 'birim'}.{number}@{domain}"
         if state == _KEP_CLOSED:
-            return (KepEntry(number, address, active=False, status="Pasif"),)
+            return (KepEntry(number, address, active=False, status=CLOSED),)
         entries = [_active_entry(number, address)]
         if state == _KEP_MOVING:
-            entries.append(KepEntry(number, f"birim.{number}-yeni@{domain}", active=False, status="Doğrulama Bekliyor"))
+            entries.append(KepEntry(number, f"birim.{number}-yeni@{domain}", active=False, status=WAITING))
         return tuple(entries)
 
 
@@ -366,7 +382,7 @@ def _number(index: int) -> int:
 
 
 def _active_entry(number: int, address: str) -> KepEntry:
-    return KepEntry(number, address, active=True, status="Aktif")
+    return KepEntry(number, address, active=True, status=IN_FORCE)
 
 
 def _draw_kep(chance: float, level: int) -> int:

@@ -119,6 +119,10 @@ class AccountLogin(LoginInterface):
         self._accounts = {account.username: account for account in plan.accounts}
         self._tokens = AllTokens(config)
 
+    def add(self, account: Account) -> None:
+        """From now on this account may log in."""
+        self._accounts[account.username] = account
+
     @property
     def tokens(self) -> AllTokens:
         """Required by pymap; no token is ever accepted."""
@@ -148,7 +152,8 @@ class ImapListener:
         self._context = context
         self._faults = faults
         config = ServerConfig(plan, context)
-        self._serve = IMAPServer(AccountLogin(plan, config, mailboxes, faults), config)
+        self.login = AccountLogin(plan, config, mailboxes, faults)
+        self._serve = IMAPServer(self.login, config)
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> asyncio.Server:

@@ -92,6 +92,10 @@ class RecipientScript:
     def __init__(self, plans: Iterable[KepProviderPlan]) -> None:
         self._accounts = {ascii_lower(account.address): account for plan in plans for account in plan.accounts}
 
+    def add(self, account: Account) -> None:
+        """From now on this account exists."""
+        self._accounts[ascii_lower(account.address)] = account
+
     def behaviours(self, address: str) -> frozenset[Behaviour]:
         """All behaviours of ``address``; an address nobody knows is ``UNKNOWN``."""
         address = ascii_lower(address)

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.sandbox.faults import FaultBoard
 from services.sandbox.kephs.faults import FAULTS, SCOPES
-from services.sandbox.kephs.imap import ImapListener
+from services.sandbox.kephs.imap import AccountLogin, ImapListener
 from services.sandbox.kephs.mailboxes import Mailboxes
 from services.sandbox.kephs.plan import (
+    Account,
     IssuedEvidence,
     KepProviderPlan,
     RecipientScript,
@@ -31,7 +32,7 @@ from services.sandbox.kephs.sockets import TrackedSmtp
 from services.sandbox.kephs.store import INBOX, SENT, MailRow, MailStore
 from services.sandbox.kephs.submission import SubmissionSession, submission_protocol
 from services.sandbox.kephs.tasks import TaskRunner
-from shared.domain.identifiers import ascii_lower, bare_message_id, kep_address
+from shared.domain.identifiers import KepAddress, ascii_lower, bare_message_id, kep_address
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,54 @@ class ProviderPorts:
 class _Running:
     provider: KepProvider
     mailboxes: Mailboxes
+    session: SubmissionSession
+    login: AccountLogin
 
 
 class RunningProviders:
     """All providers at work. ``aclose`` stops them; what they keep on disk is there at the next start."""
 
-    def __init__(self, running: Sequence[_Running], ports: Mapping[str, ProviderPorts], stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        running: Sequence[_Running],
+        ports: Mapping[str, ProviderPorts],
+        script: RecipientScript,
+        stack: AsyncExitStack,
+    ) -> None:
         self._running = running
+        self._script = script
         self._stack = stack
         self.ports = ports
         """By the provider's name."""
+
+    def open_account(self, account: Account) -> None:
+        """Give someone a mailbox while the providers run; it is forgotten at the next start unless it is planned.
+
+        Raises ``KeyError`` if no provider serves the address.
+        """
+        address = ascii_lower(account.address)
+        for running in self._running:
+            if running.provider.plan.serves(address):
+                store = running.provider.store
+                with store.transaction():
+                    for folder in (INBOX, SENT):
+                        store.ensure_folder(address, folder, running.mailboxes.clock.now())
+                self._script.add(account)
+                running.session.add(account)
+                running.login.add(account)
+                return
+        raise KeyError(address)
+
+    def submit(self, sender: KepAddress, recipients: Sequence[KepAddress], content: bytes, message_id: str) -> None:
+        """Send a signed message of an account as if it had come over SMTP; see ``KepProvider.submit``.
+
+        Raises ``KeyError`` if no provider serves the sender.
+        """
+        for running in self._running:
+            if running.provider.plan.serves(sender):
+                running.provider.submit(sender, recipients, content, message_id)
+                return
+        raise KeyError(sender)
 
     def count(self, address: str, folder: str = INBOX) -> int:
         """How many mails a folder of an account holds; 0 if there is no such folder or address."""
@@ -159,25 +198,27 @@ async def start_providers(
                 with store.transaction():
                     for folder in (INBOX, SENT):
                         store.ensure_folder(ascii_lower(account.address), folder, clock.now())
-            running.append(_Running(provider, mailboxes))
-            ports[plan.name] = await _listen(stack, provider, mailboxes, server_context, faults)
+            session = SubmissionSession(provider, faults)
+            listener = ImapListener(plan, server_context, mailboxes, faults)
+            running.append(_Running(provider, mailboxes, session, listener.login))
+            ports[plan.name] = await _listen(stack, provider, session, listener, server_context, faults)
             links[plan.name] = PeerLink(plan.name, plan.host, ports[plan.name].relay)
             stack.push_async_callback(links[plan.name].aclose)
         for one in running:
             runner = TaskRunner(one.provider.store, clock, one.provider.perform)
             stack.push_async_callback(runner.aclose, asyncio.create_task(runner.run()))
-        return RunningProviders(running, ports, stack.pop_all())
+        return RunningProviders(running, ports, script, stack.pop_all())
 
 
 async def _listen(
     stack: AsyncExitStack,
     provider: KepProvider,
-    mailboxes: Mailboxes,
+    session: SubmissionSession,
+    listener: ImapListener,
     context: ssl.SSLContext,
     faults: FaultBoard,
 ) -> ProviderPorts:
     plan, loop, live = provider.plan, asyncio.get_running_loop(), set[TrackedSmtp]()
-    session = SubmissionSession(provider, faults)
     implicit = plan.smtp.tls == "implicit"
     smtp = await loop.create_server(
         lambda: submission_protocol(session, provider, faults, live, None if implicit else context),
@@ -188,7 +229,6 @@ async def _listen(
     relay = await loop.create_server(
         lambda: relay_protocol(provider.receive, f"relay.{plan.domain}", live), plan.host, plan.relay_port
     )
-    listener = ImapListener(plan, context, mailboxes, faults)
     imap = await listener.start()
     for server in (smtp, relay, imap):
         stack.callback(server.close)

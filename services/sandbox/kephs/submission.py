@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -32,7 +31,11 @@ class SubmissionSession:
     def __init__(self, provider: KepProvider, faults: FaultBoard) -> None:
         self._provider = provider
         self._faults = faults
-        self._accounts: Mapping[str, Account] = {account.username: account for account in provider.plan.accounts}
+        self._accounts: dict[str, Account] = {account.username: account for account in provider.plan.accounts}
+
+    def add(self, account: Account) -> None:
+        """From now on this account may log in."""
+        self._accounts[account.username] = account
 
     def authenticate(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object
