@@ -24,6 +24,7 @@ from services.kep_relay.sweeper import Sweeper
 from services.kep_relay.tables import SCHEMA
 from shared.blobs import open_blob_store
 from shared.clients.directory import DirectoryClient
+from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.contracts.signatures import SigningKey
@@ -50,6 +51,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
         raise DomainError(ErrorCode.VALIDATION_FAILED, "service_tokens has no token for kep_relay")
     directory = DirectoryClient(settings.detsis_sync_url, token)
     resources.push_async_callback(directory.aclose)
+    registrations = RegistrationsClient(settings.detsis_sync_url, token)
+    resources.push_async_callback(registrations.aclose)
     signer = SignerClient(settings.signer_url, token)
     resources.push_async_callback(signer.aclose)
     driver = SmtpImapDriver(
@@ -84,6 +87,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
         mailboxes=Mailboxes(SecretBox(settings.secret_keys), addresses, clock),
         driver=driver,
         directory=directory,
+        registrations=registrations,
         signer=signer,
         metrics=metrics,
         registry=registry,

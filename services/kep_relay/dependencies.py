@@ -16,6 +16,7 @@ from services.kep_relay.metrics import RelayMetrics
 from services.kep_relay.settings import Settings
 from shared.blobs import BlobStore
 from shared.clients.directory import DirectoryClient
+from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.contracts.outbound import LedgerSide
@@ -37,6 +38,7 @@ class Dependencies:
     mailboxes: Mailboxes
     driver: KepDriver
     directory: DirectoryClient
+    registrations: RegistrationsClient
     signer: SignerClient
     metrics: RelayMetrics
     registry: CollectorRegistry

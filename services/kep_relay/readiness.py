@@ -53,7 +53,7 @@ class ReadinessOfMailboxes:
                 detail="in use" if row.stopped_at is None else f"stopped: {row.stopped_reason}",
             ),
             submission,
-            self._polling(row),
+            polling_check(row, self._clock.now()),
             key,
             certificate,
         ]
@@ -94,18 +94,6 @@ class ReadinessOfMailboxes:
         self._probes[row.mailbox_id, row.revision] = (loop.time(), fault)
         return fault
 
-    def _polling(self, row: MailboxRow) -> ReadinessCheck:
-        patience = max(timedelta(seconds=3 * row.poll_interval_seconds), _LEAST_POLL_PATIENCE)
-        last = row.last_successful_poll_at
-        if last is None:
-            return ReadinessCheck(
-                id="polling", ok=False, detail=row.last_poll_fault or "the mailbox has not been read yet"
-            )
-        if self._clock.now() - last > patience:
-            detail = f"last read at {last.isoformat()}: {row.last_poll_fault or 'no fault recorded'}"
-            return ReadinessCheck(id="polling", ok=False, detail=detail)
-        return ReadinessCheck(id="polling", ok=True, detail=f"last read at {last.isoformat()}")
-
     async def _signing(self, row: MailboxRow) -> tuple[ReadinessCheck, ReadinessCheck]:
         try:
             key = await self._key(row.signing_key_id)
@@ -125,6 +113,18 @@ class ReadinessOfMailboxes:
             ReadinessCheck(id="signing-key", ok=True, detail=key.subject),
             _certificate(key.not_after, self._clock.now()),
         )
+
+
+def polling_check(row: MailboxRow, now: datetime) -> ReadinessCheck:
+    """Whether the mailbox was read not too long ago."""
+    patience = max(timedelta(seconds=3 * row.poll_interval_seconds), _LEAST_POLL_PATIENCE)
+    last = row.last_successful_poll_at
+    if last is None:
+        return ReadinessCheck(id="polling", ok=False, detail=row.last_poll_fault or "the mailbox has not been read yet")
+    if now - last > patience:
+        detail = f"last read at {last.isoformat()}: {row.last_poll_fault or 'no fault recorded'}"
+        return ReadinessCheck(id="polling", ok=False, detail=detail)
+    return ReadinessCheck(id="polling", ok=True, detail=f"last read at {last.isoformat()}")
 
 
 def _certificate(not_after: datetime, now: datetime) -> ReadinessCheck:

@@ -138,7 +138,7 @@ INBOUND_TRANSITIONS: dict[InboundState, frozenset[InboundState]] = {
     _I.VERIFIED: frozenset({_I.AVAILABLE, _I.QUARANTINED}),
     _I.AVAILABLE: frozenset({_I.LEASED, _I.REFUSED, _I.DEAD_LETTERED}),
     _I.LEASED: frozenset({_I.AVAILABLE, _I.CONSUMED, _I.REFUSED, _I.DEAD_LETTERED}),
-    _I.QUARANTINED: frozenset({_I.STORED, _I.AVAILABLE}),
+    _I.QUARANTINED: frozenset({_I.STORED, _I.AVAILABLE, _I.ARCHIVED}),
     _I.DEAD_LETTERED: frozenset({_I.AVAILABLE}),
     _I.CONSUMED: frozenset({_I.ARCHIVED}),
 }

@@ -44,6 +44,7 @@ from services.signer.formats.smime import NoSignature, split
 from services.signer.limits import DEFAULT_LIMITS
 from shared.blobs import LocalBlobStore
 from shared.clients.directory import DirectoryClient
+from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock, SystemClock
 from shared.contracts.inbound import InboundMessage
@@ -292,6 +293,7 @@ async def running_inbound(
         mailboxes=Mailboxes(SecretBox(settings.secret_keys), addresses, clock),
         driver=driver or SmtpImapDriver(submission, reading),
         directory=DirectoryClient("http://127.0.0.1:9", token),
+        registrations=RegistrationsClient(settings.detsis_sync_url, token),
         signer=SignerClient(signer_url, SecretStr(signer_token)),
         metrics=metrics,
         registry=registry,

@@ -30,6 +30,7 @@ from services.kep_relay.settings import Settings
 from services.kep_relay.tables import OutboundRecipientRow
 from shared.blobs import LocalBlobStore
 from shared.clients.directory import DirectoryClient
+from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock, FixedClock
 from shared.contracts.directory import AddressSource, ResolutionAnswer, ResolutionRequest, ResolvedAddress
@@ -238,6 +239,7 @@ async def running_relay(
         mailboxes=Mailboxes(SecretBox(settings.secret_keys), addresses, clock),
         driver=driver or provider,
         directory=DirectoryClient("http://127.0.0.1:9", token),
+        registrations=RegistrationsClient(settings.detsis_sync_url, token),
         signer=SignerClient("http://127.0.0.1:9", token),
         metrics=metrics,
         registry=registry,

@@ -26,6 +26,8 @@ from shared.errors import DomainError
 log = structlog.get_logger(__name__)
 
 _SAVE_SECONDS = 5.0
+_MARK_SECONDS = 2.0
+"""How soon a mail that has just been stored is looked at again, to mark it as seen once it has been read."""
 """How often a busy mailbox's row says anew that it was read just now."""
 
 
@@ -141,7 +143,8 @@ class Drain:
             while True:
                 await reader.read_new()
                 self._setbacks.pop(row.mailbox_id, None)
-                await inbox.wait_for_change(row.poll_interval_seconds)
+                pause = row.poll_interval_seconds
+                await inbox.wait_for_change(min(pause, _MARK_SECONDS) if reader.marks_wait else pause)
 
     async def _setback(self, row: MailboxRow, error: DomainError) -> None:
         self._pause(row.mailbox_id)

@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kep_relay.drivers.protocol import InboxSession, MailboxAccount
-from services.kep_relay.inbound.rawmail import Place, RawMailStore
+from services.kep_relay.inbound.classify import MailKind
+from services.kep_relay.inbound.rawmail import Place, RawMailStore, RawState
 from services.kep_relay.tables import DrainProgressRow, InboundMessageRow, MailboxRow, RawMailRow
 from shared.clock import Clock
 from shared.db.session import Database
@@ -67,6 +68,8 @@ class FolderReader:
         self._rescan_uids = rescan_uids
         self._save_pause = timedelta(seconds=save_seconds)
         self._mark_seen = mark_seen
+        self.marks_wait = False
+        """Whether mails are to be marked as seen that have not been read yet."""
         self._suspects = suspects
         self._complete: int | None = None
         self._known: set[int] = set()
@@ -172,24 +175,31 @@ class FolderReader:
         return False
 
     async def _mark_stored(self) -> None:
-        r"""Set ``\Seen`` for what is stored durably: under the read policy ``on_store``."""
+        r"""Set ``\Seen`` for what is stored durably: under the read policy ``on_store``.
+
+        Once it has been read as well: a verification mail of DETSİS is for a person, who is to find it unread.
+        """
         async with self._database.reading() as session:
             rows = (
                 await session.execute(
-                    select(RawMailRow.raw_mail_id, RawMailRow.uid)
+                    select(RawMailRow.raw_mail_id, RawMailRow.uid, RawMailRow.state)
                     .where(
                         RawMailRow.mailbox_id == self._account.mailbox_id,
                         RawMailRow.folder == self._account.inbox_folder,
                         RawMailRow.uidvalidity == self._inbox.uidvalidity,
                         RawMailRow.sha256.is_not(None),
+                        RawMailRow.kind.is_distinct_from(MailKind.DETSIS_VERIFICATION.value),
                         RawMailRow.seen_at.is_(None),
                     )
                     .limit(_MARK_AT_ONCE)
                 )
             ).all()
+        self.marks_wait = any(state == RawState.STORED for _id, _uid, state in rows)
         marked: list[UUID] = []
         try:
-            for raw_mail_id, uid in rows:
+            for raw_mail_id, uid, state in rows:
+                if state == RawState.STORED:
+                    continue
                 await self._inbox.mark_seen(uid)
                 marked.append(raw_mail_id)
         finally:

@@ -29,8 +29,9 @@ from services.kep_relay.inbound.letter import Letter
 from services.kep_relay.inbound.mapped import IN_MEMORY, open_stored
 from services.kep_relay.inbound.metrics import UNKNOWN_CODE, InboundMetrics
 from services.kep_relay.inbound.rawmail import RawState
-from services.kep_relay.inbound.reading import MailReading, read_mail
+from services.kep_relay.inbound.reading import MailReading, VerificationRules, read_mail
 from services.kep_relay.inbound.transfer import PIECE, Content, plain
+from services.kep_relay.inbound.verification_mails import verification_row
 from services.kep_relay.inbound.verify import LetterVerification
 from services.kep_relay.tables import EvidenceRow, InboundMessageRow, InboundPartRow, MailboxRow, RawMailRow
 from shared.blobs import BlobRef, BlobStore
@@ -82,7 +83,7 @@ class Ingestion:
         *,
         max_mail_bytes: int,
         attempts: int,
-        verification_senders: frozenset[str],
+        verification_rules: VerificationRules,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -94,7 +95,7 @@ class Ingestion:
         self._settlement = settlement
         self._max_mail_bytes = max_mail_bytes
         self._attempts = attempts
-        self._verification_senders = verification_senders
+        self._verification_rules = verification_rules
 
     async def run(self, raw_mail_id: str) -> None:
         """The job. Raises ``DomainError`` only for what passes by itself."""
@@ -126,7 +127,7 @@ class Ingestion:
             self._budget.hold(size),
             open_stored(self._blobs, sha256, limit=self._max_mail_bytes) as mail,
         ):
-            reading = await asyncio.to_thread(read_mail, mail.content, self._verification_senders)
+            reading = await asyncio.to_thread(read_mail, mail.content, self._verification_rules)
             stored = await self._store(reading)
             async with self._database.unit_of_work() as work:
                 letter_id, evidence = await self._write(work, raw_mail_id, reading, stored)
@@ -224,6 +225,9 @@ class Ingestion:
                     defect=part.content.defect,
                 )
             )
+        if reading.verification is not None:
+            await work.session.flush()
+            work.session.add(verification_row(inserted, raw, mailbox, reading.verification, now))
         return inserted, True
 
     async def _add_evidence(
@@ -335,6 +339,8 @@ def _message_values(
         return values | {
             "reason_code": "detsis-verification",
             "reason": "a person has to confirm the address in DETSİS",
+            # For the person who is to open its link; whatever the verdict, it stays where it is.
+            "verify_at": now,
         }
     if reading.mail.defects and not letter.parts:
         return values | {"reason_code": "unreadable", "reason": _sentence(reading)}

@@ -9,6 +9,7 @@ from shared.domain.evidence import EvidenceCode
 from shared.domain.verdict import Conclusion
 
 UNKNOWN_CODE = "unknown"
+RECOGNISED_BY = ("sender", "hint")
 DUPLICATES = ("letter", "evidence")
 
 
@@ -43,6 +44,14 @@ class InboundMetrics:
             "When the mailbox that was read least recently was last read; 0 if one never was.",
             registry=registry,
         )
+        self.verification_waiting = Gauge(
+            "kepgw_verification_mails_waiting",
+            "Verification mails of DETSİS (hint: mails that may be) that nobody has dealt with.",
+            ["recognised_by"],
+            registry=registry,
+        )
+        for recognised_by in RECOGNISED_BY:
+            self.verification_waiting.labels(recognised_by).set(0)
         for kind in MailKind:
             self.mails.labels(kind.value)
         for code in EvidenceCode:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from shared.config import DatabaseSettings
-from shared.domain.identifiers import kep_address
+from shared.domain.identifiers import ascii_lower, kep_address
 
 _MEBIBYTE = 1024 * 1024
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class InboundSettings(DatabaseSettings):
@@ -58,6 +60,11 @@ class InboundSettings(DatabaseSettings):
     detsis_verification_senders: list[str] = Field(
         default=[], description="JSON list of the KEP addresses DETSİS sends its address verification messages from."
     )
+    detsis_link_hosts: list[str] = Field(
+        default=["detsis.gov.tr", "kaysis.gov.tr"],
+        description="JSON list of the hosts (and all below) that DETSİS's verification links lead to. A mail with such a "
+        "link is shown as one that may be a verification mail; any other link is flagged.",
+    )
     sender_signature_profile: Literal["qualified-signature", "integrity-only"] = Field(
         default="qualified-signature", description="What is asked of the signature of an incoming letter's sender."
     )
@@ -74,6 +81,14 @@ class InboundSettings(DatabaseSettings):
     @classmethod
     def _are_addresses(cls, addresses: list[str]) -> list[str]:
         return [kep_address(address) for address in addresses]
+
+    @field_validator("detsis_link_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: list[str]) -> list[str]:
+        lowered = [ascii_lower(host) for host in hosts]
+        if any(not _HOST.fullmatch(host) for host in lowered):
+            raise ValueError("must be names of hosts, without scheme, port or path")
+        return lowered
 
     @field_validator("reconnect_pauses_seconds")
     @classmethod

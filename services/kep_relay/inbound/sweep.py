@@ -13,9 +13,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.inbound.leases import Leases
-from services.kep_relay.inbound.metrics import InboundMetrics
+from services.kep_relay.inbound.metrics import RECOGNISED_BY, InboundMetrics
 from services.kep_relay.inbound.rawmail import RawState
-from services.kep_relay.tables import EvidenceRow, InboundMessageRow, MailboxRow, RawMailRow
+from services.kep_relay.tables import EvidenceRow, InboundMessageRow, MailboxRow, RawMailRow, VerificationMailRow
 from shared.clock import Clock
 from shared.db.session import Database, UnitOfWork
 from shared.domain.message import InboundState
@@ -120,9 +120,19 @@ class InboundSweep:
             uncorrelated = await _count(
                 session, EvidenceRow, EvidenceRow.recipient_id.is_(None) & EvidenceRow.inbound_message_id.is_(None)
             )
+            waiting = (
+                await session.execute(
+                    select(VerificationMailRow.recognised_by, func.count())
+                    .where(VerificationMailRow.settled_at.is_(None))
+                    .group_by(VerificationMailRow.recognised_by)
+                )
+            ).all()
             polls = list(
                 await session.scalars(select(MailboxRow.last_successful_poll_at).where(MailboxRow.active.is_(True)))
             )
+        numbers = {row[0]: row[1] for row in waiting}
+        for recognised_by in RECOGNISED_BY:
+            self._metrics.verification_waiting.labels(recognised_by).set(numbers.get(recognised_by, 0))
         self._metrics.quarantined.set(quarantined)
         self._metrics.dead_letters.set(dead)
         self._metrics.leases.set(leased)

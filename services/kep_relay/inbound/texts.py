@@ -100,7 +100,7 @@ def message_ids(headers: Message, *names: str) -> list[str]:
 def filename(headers: Message) -> str | None:
     """The part's file name: RFC 2231, RFC 2047 inside a parameter, or raw 8-bit; without any directory."""
     for header, parameter in (("Content-Disposition", "filename"), ("Content-Type", "name")):
-        name = _parameter(headers, header, parameter)
+        name = parameter_value(headers, header, parameter)
         if name:
             base = clean(name.replace("\\", "/").rpartition("/")[2], MAX_FILENAME * 2)
             if base and base not in {".", ".."}:
@@ -115,7 +115,8 @@ def _shortened(name: str) -> str:
     return f"{stem[: MAX_FILENAME - len(extension) - 1]}.{extension}"
 
 
-def _parameter(headers: Message, header: str, parameter: str) -> str | None:
+def parameter_value(headers: Message, header: str, parameter: str) -> str | None:
+    """A parameter of a header, decoded; None if it is not there or cannot be read."""
     try:
         value = headers.get_param(parameter, header=header)
     except _FAULTS:

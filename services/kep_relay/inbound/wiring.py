@@ -14,9 +14,14 @@ from services.kep_relay.inbound.leases import Leases
 from services.kep_relay.inbound.ledger import inbound_side
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.rawmail import RawMailStore
+from services.kep_relay.inbound.reading import VerificationRules
 from services.kep_relay.inbound.sweep import InboundSweep
+from services.kep_relay.inbound.verification_news import VerificationAnnouncements
 from services.kep_relay.inbound.verify import LetterVerification
+from services.kep_relay.intake import Intake
+from services.kep_relay.mailboxes import AddressBook
 from services.kep_relay.routes.inbound import inbound_routes
+from services.kep_relay.routes.verification_mails import verification_routes
 from shared.contracts.signatures import Profile
 from shared.service import BackgroundPart
 
@@ -47,9 +52,14 @@ def inbound_parts(deps: Dependencies) -> Parts:
     )
     ingestion = Ingestion(
         database, blobs, jobs, clock, metrics, budget, verification, settlement, max_mail_bytes=settings.max_mail_bytes,
-        attempts=settings.ingest_attempts, verification_senders=frozenset(settings.detsis_verification_senders),
+        attempts=settings.ingest_attempts,
+        verification_rules=VerificationRules(
+            frozenset(settings.detsis_verification_senders), tuple(settings.detsis_link_hosts)
+        ),
     )  # fmt: skip
     leases = Leases(database, jobs, clock, arrivals, max_deliveries=settings.max_deliveries)
+    intake = Intake(AddressBook(settings.kep_domains), clock, verification_senders=settings.detsis_verification_senders)
+    announcements = VerificationAnnouncements(database, deps.registrations.announce, clock)
     sweep = InboundSweep(database, jobs, leases, clock, metrics)
     drain = Drain(
         database=database,
@@ -69,8 +79,11 @@ def inbound_parts(deps: Dependencies) -> Parts:
     )
     return Parts(
         background=[BackgroundPart("drain", drain.run)],
-        routers=[inbound_routes(database, blobs, leases)],
-        sweeps=[sweep.sweep],
+        routers=[
+            inbound_routes(database, blobs, leases),
+            verification_routes(database, clock, intake, expected_hosts=tuple(settings.detsis_link_hosts)),
+        ],
+        sweeps=[sweep.sweep, announcements.sweep],
         gauges=[sweep.publish],
         ledger=inbound_side,
     )

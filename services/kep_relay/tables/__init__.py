@@ -11,6 +11,7 @@ from services.kep_relay.tables.inbound import (
 )
 from services.kep_relay.tables.mailboxes import InstanceRow, MailboxRow
 from services.kep_relay.tables.outbound import OutboundEventRow, OutboundMessageRow, OutboundRecipientRow
+from services.kep_relay.tables.verification import VerificationMailRow
 
 __all__ = [
     "SCHEMA",
@@ -27,4 +28,5 @@ __all__ = [
     "OutboundMessageRow",
     "OutboundRecipientRow",
     "RawMailRow",
+    "VerificationMailRow",
 ]

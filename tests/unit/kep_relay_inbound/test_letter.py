@@ -8,7 +8,7 @@ import pytest
 
 from services.kep_relay.inbound.classify import MailKind
 from services.kep_relay.inbound.package import open_package
-from services.kep_relay.inbound.reading import read_mail
+from services.kep_relay.inbound.reading import VerificationRules, read_mail
 from tests.support.mails import dispatch, evidence_mail, evidence_xml, letter, mail, multipart, part, signed
 from tests.unit.eyp import letters
 
@@ -52,8 +52,8 @@ def test_kind_follows_from_headers_and_content_never_from_the_subject(raw: bytes
 
 def test_message_of_detsis_is_told_by_its_sender() -> None:
     raw = dispatch(letter(sender="Detsis@hs01.kep.tr"))
-    assert read_mail(raw, {"detsis@hs01.kep.tr"}).kind is MailKind.DETSIS_VERIFICATION
-    assert read_mail(raw, {"other@hs01.kep.tr"}).kind is MailKind.LETTER
+    assert read_mail(raw, VerificationRules({"detsis@hs01.kep.tr"})).kind is MailKind.DETSIS_VERIFICATION
+    assert read_mail(raw, VerificationRules({"other@hs01.kep.tr"})).kind is MailKind.LETTER
 
 
 @pytest.mark.parametrize(
