@@ -334,6 +334,23 @@ async def test_read_policy_on_store_tells_the_provider_at_once(relay: Inbound, i
     assert inbox.seen == {1, 2}
 
 
+@pytest.mark.parametrize("relay", [{"detsis_verification_senders": ["detsis@hs01.kep.tr"]}], indirect=True)
+async def test_read_policy_on_store_leaves_verification_mails_for_a_person(relay: Inbound, inbox: MemoryInbox) -> None:
+    await relay.put_mailbox(
+        "a-1", SENDER_NO, "a@hs98.kep.tr", imap={"host": "127.0.0.1", "port": 1}, read_policy="on_store"
+    )
+    inbox.add(dispatch(letter(sender="detsis@hs01.kep.tr")), a_letter(1))
+
+    async def marked() -> bool:
+        return number in inbox.seen
+
+    async with relay.at_work():
+        for number in (2, 3):  # the mails before it had their turn when the last one is marked
+            await until(marked)
+            inbox.add(a_letter(number))
+    assert 1 not in inbox.seen
+
+
 async def test_two_processes_drain_one_mailbox_alternately_never_together(
     database_url: str, tmp_path: Path, inbox: MemoryInbox
 ) -> None:

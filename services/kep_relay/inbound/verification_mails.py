@@ -127,8 +127,7 @@ async def _envelopes(session: AsyncSession, message_ids: Sequence[UUID]) -> dict
     rows = await session.execute(
         select(InboundVerificationRow.message_id, InboundVerificationRow.verdict)
         .where(InboundVerificationRow.message_id.in_(message_ids))
-        .distinct(InboundVerificationRow.message_id)
-        .order_by(InboundVerificationRow.message_id, InboundVerificationRow.sequence.desc())
+        .order_by(InboundVerificationRow.message_id, InboundVerificationRow.sequence)
     )
     found: dict[UUID, Conclusion] = {}
     for message_id, verdict in rows:
