@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
+from services.detsis_sync.soap.wire import Operation
 from shared.domain.identifiers import DetsisNumber
 from shared.errors import DomainError, ErrorCode
 
@@ -36,6 +38,11 @@ class DetsisAccount:
         if url.scheme != "https" or not url.hostname or url.username is not None:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "the DETSİS endpoint must be an https URL without user data")
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must show in no log and no error text: both values of the authentication header."""
+        return (self.password.get_secret_value(), self.account_id)
+
 
 @dataclass(frozen=True)
 class DetsisHttpSettings:
@@ -58,3 +65,9 @@ class DetsisHttpSettings:
     bulk_batch_rows: int = 500
     bulk_batches_ahead: int = 4
     """How many batches may wait for the consumer: bounds memory and holds back the network."""
+    operation_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Whole of one call, by the name of its ``Operation`` member; overrides the three defaults above."""
+
+    def seconds_for(self, operation: Operation, default: float) -> float:
+        """How long one call of ``operation`` may take as a whole."""
+        return self.operation_seconds.get(operation.name, default)

@@ -7,24 +7,34 @@ of whole envelopes (password included) can come into play.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
-from zeep import Client, Settings
+from zeep import Client, Settings, xsd
 from zeep.exceptions import Error as ZeepError
 from zeep.exceptions import TransportError as ZeepTransportError
 from zeep.transports import Transport
 
 from services.detsis_sync.soap import wire
 from services.detsis_sync.soap.account import DetsisAccount
-from services.detsis_sync.soap.failures import DirectoryCallError, FailureReason, fault_failure, quoted
+from services.detsis_sync.soap.failures import (
+    DirectoryCallError,
+    FailureReason,
+    Secrets,
+    fault_failure,
+    in_band_failure,
+    quoted,
+)
+from shared.errors import DomainError, ErrorCode
 
 WSDL = Path(__file__).parent / "wsdl" / "detsis.wsdl"
 ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 _MOST_UNKNOWN_NAMES = 50
+_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 
 class _OfflineTransport(Transport):
@@ -59,7 +69,14 @@ class DecodedAnswer:
 class SoapCodec:
     """Requests and small answers of one SOAP version, for one account. Safe to use from several threads."""
 
-    def __init__(self, account: DetsisAccount, soap_version: str, wsdl: Path = WSDL) -> None:
+    def __init__(
+        self,
+        account: DetsisAccount,
+        soap_version: str,
+        wsdl: Path = WSDL,
+        operations: Iterable[str] = tuple(wire.Operation),
+    ) -> None:
+        """``operations`` names those ``wsdl`` holds; answers of others cannot be decoded."""
         self._account = account
         self._soap = ENVELOPES[soap_version]
         self._version = soap_version
@@ -71,16 +88,31 @@ class SoapCodec:
             settings=Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True),
         )
         # zeep builds its types lazily; doing it here keeps later calls short and free of shared mutation.
-        self._responses = {op: self._client.get_element(wire.response_tag(op)) for op in wire.Operation}  # type: ignore[no-untyped-call]
+        self._responses = {
+            op: self._client.get_element(wire.response_tag(op))  # type: ignore[no-untyped-call]
+            for op in map(wire.Operation, operations)
+        }
+        seen: set[int] = set()
+        for element in self._responses.values():
+            _read_leaves_as_text(element.type, seen)
 
     def encode(self, call: wire.Call) -> EncodedRequest:
-        """The envelope with the account's header, and the HTTP headers."""
-        envelope = self._client.create_message(
-            self._client.service,
-            str(call.operation),
-            _soapheaders=wire.authentication(self._account.account_id, self._account.password.get_secret_value()),
-            **call.parameters,
-        )
+        """The envelope with the account's header, and the HTTP headers.
+
+        Raises ``DomainError`` (validation-failed) for a text with characters that XML cannot carry.
+        """
+        try:
+            envelope = self._client.create_message(
+                self._client.service,
+                str(call.operation),
+                _soapheaders=wire.authentication(self._account.account_id, self._account.password.get_secret_value()),
+                **call.parameters,
+            )
+        except ValueError:
+            # not "from": lxml's own error may quote the text, and the text may be the password
+            raise DomainError(
+                ErrorCode.VALIDATION_FAILED, f"{call.operation.name}: a text holds characters that XML cannot carry"
+            ) from None
         action = wire.soap_action(call.operation)
         if self._version == "1.1":
             headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}
@@ -96,9 +128,10 @@ class SoapCodec:
         refuse the whole answer. Raises ``DirectoryCallError``.
         """
         root = parse(operation, body)
+        secrets = self._account.secrets
         if root.tag != f"{{{self._soap}}}Envelope":
             raise DirectoryCallError(FailureReason.NOT_SOAP, operation, "the answer is not a SOAP envelope")
-        if (failure := fault_in(operation, root, self._account.password.get_secret_value())) is not None:
+        if (failure := fault_in(operation, root, secrets)) is not None:
             raise failure
         response = root.find(f"{{{self._soap}}}Body/{wire.response_tag(operation)}")
         if response is None:
@@ -108,15 +141,19 @@ class SoapCodec:
         try:
             result = self._client.service._binding.get(str(operation)).process_reply(root)  # noqa: SLF001
         except ZeepError as error:
-            raise _malformed(operation, f"the answer breaks the contract ({type(error).__name__})") from error
+            detail = quoted(str(error), secrets)
+            raise _malformed(operation, f"the answer breaks the contract ({detail})") from error
         if result is None:
             raise _malformed(operation, "the answer holds no result")
         reply = wire.reply(result)
+        message = quoted(reply.message, secrets)
+        if reply.failed is None:
+            raise _malformed(operation, "the result does not say whether the call failed")
         if reply.failed:
-            message = quoted(reply.message, self._account.password.get_secret_value())
-            raise DirectoryCallError(FailureReason.IN_BAND, operation, f"the call failed: {message}", refused=True)
-        if reply.content is None and reply.message:
-            message = quoted(reply.message, self._account.password.get_secret_value())
+            raise in_band_failure(operation, message)
+        # zeep gives None for an empty list as for a missing one; only the latter contradicts success
+        missing = response.find(f"{wire.result_tag(operation)}/{wire.RESULT_ITEMS}") is None
+        if missing and reply.message and reply.message.strip():
             raise DirectoryCallError(FailureReason.CONTRADICTORY, operation, f"success without a result: {message}")
         return DecodedAnswer(reply.content, unknown)
 
@@ -144,14 +181,14 @@ def parse(operation: str, body: bytes) -> etree._Element:
     return root
 
 
-def fault_in(operation: str, root: etree._Element, secret: str) -> DirectoryCallError | None:
+def fault_in(operation: str, root: etree._Element, secrets: Secrets) -> DirectoryCallError | None:
     """The failure for a soap:Fault of either version, if there is one."""
     for soap in ENVELOPES.values():
         found = root.find(f"{{{soap}}}Body/{{{soap}}}Fault")
         if found is not None:
             code = found.findtext("faultcode") or found.findtext(f"{{{soap}}}Code/{{{soap}}}Value")
             text = found.findtext("faultstring") or found.findtext(f"{{{soap}}}Reason/{{{soap}}}Text")
-            return fault_failure(operation, code, quoted(text, secret))
+            return fault_failure(operation, code, quoted(text, secrets))
     return None
 
 
@@ -166,8 +203,24 @@ def _known_children(xsd_type: Any) -> dict[str, Any]:
     return {element.qname.text: element.type for _, element in getattr(xsd_type, "elements", ())}
 
 
+def _read_leaves_as_text(xsd_type: Any, seen: set[int]) -> None:
+    """Make zeep hand out the text of every leaf untouched.
+
+    Left alone it turns an unreadable number, truth, moment or certificate into None, and logs its text.
+    """
+    if id(xsd_type) in seen:
+        return
+    seen.add(id(xsd_type))
+    for _, element in xsd_type.elements:
+        if hasattr(element.type, "elements"):
+            _read_leaves_as_text(element.type, seen)
+        else:
+            element.type = xsd.String()  # type: ignore[no-untyped-call]
+
+
 def _prune(node: etree._Element, xsd_type: Any, unknown: Counter[str]) -> None:
     known = _known_children(xsd_type)
+    node.attrib.pop(_XSI_TYPE, "")  # zeep would read the element as whatever type the answer names
     for child in list(node):
         child_type = known.get(child.tag)
         if child_type is None:
@@ -175,6 +228,8 @@ def _prune(node: etree._Element, xsd_type: Any, unknown: Counter[str]) -> None:
             node.remove(child)
         elif hasattr(child_type, "elements"):
             _prune(child, child_type, unknown)
+        else:
+            child.attrib.pop(_XSI_TYPE, "")
 
 
 def _malformed(operation: str, detail: str) -> DirectoryCallError:

@@ -91,7 +91,7 @@ async def _refusal(
     limit = min(_LARGEST_ERROR, settings.max_answer_bytes)
     try:
         body = await _cleaned(response, limit, operation)
-        fault = fault_in(operation, parse(operation, body), account.password.get_secret_value())
+        fault = fault_in(operation, parse(operation, body), account.secrets)
     except DirectoryCallError:
         fault = None
     return fault or status_failure(response.status_code, operation)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from html import escape
 
 import httpx
 
@@ -12,6 +13,9 @@ from shared.errors import DomainError, ErrorCode
 
 _TEXT_LIMIT = 500
 _MASK = "***"
+
+Secrets = str | Sequence[str]
+"""What must show in no error text: the password, and what else identifies the account."""
 
 
 class FailureReason(StrEnum):
@@ -44,12 +48,15 @@ class DirectoryCallError(DomainError):
         self.operation = operation
 
 
-def quoted(text: str | None, secret: str) -> str:
-    """What DETSİS said, for the operator: bounded, on one line and without the password, should it be echoed."""
-    line = " ".join((text or "").split())
-    if secret:
-        line = line.replace(secret, _MASK)
-    return line[:_TEXT_LIMIT] or "no text given"
+def quoted(text: str | None, secrets: Secrets) -> str:
+    """What DETSİS said, for the operator: bounded, on one line and without the account's secrets, should it echo them."""
+    line = text or ""
+    for secret in (secrets,) if isinstance(secrets, str) else secrets:
+        # as it is, and as it stands inside a request that is quoted back
+        for spelling in sorted({secret, escape(secret), escape(secret, quote=False)}, key=len, reverse=True):
+            if spelling:
+                line = line.replace(spelling, _MASK)
+    return " ".join(line.split())[:_TEXT_LIMIT] or "no text given"
 
 
 @contextmanager
