@@ -186,7 +186,7 @@ class BulkAnswer(Generic[WireRow, Row]):
     async def _read(self, send: MemoryObjectSendStream[list[Row]]) -> None:
         started_at = self._clock.now()
         operation = self._request.operation
-        secret = self._account.password.get_secret_value()
+        secret = self._account.secrets
         limits = httpx.Timeout(self._settings.bulk_idle_seconds, connect=self._settings.connect_seconds)
         async with send:
             with connection_failures(operation):

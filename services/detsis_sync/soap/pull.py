@@ -13,6 +13,7 @@ from services.detsis_sync.soap.codec import ENVELOPES, count_unknown
 from services.detsis_sync.soap.failures import (
     DirectoryCallError,
     FailureReason,
+    Secrets,
     fault_failure,
     in_band_failure,
     quoted,
@@ -33,7 +34,7 @@ class ListParser(Generic[WireRow]):
     declaration, too deep nesting (libxml2's limit of 256), an answer that ends too early.
     """
 
-    def __init__(self, operation: wire.Operation, contract: wire.ListContract[WireRow], secret: str) -> None:
+    def __init__(self, operation: wire.Operation, contract: wire.ListContract[WireRow], secret: Secrets) -> None:
         self._operation = operation
         self._contract = contract
         self._secret = secret
