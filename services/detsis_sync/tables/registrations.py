@@ -21,6 +21,8 @@ class Registration(Base):
     __tablename__ = "registrations"
     __table_args__ = (
         Index("ix_registrations_institution_no", "institution_no", "opened_at"),
+        Index("ix_registrations_check_at", "check_at", postgresql_where=text("check_at IS NOT NULL")),
+        Index("ix_registrations_kep_address", "kep_address"),
         Index("uq_registrations_open", "institution_no", "detsis_no", unique=True, postgresql_where=text(_OPEN)),
     )
 
@@ -28,6 +30,7 @@ class Registration(Base):
     institution_no: Mapped[int]
     detsis_no: Mapped[int]
     """The unit whose address it becomes."""
+    unit_name: Mapped[str | None]
     kep_address: Mapped[str]
     previous_address: Mapped[str | None]
     """The address DETSİS listed as active when the registration was opened: it stays open until the new one is."""
@@ -41,7 +44,9 @@ class Registration(Base):
     checked_at: Mapped[datetime | None]
     """When DETSİS was last asked about it."""
     listed_state: Mapped[str | None]
-    """What DETSİS then said: ``not_listed`` | ``waiting`` | ``active``."""
+    """What DETSİS then said: ``not_listed`` | ``waiting`` | ``active`` | ``elsewhere``."""
+    check_at: Mapped[datetime | None]
+    """When DETSİS is to be asked (again); None once nothing more is waited for."""
     updated_at: Mapped[datetime]
 
 

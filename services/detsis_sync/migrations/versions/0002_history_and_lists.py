@@ -133,6 +133,7 @@ def upgrade() -> None:
         sa.Column("registration_id", sa.Uuid(), nullable=False),
         sa.Column("institution_no", sa.BigInteger(), nullable=False),
         sa.Column("detsis_no", sa.BigInteger(), nullable=False),
+        sa.Column("unit_name", sa.String(), nullable=True),
         sa.Column("kep_address", sa.String(), nullable=False),
         sa.Column("previous_address", sa.String(), nullable=True),
         sa.Column("mailbox_id", sa.String(), nullable=True),
@@ -143,6 +144,7 @@ def upgrade() -> None:
         sa.Column("opened_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("checked_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("listed_state", sa.String(), nullable=True),
+        sa.Column("check_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("registration_id", name=("pk_registrations")),
         schema="detsis_sync",
@@ -153,6 +155,17 @@ def upgrade() -> None:
         ["institution_no", "opened_at"],
         unique=False,
         schema="detsis_sync",
+    )
+    op.create_index(
+        "ix_registrations_check_at",
+        "registrations",
+        ["check_at"],
+        unique=False,
+        schema="detsis_sync",
+        postgresql_where=sa.text("check_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_registrations_kep_address", "registrations", ["kep_address"], unique=False, schema="detsis_sync"
     )
     op.create_index(
         "uq_registrations_open",
