@@ -53,7 +53,9 @@ async def build(settings: Settings, clock: Clock) -> Service:
     http = DetsisHttpSettings(
         ca_file=settings.detsis_ca_file,
         proxy_url=settings.detsis_proxy_url,
+        soap_version=settings.detsis_soap_version,
         correspondence_seconds=settings.live_timeout_seconds,
+        operation_seconds=settings.detsis_operation_seconds,
     )
     clients = DetsisClients(http, clock)
     resources.push_async_callback(clients.aclose)

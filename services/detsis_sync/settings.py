@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated, Literal
 
 import httpx
 from pydantic import Field, FilePath, SecretStr, field_validator
 
+from services.detsis_sync.soap.wire import Operation
 from shared.config import DatabaseSettings
 from shared.secrets import SecretBox
 
@@ -21,6 +23,15 @@ class Settings(DatabaseSettings):
         default=None, description="PEM bundle to trust for DETSİS instead of the system's."
     )
     detsis_proxy_url: str | None = Field(default=None, description="HTTP proxy towards DETSİS.")
+    detsis_soap_version: Literal["1.1", "1.2"] = Field(
+        default="1.1", description="SOAP version of requests: all known clients of DETSİS use 1.1."
+    )
+    detsis_operation_seconds: dict[str, Annotated[float, Field(gt=0, le=14400, allow_inf_nan=False)]] = Field(
+        default={},
+        description="JSON object: operation → seconds one call of it may take as a whole, instead of 30 for small calls, "
+        "LIVE_TIMEOUT_SECONDS for CORRESPONDENCE_PACKAGE and 1800 for lists. Operations by their names in "
+        'services/detsis_sync/soap/wire/operations.py, for example {"UNITS_BY_DETAIL": 90, "EXTERNAL_UNITS": 3600}.',
+    )
     external_list_since: date = Field(
         default=date(2010, 1, 1),
         description="Date from which the external list is read: an early one makes it a full list.",
@@ -52,6 +63,13 @@ class Settings(DatabaseSettings):
         except httpx.InvalidURL as error:
             raise ValueError("not the URL of a proxy") from error
         return url
+
+    @field_validator("detsis_operation_seconds")
+    @classmethod
+    def _operations_exist(cls, seconds: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(seconds.keys() - Operation.__members__.keys()):
+            raise ValueError(f"no operations: {', '.join(unknown)[:200]}")
+        return seconds
 
     @field_validator("secret_keys")
     @classmethod

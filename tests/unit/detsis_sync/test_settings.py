@@ -36,7 +36,9 @@ def test_defaults() -> None:
     [
         ("EXTERNAL_LIST_SINCE", "2010-13-01"), ("EXTERNAL_LIST_SINCE", "x2010-01-01"), ("SECRET_KEYS", "nonsense"),
         ("DETSIS_CA_FILE", "/nowhere/ca.pem"), ("SHRINK_LIMIT_RATIO", "1.5"), ("LIVE_TIMEOUT_SECONDS", "0"),
-        ("REFRESH_RETRY_SECONDS", "0"), ("DETSIS_PROXY_URL", "proxy:3128"),
+        ("REFRESH_RETRY_SECONDS", "0"), ("DETSIS_PROXY_URL", "proxy:3128"), ("DETSIS_SOAP_VERSION", "2.0"),
+        ("DETSIS_OPERATION_SECONDS", '{"UNITS": 90}'), ("DETSIS_OPERATION_SECONDS", '{"UNIT": 0}'),
+        ("DETSIS_OPERATION_SECONDS", '{"UNIT": 1e99}'), ("DETSIS_OPERATION_SECONDS", '{"UNIT": "long"}'),
     ],
 )  # fmt: skip
 def test_impossible_values_are_found_before_the_start(name: str, value: str) -> None:
@@ -49,3 +51,8 @@ def test_impossible_values_are_found_before_the_start(name: str, value: str) -> 
 def test_ca_file_is_read_from_where_it_lies(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("x")
     assert load(DETSIS_CA_FILE=str(tmp_path / "ca.pem")).detsis_ca_file == tmp_path / "ca.pem"
+
+
+def test_calls_have_their_own_times() -> None:
+    settings = load(DETSIS_OPERATION_SECONDS='{"EXTERNAL_UNITS": 3600, "UNIT": 5}')
+    assert settings.detsis_operation_seconds == {"EXTERNAL_UNITS": 3600, "UNIT": 5}
