@@ -138,24 +138,25 @@ class SoapCodec:
             raise _malformed(operation, "the answer belongs to another operation")
         unknown: Counter[str] = Counter()
         _prune(response, self._responses[operation].type, unknown)
-        try:
-            result = self._client.service._binding.get(str(operation)).process_reply(root)  # noqa: SLF001
-        except ZeepError as error:
-            detail = quoted(str(error), secrets)
-            raise _malformed(operation, f"the answer breaks the contract ({detail})") from error
+        result = response.find(wire.result_tag(operation))
         if result is None:
             raise _malformed(operation, "the answer holds no result")
-        reply = wire.reply(result)
-        message = quoted(reply.message, secrets)
+        # Judged before zeep looks: what DETSİS says went wrong counts for more than a result that fits the contract.
+        self._judge(operation, wire.reply(result))
+        try:
+            found = self._client.service._binding.get(str(operation)).process_reply(root)  # noqa: SLF001
+        except ZeepError as error:
+            raise _malformed(operation, f"the answer breaks the contract ({quoted(str(error), secrets)})") from error
+        return DecodedAnswer(wire.content(found), unknown)
+
+    def _judge(self, operation: wire.Operation, reply: wire.Reply) -> None:
+        message = quoted(reply.message, self._account.secrets)
         if reply.failed is None:
             raise _malformed(operation, "the result does not say whether the call failed")
         if reply.failed:
             raise in_band_failure(operation, message)
-        # zeep gives None for an empty list as for a missing one; only the latter contradicts success
-        missing = response.find(f"{wire.result_tag(operation)}/{wire.RESULT_ITEMS}") is None
-        if missing and reply.message and reply.message.strip():
+        if not reply.has_items and reply.message:
             raise DirectoryCallError(FailureReason.CONTRADICTORY, operation, f"success without a result: {message}")
-        return DecodedAnswer(reply.content, unknown)
 
 
 def parse(operation: str, body: bytes) -> etree._Element:

@@ -38,7 +38,7 @@ class DetailCalls(Caller):
     async def file_plan(self, main_institution: DetsisNumber) -> list[FilePlanRow]:
         """The file plan of one main institution."""
         call = wire.file_plan_call(main_institution)
-        return await self._usable_list(call, wire.FILE_PLAN_ENTRY.from_reply, translate.file_plan_row)
+        return await self._collected_list(call, wire.FILE_PLAN_LIST, translate.file_plan_row)
 
     async def _managers(self, call: wire.Call) -> list[ManagerRow]:
         return await self._usable_list(call, wire.MANAGER.from_reply, translate.manager_row)

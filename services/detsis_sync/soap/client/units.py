@@ -33,7 +33,7 @@ class UnitCalls(Caller):
         (validation-failed) for a name that is empty or longer than 500 characters.
         """
         call = wire.units_by_name_call(bounded_text("name", name), main_institution)
-        return await self._usable_list(call, wire.units_from_reply, translate.unit_row)
+        return await self._collected_list(call, wire.UNIT_LIST, translate.unit_row)
 
     async def units_by_detail(
         self,
@@ -56,7 +56,7 @@ class UnitCalls(Caller):
         if not any(wanted.values()):
             raise DomainError(ErrorCode.VALIDATION_FAILED, "give at least one of place, category, status and province")
         call = wire.units_by_detail_call(**{name: bounded_number(name, value or 0) for name, value in wanted.items()})
-        return await self._usable_list(call, wire.units_from_reply, translate.unit_row)
+        return await self._collected_list(call, wire.UNIT_LIST, translate.unit_row)
 
     async def numbers_of_former(self, former_numbers: Sequence[str]) -> list[FormerNumberRow]:
         """The units that have these numbers of the older register (kütük); unknown ones are simply missing."""

@@ -48,7 +48,7 @@ from services.detsis_sync.soap.wire.certificates import (
 from services.detsis_sync.soap.wire.codes import (
     CATEGORY,
     CATEGORY_LIST,
-    FILE_PLAN_ENTRY,
+    FILE_PLAN_LIST,
     PLACE,
     PLACE_LIST,
     STATUS,
@@ -95,6 +95,7 @@ from services.detsis_sync.soap.wire.result import (
     RESULT_ITEMS,
     RESULT_MESSAGE,
     Reply,
+    content,
     reply,
 )
 from services.detsis_sync.soap.wire.rows import (
@@ -125,7 +126,7 @@ __all__ = [
     "CONTACT",
     "CONTACT_LIST",
     "EYP_VERSION",
-    "FILE_PLAN_ENTRY",
+    "FILE_PLAN_LIST",
     "FORMER_NUMBER",
     "KEP_ADDRESS",
     "KEP_ADDRESS_LIST",
@@ -178,6 +179,7 @@ __all__ = [
     "certificates_of_unit_call",
     "children_call",
     "contacts_call",
+    "content",
     "correspondence_package_call",
     "external_units_call",
     "eyp_version_changes_from_reply",

@@ -130,3 +130,4 @@ FILE_PLAN_ENTRY = RowShape(
         "Aktifmi",
     ),
 )
+FILE_PLAN_LIST = FILE_PLAN_ENTRY.contract

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lxml import etree
+
 from services.detsis_sync.soap.wire.operations import tag
 
 RESULT_FAILED = tag("SonucHatali")
@@ -15,18 +17,25 @@ RESULT_ELEMENTS = frozenset({RESULT_FAILED, RESULT_ITEMS, RESULT_MESSAGE, tag("T
 
 @dataclass(frozen=True)
 class Reply:
-    """The parts every result has, from zeep's objects."""
+    """What a result says about the call."""
 
     failed: bool | None
     """None when the result does not say: then it is no success."""
     message: str | None
-    content: Any
+    has_items: bool
+    """Whether there is a list, be it empty: zeep gives None for an empty one as for a missing one."""
 
 
-def reply(result: Any) -> Reply:
+def reply(result: etree._Element) -> Reply:
     """Read the result wrapper."""
-    failed = {"true": True, "1": True, "false": False, "0": False}.get((result["SonucHatali"] or "").strip())
-    return Reply(failed=failed, message=result["HataMsj"], content=result["Sonuclar"])
+    failed = {"true": True, "1": True, "false": False, "0": False}.get((result.findtext(RESULT_FAILED) or "").strip())
+    message = (result.findtext(RESULT_MESSAGE) or "").strip()
+    return Reply(failed, message or None, result.find(RESULT_ITEMS) is not None)
+
+
+def content(result: Any) -> Any:
+    """What the result holds besides its wrapper, from zeep's object of it."""
+    return None if result is None else result["Sonuclar"]
 
 
 def items(wrapper: Any, name: str) -> list[Any]:
