@@ -11,9 +11,15 @@ from services.detsis_sync.live.resolve import AddressResolver
 from services.detsis_sync.metrics import DirectoryMetrics
 from services.detsis_sync.mirror.freshness import MirrorAge
 from services.detsis_sync.refresh.nightly import Refresher, RefreshPolicy
+from services.detsis_sync.registrations.guard import ClosingGuard
+from services.detsis_sync.registrations.listing import Register
+from services.detsis_sync.registrations.steps import PortalStep
+from services.detsis_sync.registrations.watch import RegistrationWatch
+from services.detsis_sync.registrations.workflow import Patience, Registrations
 from services.detsis_sync.routes.accounts import account_routes
 from services.detsis_sync.routes.feed import feed_routes
 from services.detsis_sync.routes.letters import letter_routes
+from services.detsis_sync.routes.registrations import registration_routes
 from services.detsis_sync.routes.units import unit_routes
 from services.detsis_sync.settings import Settings
 from services.detsis_sync.soap.account import DetsisHttpSettings
@@ -84,12 +90,22 @@ async def build(settings: Settings, clock: Clock) -> Service:
             schedule_check_seconds=settings.schedule_check_seconds,
         ),
     )
+    register = Register(database, accounts, clients, clock, age, timeout_seconds=settings.live_timeout_seconds)
+    check = timedelta(seconds=settings.registration_check_seconds)
+    registrations = Registrations(
+        database, register, PortalStep(settings.registration_portal_url), clock,
+        Patience(check=check, recheck=min(check, timedelta(seconds=30))),
+    )  # fmt: skip
+    watch = RegistrationWatch(
+        database, registrations, clock, metrics, check_seconds=settings.registration_check_seconds
+    )
     app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry), body_limit=_LARGEST_REQUEST)
     for router in (
         unit_routes(database, age),
         feed_routes(database, age),
         letter_routes(resolver),
         account_routes(accounts, refresher),
+        registration_routes(database, registrations, ClosingGuard(database, register)),
     ):
         app.include_router(router, prefix="/internal/v1")
     return Service(
@@ -97,6 +113,10 @@ async def build(settings: Settings, clock: Clock) -> Service:
         app=app,
         registry=registry,
         checks=[ReadinessCheck("database", database.ping)],
-        background=[BackgroundPart("jobs", queue.run_worker), BackgroundPart("schedule", refresher.run_schedule)],
+        background=[
+            BackgroundPart("jobs", queue.run_worker),
+            BackgroundPart("schedule", refresher.run_schedule),
+            BackgroundPart("registrations", watch.run),
+        ],
         resources=resources,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shared.contracts.directory.registrations import RegistrationState
+
 _RUN_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 TABLES = ("units", "kep_addresses")
 CHANGES = ("new", "changed", "unchanged", "absent", "returned", "tombstoned")
@@ -43,6 +45,11 @@ class DirectoryMetrics:
         self.live_up = Gauge(
             "kepgw_directory_live_up", "1 if the last live call to DETSİS was answered.", registry=registry
         )
+        self.registrations = Gauge(
+            "kepgw_kep_registrations", "Registrations of KEP addresses by state.", ["state"], registry=registry
+        )
+        for state in RegistrationState:
+            self.registrations.labels(state.value).set(0)
         for kind in ("all", "sendable", "absent"):
             self.units.labels(kind).set(0)
         for end in LAST_ENDS:

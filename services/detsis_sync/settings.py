@@ -52,6 +52,14 @@ class Settings(DatabaseSettings):
         le=86400,
         description="Pause before a refresh that could not reach DETSİS is tried again, inside the nightly window.",
     )
+    registration_portal_url: str = Field(
+        default="https://yetkili.detsis.gov.tr",
+        pattern=r"^https?://[!-~]+$",
+        description="Where officers enter a KEP address by hand: DETSİS publishes no call that does it.",
+    )
+    registration_check_seconds: float = Field(
+        default=300, ge=1, le=86400, description="How often DETSİS is asked about open KEP registrations."
+    )
     schedule_check_seconds: float = Field(default=5, gt=0, description="How often due refreshes are looked for.")
 
     @field_validator("detsis_proxy_url")
