@@ -18,6 +18,7 @@ from services.detsis_sync.soap.failures import (
     in_band_failure,
     quoted,
 )
+from services.detsis_sync.soap.same import KnownRows, RowDigests
 
 WireRow = TypeVar("WireRow")
 _XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -34,7 +35,16 @@ class ListParser(Generic[WireRow]):
     declaration, too deep nesting (libxml2's limit of 256), an answer that ends too early.
     """
 
-    def __init__(self, operation: wire.Operation, contract: wire.ListContract[WireRow], secret: Secrets) -> None:
+    def __init__(
+        self,
+        operation: wire.Operation,
+        contract: wire.ListContract[WireRow],
+        secret: Secrets,
+        known: KnownRows | None = None,
+    ) -> None:
+        """With ``known``, rows have digests, and a known row comes as its number instead of as a wire row."""
+        self._known = known
+        self._digests = None if known is None else RowDigests(contract.item_tag)
         self._operation = operation
         self._contract = contract
         self._secret = secret
@@ -61,13 +71,17 @@ class ListParser(Generic[WireRow]):
         self._since_row = 0
         self.nil_items = 0
         self.unknown_elements: Counter[str] = Counter()
+        self.digest: bytes | None = None
+        """Of the row handed out last. None as well for one with unknown elements: each of them is reported."""
 
-    def feed(self, piece: bytes) -> Iterator[WireRow | wire.WireRowError]:
+    def feed(self, piece: bytes) -> Iterator[WireRow | wire.WireRowError | int]:
         """Yield the rows that ``piece`` completes; a row that breaks the contract comes as its fault."""
         if not piece:
             return
         self._tail = (self._tail + piece[-_TAIL:])[-_TAIL:]
         self._since_row += len(piece)
+        if self._digests is not None:
+            self._digests.feed(piece)
         try:
             self._parser.feed(piece)
             yield from self._rows()
@@ -76,7 +90,7 @@ class ListParser(Generic[WireRow]):
         if self._since_row > _FAR_APART:
             raise self._failure(FailureReason.MALFORMED, "the answer is not a list of rows")
 
-    def close(self) -> Iterator[WireRow | wire.WireRowError]:
+    def close(self) -> Iterator[WireRow | wire.WireRowError | int]:
         """Yield the last rows; then the answer is known to be complete and successful."""
         if not self._tail:
             raise self._failure(FailureReason.EMPTY, "the answer is empty")
@@ -93,13 +107,17 @@ class ListParser(Generic[WireRow]):
         if not self._succeeded:
             raise self._failure(FailureReason.MALFORMED, "the answer holds no result of this operation")
 
-    def _rows(self) -> Iterator[WireRow | wire.WireRowError]:
+    def _rows(self) -> Iterator[WireRow | wire.WireRowError | int]:
         events: Iterator[tuple[str, etree._Element]] = self._parser.read_events()  # type: ignore[assignment]
+        item_tag = self._contract.item_tag
         for event, element in events:
             tag = element.tag
-            if tag == self._contract.item_tag:
+            if tag == item_tag:
                 if event == "end":
-                    yield from self._row(element)
+                    row = self._row(element)
+                    if row is not None:
+                        yield row
+                    self._drop(element)
             elif tag in self._envelopes:
                 if event == "start":
                     self._open(element, self._envelopes[tag])
@@ -109,22 +127,34 @@ class ListParser(Generic[WireRow]):
             elif event == "end":
                 self._settle(element)
 
-    def _row(self, element: etree._Element) -> Iterator[WireRow | wire.WireRowError]:
-        items = self._items
-        if items is None or element.getparent() is not items:
+    def _row(self, element: etree._Element) -> WireRow | wire.WireRowError | int | None:
+        if self._items is None or element.getparent() is not self._items:
             raise self._failure(FailureReason.MALFORMED, "a row stands outside the list")
         self._since_row = 0
+        if self._digests is not None and self._known is not None:
+            self.digest = self._digests.next()
+            if self.digest is not None and (number := self._known.number(self.digest)) is not None:
+                return number
         if element.get(_XSI_NIL) in {"true", "1"}:
             self.nil_items += 1
-        else:
-            try:
-                yield self._contract.read(element, self.unknown_elements)
-            except wire.WireRowError as fault:
-                yield fault
-        if len(self.unknown_elements) > 1000:
+            return None
+        unknown = self.unknown_elements
+        before = unknown.total() if unknown else 0
+        try:
+            row: WireRow | wire.WireRowError = self._contract.read(element, unknown)
+        except wire.WireRowError as fault:
+            row = fault
+        if unknown and unknown.total() != before:
+            self.digest = None
+        if len(unknown) > 1000:
             raise self._failure(FailureReason.MALFORMED, "the answer is full of unknown elements")
+        return row
+
+    def _drop(self, element: etree._Element) -> None:
+        """Forget a row that has been handed out, and what stood between it and the one before."""
         element.clear()
-        while (before := element.getprevious()) is not None:
+        items = self._items
+        while (before := element.getprevious()) is not None and items is not None:
             if before.tag != self._contract.item_tag:
                 count_unknown(self.unknown_elements, wire.local_name(before.tag))
             items.remove(before)
