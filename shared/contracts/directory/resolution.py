@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.contracts.base import Contract
+from shared.contracts.directory.sources import DirectoryWarning
 
 
 class AddressSource(StrEnum):
@@ -36,6 +37,14 @@ class ResolutionProblem(StrEnum):
     KEP_INACTIVE = "recipient-kep-inactive"
 
 
+class ResolutionLevel(StrEnum):
+    """``ok``; ``warning``: can be written to, but look; ``error``: cannot be written to by KEP."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class ResolvedAddress(Contract):
     """Where one recipient is reached, and why we believe it."""
 
@@ -43,11 +52,15 @@ class ResolvedAddress(Contract):
     name: str | None = None
     address: str | None = None
     problem: ResolutionProblem | None = None
+    level: ResolutionLevel = ResolutionLevel.OK
+    warnings: list[DirectoryWarning] = Field(default_factory=list)
     source: AddressSource
     rule: str
     """Stable id of the rule that chose the address, for example ``live.eYazismaPaketi``."""
     snapshot_id: int | None = None
+    """The refresh that the mirror stood at when it was asked, also beside a live answer."""
     resolved_at: datetime
+    """When DETSİS said so; of a mirror answer: when it was looked up."""
 
 
 class ResolutionAnswer(Contract):
