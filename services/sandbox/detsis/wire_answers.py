@@ -36,6 +36,17 @@ def envelope(operation: str, soap: str, content: Iterable[str], *, failure: str 
     yield f"</{operation}Result></{operation}Response></soap:Body></soap:Envelope>"
 
 
+def contradiction(operation: str, soap: str, content: Iterable[str] | None) -> Iterator[str]:
+    """An answer at odds with itself: failed, yet with ``content``; or, without, successful, yet with a message."""
+    failed = _boolean(content is not None)
+    for piece in envelope(operation, soap, content or ()):
+        if content is None and piece in {"<Sonuclar>", "</Sonuclar>"}:
+            continue
+        if piece.startswith("</") and piece.endswith("Envelope>"):
+            yield "<HataMsj>Kayıtların bir bölümü okunamadı.</HataMsj>"
+        yield piece.replace("<SonucHatali>false<", f"<SonucHatali>{failed}<")
+
+
 def fault(soap: str, reason: str, *, sender: bool) -> str:
     """A soap:Fault as ASMX words it; it goes out with HTTP 500."""
     if soap == SOAP_12:

@@ -23,11 +23,14 @@ from services.sandbox.detsis.wire_requests import SoapRequest
 _SHORTEST_SEARCH = 5
 
 
+OWN_TREE = "KendiTumBirimleriGetirWs"
+
+
 class InBandFailure(Exception):  # noqa: N818 - an answer, not a defect
     """The call is answered with HTTP 200, SonucHatali and this text."""
 
 
-DEEP_CHILDREN = "detsis.deep_children"
+DEEP_CHILDREN, DELTA_HIDES_CLOSED = "detsis.deep_children", "detsis.delta_hides_closed"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,23 @@ def answer_pieces(call: Call) -> Iterator[str]:
     return iter(answer(call)) if answer else _record_list(call)
 
 
+def row_start(operation: str) -> bytes:
+    """How each row of a list begins; something that begins nothing where the answer is no list."""
+    items = all_fields(_list_type(operation))[0]
+    return f"<{items.name}>".encode() if items.repeated else b"\0"
+
+
+def kept_parameters(call: Call) -> str | None:
+    """What a long answer depends on besides the register; None for the short ones, which nobody keeps."""
+    request = call.request
+    if request.operation not in _LONG:
+        return None
+    own = f"{call.institution_no} " if request.operation in _OWN else ""
+    dates = [f"{name}={moment}" for name, moment in request.moments.items()]
+    numbers = [f"{name}={number}" for name, number in request.numbers.items()]
+    return own + " ".join([*dates, *numbers, *sorted(call.variants)])
+
+
 def _units(units: Iterable[Unit]) -> Iterable[str]:
     return map(unit_element, units)
 
@@ -64,11 +84,18 @@ def _entries(entries: Iterable[KepEntry]) -> Iterable[str]:
 
 def _correspondents(call: Call) -> Iterable[str]:
     try:
-        date(call.number("pYil"), call.number("pAy"), call.number("pGun"))
+        since = date(call.number("pYil"), call.number("pAy"), call.number("pGun"))
     except ValueError as error:
         raise InBandFailure("Geçersiz tarih.") from error
-    # The generated register has no change dates: like the known clients' early date, any day gets everything.
-    return _units(call.register.correspondents())
+    units = call.register.correspondents(since)
+    if DELTA_HIDES_CLOSED in call.variants and call.register.is_delta(since):
+        units = (unit for unit in units if unit.active and unit.external_addressee)
+    return _units(units)
+
+
+def _own_units(call: Call) -> Iterable[str]:
+    since = call.request.moments["degisiklikTarihiBaslangic"]
+    return _units(call.register.subtree(call.institution_no, None if since is None else since.date()))
 
 
 def _one_unit(call: Call) -> Iterable[str]:
@@ -124,7 +151,7 @@ def _letter(call: Call) -> Iterable[str]:
 
 _ANSWERS: dict[str, Callable[[Call], Iterable[str]]] = {
     "YeniDisYazismaYapanlariGetirWs": _correspondents,
-    "KendiTumBirimleriGetirWs": lambda call: _units(call.register.subtree(call.institution_no)),
+    "KendiTumBirimleriGetirWs": _own_units,
     "AnaKurumlariGetirKurumBirimWs": lambda call: _units(call.register.main_institutions()),
     "DETSISNoKurumBirimWs": _one_unit,
     "HiyerarsiGetirKurumBirimWs": lambda call: _units(call.register.ancestors(call.number("DETSISNo"))),
@@ -135,6 +162,18 @@ _ANSWERS: dict[str, Callable[[Call], Iterable[str]]] = {
     "KEPAdresleriniGetir": _addresses,
     "KEPAdresiKontrolEt": _address_owner,
     "eYazismaPaketi": _letter,
+}
+
+
+_OWN = frozenset({OWN_TREE, "BirimleriminIletisimBilgileriniGetir"})
+_LONG = _OWN | {
+    "YeniDisYazismaYapanlariGetirWs",
+    "AnaKurumlariGetirKurumBirimWs",
+    "AnaKurumlarButceTurleriGetirWs",
+    "AktifKEPAdresleriniGetir",
+    "SertifikalariGetir",
+    "SertifikaSahiplikleriniGetir",
+    "AnakurumIletisimBilgileriWs",
 }
 
 

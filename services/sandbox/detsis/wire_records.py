@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
+from itertools import islice
 
 from services.sandbox.detsis.codes import (
     BUDGETS,
@@ -27,6 +28,7 @@ from services.sandbox.detsis.people import (
     unit_of_register_number,
 )
 from services.sandbox.detsis.register import Register, Unit
+from services.sandbox.detsis.units import CertificateRow
 from services.sandbox.detsis.wire_answers import Value
 from services.sandbox.detsis.wire_requests import SoapRequest
 
@@ -34,6 +36,8 @@ Record = dict[str, Value]
 Answer = Callable[[Register, SoapRequest, int, date], Iterable[Record]]
 """Register, request, the caller's institution and the register's day → records."""
 
+_VERSION_GROUP = 100
+"""Institutions in one list of the list of lists."""
 _REGISTERED_AT = "2015-03-02T00:00:00"
 _BUDGET_OF_CATEGORY = {branch.category_id: branch.budget_id for branch in BRANCHES}
 
@@ -118,23 +122,45 @@ def _uets(register: Register, request: SoapRequest, _institution: int, _today: d
             yield {"TebligatNo": number}
 
 
-def _certificates(register: Register, numbers: Iterable[int]) -> Iterator[Record]:
-    for number in numbers:
-        if (certificate := register.encryption_certificate(number)) is not None:
-            yield {
-                "DetsisId": number,
-                "SertifikaDosya": certificate,
-                "KayitTarihi": _REGISTERED_AT,
-                "SonGuncellemeTarihi": _REGISTERED_AT,
-                "Aktifmi": True,
-            }
+def _certificate_records(rows: Iterable[CertificateRow]) -> Iterator[Record]:
+    for row in rows:
+        yield {
+            "DetsisId": row.number,
+            "SertifikaDosya": row.content,
+            "KayitTarihi": moment(row.registered_on),
+            "SonGuncellemeTarihi": moment(row.updated_on),
+            "GecerlilikTarihi": row.valid_until.strftime("%d.%m.%Y"),
+            "Aktifmi": row.active,
+        }
 
 
-def _certificate_owners(register: Register, _request: SoapRequest, _institution: int, _today: date) -> Iterator[Record]:
-    for number in register.numbers():
-        unit = register.unit(number)
-        if unit is not None and unit.parent_no and register.encryption_certificate(unit.main_no) is not None:
-            yield {"KurumBirimId": number, "SertifikaSahibiKurumId": unit.main_no}
+def _certificates(register: Register, request: SoapRequest, _institution: int, _today: date) -> Iterator[Record]:
+    return _certificate_records(register.certificates(request.numbers["DetsisIDs"]))
+
+
+def _all_certificates(register: Register, request: SoapRequest, _institution: int, _today: date) -> Iterator[Record]:
+    return _certificate_records(register.all_certificates(_since(request)))
+
+
+def _certificate_owners(register: Register, request: SoapRequest, _institution: int, _today: date) -> Iterator[Record]:
+    for number, owner in register.certificate_owners(_since(request)):
+        yield {"KurumBirimId": number, "SertifikaSahibiKurumId": owner}
+
+
+def _since(request: SoapRequest) -> date:
+    since = request.moments["baslangicTarihi"]
+    return date.min if since is None else since.date()
+
+
+def _versions(register: Register, request: SoapRequest, _institution: int, _today: date) -> Iterator[Record]:
+    for version in register.eyp_versions(request.numbers["DetsisIDs"]):
+        yield {"Versiyon": version}
+
+
+def _updated_versions(register: Register, _request: SoapRequest, _institution: int, _today: date) -> Iterator[Record]:
+    numbers = register.eyp_updated()
+    while group := tuple(islice(numbers, _VERSION_GROUP)):
+        yield {"DetsisIds": group}
 
 
 def _officers(_register: Register, _request: SoapRequest, institution: int, _today: date) -> Iterator[Record]:
@@ -262,14 +288,10 @@ RECORDS: dict[str, Answer] = {
     "AnaKurumlarButceTurleriGetirWs": _budgets,
     "KutukNodanDetsisNoGetir": _former_numbers,
     "TebligatNumarasiGetir": _uets,
-    "KurumEypVersiyonuGetir": lambda register, request, _institution, _today: (
-        {"Versiyon": "2.0"} for _ in _one(register, request.numbers["DetsisIDs"])
-    ),
-    "EypGuncellenenleriGetir": lambda _register, _request, institution, _today: ({"DetsisIds": (institution,)},),
-    "KurumSertifikaBilgileriniGetir": lambda register, request, _institution, _today: _certificates(
-        register, (request.numbers["DetsisIDs"],)
-    ),
-    "SertifikalariGetir": lambda register, _request, _institution, _today: _certificates(register, register.numbers()),
+    "KurumEypVersiyonuGetir": _versions,
+    "EypGuncellenenleriGetir": _updated_versions,
+    "KurumSertifikaBilgileriniGetir": _certificates,
+    "SertifikalariGetir": _all_certificates,
     "SertifikaSahiplikleriniGetir": _certificate_owners,
     "KurumBirimIletisimBilgileriGetirWs": _unit_contacts,
     "AnakurumIletisimBilgileriWs": _main_contacts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.message import Message
@@ -43,8 +43,10 @@ class SoapRequest:
     """Turkish local time without a zone. None where nil was sent; the year 1 where a required one was left out."""
 
 
-def read_request(body: bytes, content_type: str, soap_action: str | None) -> SoapRequest:
-    """Parse one request. Raises ``RejectedRequest`` with the text ASMX would answer."""
+def read_request(
+    body: bytes, content_type: str, soap_action: str | None, operations: Container[str] = OPERATIONS
+) -> SoapRequest:
+    """Parse one request to a service with these operations. Raises ``RejectedRequest`` with the text ASMX would answer."""
     header = Message()
     header["Content-Type"] = content_type
     media_type = header.get_content_type()
@@ -55,7 +57,7 @@ def read_request(body: bytes, content_type: str, soap_action: str | None) -> Soa
     else:
         raise RejectedRequest("Client found request content type that is not expected.")
     operation = action.removeprefix(NAMESPACE)
-    if not action.startswith(NAMESPACE) or operation not in OPERATIONS:
+    if not action.startswith(NAMESPACE) or operation not in operations:
         raise RejectedRequest(f"Server did not recognize the value of HTTP Header SOAPAction: {action}.", soap=soap)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
