@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     SIGNING_KEY_UNAVAILABLE = "signing-key-unavailable"
     MAILBOX_NOT_READY = "mailbox-not-ready"
     MAILBOX_MISSING = "mailbox-missing"
+    KEP_ADDRESS_LISTED = "kep-address-listed"
     KEP_CREDIT_EXHAUSTED = "kep-credit-exhausted"
     PROVIDER_UNAVAILABLE = "provider-unavailable"
     PROVIDER_REFUSED = "provider-refused"

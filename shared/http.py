@@ -59,6 +59,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.SIGNING_KEY_UNAVAILABLE: 503,
     ErrorCode.MAILBOX_NOT_READY: 503,
     ErrorCode.MAILBOX_MISSING: 409,
+    ErrorCode.KEP_ADDRESS_LISTED: 409,
     ErrorCode.KEP_CREDIT_EXHAUSTED: 503,
     ErrorCode.PROVIDER_UNAVAILABLE: 503,
     ErrorCode.PROVIDER_REFUSED: 502,

@@ -16,6 +16,7 @@ from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.institutions import Institutions
 from services.gateway.submission import Submissions
 from shared.clients.directory import DirectoryClient
+from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.db.session import Database
@@ -27,6 +28,7 @@ class Gateway:
 
     relay: RelayClient
     directory: DirectoryClient
+    registrations: RegistrationsClient
     signer: SignerClient
     submissions: Submissions
     keys: IdempotencyKeys

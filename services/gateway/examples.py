@@ -246,7 +246,12 @@ MAILBOX = MailboxBody(
     signing_key_id="ornek-bakanligi-kep",
 )  # fmt: skip
 MAILBOX_ANSWER = Mailbox.model_validate(
-    {"mailbox_id": "ornek-bakanligi", "configuration": MAILBOX.model_dump(), "created_at": _NOW, "updated_at": _NOW}
+    {
+        "mailbox_id": "ornek-bakanligi",
+        "configuration": MAILBOX.model_dump(exclude={"force_reason"}),
+        "created_at": _NOW,
+        "updated_at": _NOW,
+    }
 )
 READINESS = MailboxReadiness(
     mailbox_id="ornek-bakanligi", ready=True, last_successful_poll_at=_NOW,

@@ -36,6 +36,10 @@ _TAGS = [
     {"name": "Outgoing letters", "description": "Hand letters over and follow them."},
     {"name": "Incoming letters", "description": "Take letters, verify and register them."},
     {"name": "Directory", "description": "DETSİS: whom to write to, and where."},
+    {
+        "name": "KEP addresses",
+        "description": "Bring a new KEP address into DETSİS, step by step, without a gap.",
+    },
     {"name": "Packages and signatures", "description": "Look into packages and verify signatures."},
     {"name": "Mailboxes", "description": "Whether the institution's KEP accounts are ready."},
     {"name": "Administration", "description": "For operators; needs scope `admin`."},

@@ -161,6 +161,13 @@ TEXTS: dict[ErrorCode, ProblemText] = {
         "İşletmen kurum için etkin, gönderen bir KEP hesabı tanımlamalı.",
         "The operator must configure an active, sending KEP mailbox for the institution.",
     ),
+    _C.KEP_ADDRESS_LISTED: ProblemText(
+        "KEP adresi DETSİS'te kayıtlı", "The KEP address is listed in DETSİS",
+        "Adres DETSİS'te kayıtlı olduğu ya da süren bir kayıt ona gerek duyduğu sürece posta kutusu kapatılmaz (EK-2/5). "
+        "Önce yeni adresi kaydedin: /v1/kep-registrations. Zorunluysa force_reason ile gerekçesini yazın.",
+        "A mailbox stays open while DETSİS lists its address or an open registration needs it. Register the new "
+        "address first: /v1/kep-registrations. If it must be closed, say why in force_reason.",
+    ),
     _C.KEP_CREDIT_EXHAUSTED: ProblemText(
         "KEP kontörü bitti", "The KEP credit is used up",
         "Hesaba kontör yükleyin; bekleyen iletiler kendiliğinden gider.",

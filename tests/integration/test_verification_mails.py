@@ -220,6 +220,25 @@ async def test_the_directory_is_told_until_it_has_heard(
     assert [(str(item.message_id), item.kep_address) for item in notices] == [(mail["message_id"], "a@hs98.kep.tr")]
 
 
+async def test_a_forged_one_is_told_to_nobody(
+    relay: Inbound, told: tuple[list[VerificationNotice], str], signer: ScriptedSigner, clock: FixedClock
+) -> None:
+    signer.conclusions[SignatureFormat.SMIME] = Conclusion.FAILED
+    await relay.take_in(mail_of_detsis(), uid=1)
+    signer.away = True
+    await relay.take_in(mail_of_detsis(number=2), uid=2)
+    await relay.sweep()
+    assert told[0] == []
+    signer.away = False
+    signer.conclusions.clear()
+    clock.moment += timedelta(minutes=1)
+    await relay.sweep()
+    await relay.run_jobs()
+    clock.moment += timedelta(minutes=1)
+    await relay.sweep()
+    assert [str(item.message_id) for item in told[0]] == [(await listed(relay))[0]["message_id"]]
+
+
 async def test_a_mail_that_could_not_be_told_of_is_told_later(
     database_url: str, tmp_path: Path, clock: FixedClock, signer_and_url: tuple[ScriptedSigner, str]
 ) -> None:

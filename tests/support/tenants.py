@@ -16,6 +16,7 @@ from services.kep_relay.tables import (
     InboundPartRow,
     InboundVerificationRow,
     RawMailRow,
+    VerificationMailRow,
 )
 from shared.contracts.inbound import InboundVerification
 from shared.db.session import Database
@@ -46,7 +47,7 @@ class Belongings:
     def _marks(self) -> tuple[str, ...]:
         return (
             "of-A", self.identifiers["outbound"], self.identifiers["inbound"], self.identifiers["evidence_id"],
-            self.lease_token, "Yıllık faaliyet raporu",
+            self.lease_token, "Yıllık faaliyet raporu", self.identifiers.get("registration_id", ""),
         )  # fmt: skip
 
     async def acquire(self) -> Belongings:
@@ -103,6 +104,11 @@ class Belongings:
                     InboundVerificationRow(
                         message_id=message_id, sequence=1, conclusion="passed",
                         verdict=verdict.model_dump(mode="json"), verified_at=START,
+                    ),
+                    VerificationMailRow(
+                        message_id=message_id, institution_no=OWNER, mailbox_id="a-1", recognised_by="hint",
+                        links=[{"url": "https://detsis.gov.tr/link-of-A", "host": "detsis.gov.tr"}],
+                        received_at=START,
                     ),
                 ]
             )  # fmt: skip

@@ -32,6 +32,7 @@ from shared.contracts.outbound import (
     OutboundSubmission,
     Resend,
 )
+from shared.contracts.verification_mails import IntakeReport, Settlement, VerificationMail, VerificationMails
 from shared.domain.message import InboundState, OutboundState
 from shared.errors import ErrorCode
 from shared.http import ServiceClient
@@ -187,6 +188,31 @@ class RelayClient:
         """Whether a letter handed over now would go out at once."""
         path = f"/mailboxes/{mailbox_id}/readiness"
         return await self._service.json(MailboxReadiness, "GET", path, params=_of(institutions))
+
+    # KEP addresses on their way into DETSİS
+
+    async def verification_mails(
+        self, institutions: Sequence[int], *, address: str | None = None, waiting: bool = False
+    ) -> list[VerificationMail]:
+        """Mails of DETSİS that ask for confirmation, and mails that look like one, newest first."""
+        parameters = _of(institutions, address=address, waiting=str(waiting).lower())
+        return (await self._service.json(VerificationMails, "GET", "/verification-mails", params=parameters)).mails
+
+    async def verification_mail(self, institutions: Sequence[int], message_id: UUID) -> VerificationMail:
+        """One of them."""
+        path = f"/verification-mails/{message_id}"
+        return await self._service.json(VerificationMail, "GET", path, params=_of(institutions))
+
+    async def settle_verification_mail(
+        self, institutions: Sequence[int], message_id: UUID, settled_by: str
+    ) -> VerificationMail:
+        """An authorised person has opened its link; again changes nothing."""
+        path, body = f"/verification-mails/{message_id}/settlement", Settlement(settled_by=settled_by)
+        return await self._service.json(VerificationMail, "POST", path, params=_of(institutions), body=body)
+
+    async def intake(self, institution_no: int, address: str) -> IntakeReport:
+        """Whether mail to this address would be taken in."""
+        return await self._service.json(IntakeReport, "GET", "/intake", params=_of([institution_no], address=address))
 
     async def ledger(self) -> Ledger:
         """Whether any letter is unaccounted for."""

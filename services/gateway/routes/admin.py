@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from services.gateway import examples
 from services.gateway.callers import Scope
+from services.gateway.closing_guard import allow_change
 from services.gateway.deps import CurrentCaller, GatewayParts
 from services.gateway.operations import JSON_BODY, operation
 from services.gateway.schemas.admin import (
@@ -119,14 +120,22 @@ async def revoke_key(key_id: KeyId, caller: CurrentCaller, gateway: GatewayParts
     summary="Configure a KEP mailbox",
     **operation(
         Scope.ADMIN, request=examples.MAILBOX, answer=examples.MAILBOX_ANSWER,
-        problems=(*JSON_BODY, *_BY_ID, ErrorCode.STATE_CONFLICT, ErrorCode.SERVICE_UNAVAILABLE),
+        problems=(
+            *JSON_BODY, *_BY_ID, ErrorCode.STATE_CONFLICT, ErrorCode.KEP_ADDRESS_LISTED,
+            ErrorCode.DIRECTORY_UNAVAILABLE, ErrorCode.SERVICE_UNAVAILABLE,
+        ),
     ),
 )  # fmt: skip
 async def put_mailbox(
     mailbox_id: MailboxId, body: MailboxBody, caller: CurrentCaller, gateway: GatewayParts
 ) -> Mailbox:
-    """How the KEP account is reached. The password is encrypted at rest and never shown."""
+    """How the KEP account is reached. The password is encrypted at rest and never shown.
+
+    A mailbox whose address DETSİS still lists, or that an open registration needs, is neither switched off nor
+    given another address (EK-2/5): `kep-address-listed`, or `directory-unavailable` while nobody can say.
+    """
     await gateway.institutions.get(body.institution_no)
+    await allow_change(gateway, caller, mailbox_id, body)
     configuration = MailboxConfiguration(
         institution_no=body.institution_no, address=body.address, driver=body.driver, username=body.username,
         password=body.password, smtp=body.smtp.contract(), imap=body.imap.contract(), inbox_folder=body.inbox_folder,

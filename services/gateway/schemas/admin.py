@@ -124,6 +124,8 @@ class MailboxBody(Body):
     """The key in signer that signs this mailbox's messages."""
     sends: bool = Field(default=True, strict=True)
     active: bool = Field(default=True, strict=True)
+    force_reason: Annotated[Line, Field(min_length=10, max_length=500)] | None = None
+    """Closes the mailbox, or changes its address, although DETSİS still lists the address; goes into the audit log."""
 
 
 class RegisterAccountBody(Body):

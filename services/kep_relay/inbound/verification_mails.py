@@ -71,7 +71,7 @@ async def listed(
     if waiting:
         query = query.where(_Row.settled_at.is_(None))
     rows = (await session.execute(query.order_by(_Row.received_at.desc(), _Row.message_id.desc()).limit(limit))).all()
-    verdicts = await _envelopes(session, [row.message_id for row, _message in rows])
+    verdicts = await envelopes(session, [row.message_id for row, _message in rows])
     return [_describe(row, message, verdicts.get(row.message_id), expected_hosts) for row, message in rows]
 
 
@@ -83,7 +83,7 @@ async def one(
     if row is None or row.institution_no not in institutions:
         raise DomainError(ErrorCode.NOT_FOUND, "no such verification mail")
     message = await session.get_one(InboundMessageRow, message_id)
-    return _describe(row, message, (await _envelopes(session, [message_id])).get(message_id), expected_hosts)
+    return _describe(row, message, (await envelopes(session, [message_id])).get(message_id), expected_hosts)
 
 
 async def settle(
@@ -122,7 +122,7 @@ async def settle(
     )
 
 
-async def _envelopes(session: AsyncSession, message_ids: Sequence[UUID]) -> dict[UUID, Conclusion]:
+async def envelopes(session: AsyncSession, message_ids: Sequence[UUID]) -> dict[UUID, Conclusion]:
     """What was last found about the provider's signature around each; without one it failed."""
     rows = await session.execute(
         select(InboundVerificationRow.message_id, InboundVerificationRow.verdict)

@@ -94,7 +94,7 @@ class RegistrationEventRecord(Contract):
     position: int
     happened_at: datetime
     actor: str
-    """A person, a client of the gateway, ``detsis`` for what DETSİS showed, or ``kep_relay`` for what came by mail."""
+    """``person:…``, ``client:…`` of the gateway, ``detsis`` for what DETSİS showed, ``kep_relay`` for what came by mail."""
     what: str
     detail: Detail = Field(default_factory=dict)
 

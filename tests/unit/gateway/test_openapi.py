@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import re
 from functools import cache
 from typing import Any, cast
@@ -12,7 +14,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from pydantic import BaseModel
 
-from services.gateway import examples
+from services import gateway
 from services.gateway.app import web_app
 from services.gateway.auth import Authenticator
 from services.gateway.deps import Gateway
@@ -95,13 +97,18 @@ def test_every_reference_leads_somewhere() -> None:
     assert used <= names
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name for name in dir(examples) if name.isupper() and isinstance(getattr(examples, name), (BaseModel, list))],
-)
-def test_examples_are_what_they_claim_to_be(name: str) -> None:
+EXAMPLES = [
+    pytest.param(value, id=f"{found.name}.{name}")
+    for found in pkgutil.iter_modules(gateway.__path__)
+    if found.name.endswith("examples")
+    for name, value in sorted(vars(importlib.import_module(f"{gateway.__name__}.{found.name}")).items())
+    if name.isupper() and not name.startswith("_") and isinstance(value, (BaseModel, list))
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_are_what_they_claim_to_be(example: BaseModel | list[Any]) -> None:
     """A JSON round trip through the model: an example that a server would refuse is worse than none."""
-    example = getattr(examples, name)
     for item in example if isinstance(example, list) else [example]:
         assert isinstance(item, BaseModel)
         type(item).model_validate_json(item.model_dump_json())
