@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from services.detsis_sync.soap.failures import DirectoryCallError, FailureReason
 
 _STEP = 64 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HTML_STARTS = (b"<!doctype html", b"<html")
 
 
@@ -62,5 +63,10 @@ class BodyDecoder:
 
 
 def is_web_page(content_type: str, start: bytes) -> bool:
-    """Whether an answer that begins with ``start`` is HTML rather than SOAP."""
-    return content_type.lower().startswith("text/html") or start.lstrip()[:32].lower().startswith(_HTML_STARTS)
+    """Whether an answer that begins with ``start`` is HTML, or text of another kind, rather than SOAP."""
+    if content_type.lower().startswith("text/html"):
+        return True
+    text = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    if not text or _BYTE_ORDER_MARK.startswith(text):
+        return False
+    return not text.startswith(b"<") or text[:32].lower().startswith(_HTML_STARTS)

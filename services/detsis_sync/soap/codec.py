@@ -7,7 +7,7 @@ of whole envelopes (password included) can come into play.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +34,7 @@ from shared.errors import DomainError, ErrorCode
 WSDL = Path(__file__).parent / "wsdl" / "detsis.wsdl"
 ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 _MOST_UNKNOWN_NAMES = 50
-_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+_XSI_TYPE, _XSI_NIL = (f"{{http://www.w3.org/2001/XMLSchema-instance}}{name}" for name in ("type", "nil"))
 
 
 class _OfflineTransport(Transport):
@@ -66,6 +66,31 @@ class DecodedAnswer:
     unknown_elements: Counter[str]
 
 
+@dataclass(frozen=True)
+class _Contract:
+    """A loaded WSDL: several hundred types, the same for every account."""
+
+    client: Any
+    responses: Mapping[wire.Operation, Any]
+
+
+@lru_cache(maxsize=8)
+def _contract(soap_version: str, wsdl: Path, operations: tuple[str, ...]) -> _Contract:
+    client: Any = Client(  # type: ignore[no-untyped-call]
+        str(wsdl),
+        transport=_OfflineTransport(),  # type: ignore[no-untyped-call]
+        service_name=wire.SERVICE,
+        port_name=wire.PORTS[soap_version],
+        settings=Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True),
+    )
+    # zeep builds its types lazily; doing it here keeps later calls short and free of shared mutation.
+    responses = {op: client.get_element(wire.response_tag(op)) for op in map(wire.Operation, operations)}
+    seen: set[int] = set()
+    for element in responses.values():
+        _read_leaves_as_text(element.type, seen)
+    return _Contract(client, responses)
+
+
 class SoapCodec:
     """Requests and small answers of one SOAP version, for one account. Safe to use from several threads."""
 
@@ -80,21 +105,9 @@ class SoapCodec:
         self._account = account
         self._soap = ENVELOPES[soap_version]
         self._version = soap_version
-        self._client: Any = Client(  # type: ignore[no-untyped-call]
-            str(wsdl),
-            transport=_OfflineTransport(),  # type: ignore[no-untyped-call]
-            service_name=wire.SERVICE,
-            port_name=wire.PORTS[soap_version],
-            settings=Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True),
-        )
-        # zeep builds its types lazily; doing it here keeps later calls short and free of shared mutation.
-        self._responses = {
-            op: self._client.get_element(wire.response_tag(op))  # type: ignore[no-untyped-call]
-            for op in map(wire.Operation, operations)
-        }
-        seen: set[int] = set()
-        for element in self._responses.values():
-            _read_leaves_as_text(element.type, seen)
+        contract = _contract(soap_version, wsdl, tuple(operations))
+        self._client = contract.client
+        self._responses = contract.responses
 
     def encode(self, call: wire.Call) -> EncodedRequest:
         """The envelope with the account's header, and the HTTP headers.
@@ -137,7 +150,7 @@ class SoapCodec:
         if response is None:
             raise _malformed(operation, "the answer belongs to another operation")
         unknown: Counter[str] = Counter()
-        _prune(response, self._responses[operation].type, unknown)
+        _fit(response, self._responses[operation].type, unknown)
         result = response.find(wire.result_tag(operation))
         if result is None:
             raise _malformed(operation, "the answer holds no result")
@@ -201,7 +214,7 @@ def count_unknown(unknown: Counter[str], name: str) -> None:
 
 @lru_cache(maxsize=256)
 def _known_children(xsd_type: Any) -> dict[str, Any]:
-    return {element.qname.text: element.type for _, element in getattr(xsd_type, "elements", ())}
+    return {element.qname.text: element for _, element in getattr(xsd_type, "elements", ())}
 
 
 def _read_leaves_as_text(xsd_type: Any, seen: set[int]) -> None:
@@ -219,18 +232,33 @@ def _read_leaves_as_text(xsd_type: Any, seen: set[int]) -> None:
             element.type = xsd.String()  # type: ignore[no-untyped-call]
 
 
-def _prune(node: etree._Element, xsd_type: Any, unknown: Counter[str]) -> None:
+def _fit(node: etree._Element, xsd_type: Any, unknown: Counter[str]) -> None:
+    """Make an answer fit the contract without inventing anything: zeep refuses a whole answer for one odd row.
+
+    What is not known is counted and taken out. A required leaf that is missing is put in empty, so that
+    the row's own reader says which field it was (zeep does not notice when it was the last one).
+    """
     known = _known_children(xsd_type)
     node.attrib.pop(_XSI_TYPE, "")  # zeep would read the element as whatever type the answer names
     for child in list(node):
-        child_type = known.get(child.tag)
-        if child_type is None:
+        found = known.get(child.tag)
+        if found is None:
             count_unknown(unknown, wire.local_name(child.tag))
             node.remove(child)
-        elif hasattr(child_type, "elements"):
-            _prune(child, child_type, unknown)
+        elif hasattr(found.type, "elements"):
+            _fit(child, found.type, unknown)
         else:
             child.attrib.pop(_XSI_TYPE, "")
+    if node.get(_XSI_NIL) in {"true", "1"}:
+        return
+    position = 0
+    for tag, element in known.items():
+        last = next((child for child in reversed(node) if child.tag == tag), None)
+        if last is not None:
+            position = node.index(last) + 1
+        elif element.min_occurs and not hasattr(element.type, "elements"):
+            node.insert(position, etree.Element(tag))
+            position += 1
 
 
 def _malformed(operation: str, detail: str) -> DirectoryCallError:

@@ -92,7 +92,7 @@ class ListParser(Generic[WireRow]):
 
     def close(self) -> Iterator[WireRow | wire.WireRowError | int]:
         """Yield the last rows; then the answer is known to be complete and successful."""
-        if not self._tail:
+        if self._soap is None and not self._tail.strip():
             raise self._failure(FailureReason.EMPTY, "the answer is empty")
         try:
             self._parser.close()
