@@ -12,12 +12,16 @@ from fastapi_offline import FastAPIOffline
 
 from services.sandbox.clock import ShiftedClock
 from services.sandbox.control import control_routes
-from services.sandbox.control_parts import provider_routes, register_routes
+from services.sandbox.control_detsis import day_routes, register_routes
+from services.sandbox.control_parts import provider_routes
 from services.sandbox.control_registrations import mailbox_routes, registration_routes
 from services.sandbox.detsis.app import PATH as DETSIS_PATH
 from services.sandbox.detsis.app import build_detsis_app
+from services.sandbox.detsis.calendar import TURKISH_TIME, RegisterCalendar
+from services.sandbox.detsis.certificates import forge_of
 from services.sandbox.detsis.register import PinnedUnit, Register, generate_register
 from services.sandbox.detsis.registrations import RegistrationDesk
+from services.sandbox.detsis.rendered import RenderedAnswers
 from services.sandbox.ebys import ebys_routes
 from services.sandbox.faults import FaultBoard
 from services.sandbox.furnishing import describe, issue_identities, write_world
@@ -43,18 +47,27 @@ _REGISTER_SEED = 2015
 
 async def build(settings: Settings, clock: Clock) -> Service:
     """Start every listener but the control API's; that one, and ``world.json``, follow when the service runs."""
-    plan = await asyncio.to_thread(plan_world, settings)
+    plan = await asyncio.to_thread(plan_world, settings, clock.now().astimezone(TURKISH_TIME).date())
     # a file left by a killed run must not tell anyone that this one is up
     plan.world_file.unlink(missing_ok=True)
     pki = await asyncio.to_thread(open_pki, plan, clock)
-    register = await asyncio.to_thread(_generate_register, plan, pki, settings.detsis_units)
+    register = await asyncio.to_thread(_generate_register, plan, pki, settings, clock)
     world = describe(plan, pki, detsis_path=DETSIS_PATH)
     shifted, faults = ShiftedClock(clock, plan.clock_file), FaultBoard()
     opened = OpenedMailboxes(plan.opened_mailboxes_file)
+    calendar = RegisterCalendar(
+        register,
+        shifted,
+        seed=_REGISTER_SEED,
+        daily_share=settings.detsis_daily_share,
+        file=plan.detsis_directory / "days.json",
+    )
+    await asyncio.to_thread(calendar.catch_up)
     desk = RegistrationDesk(register, plan.detsis_directory / "registrations.json")
     certificate, key = pki.tls_files()
     async with AsyncExitStack() as starting:
-        detsis = build_detsis_app(register, plan.detsis_accounts, faults, shifted)
+        rendered = _rendered(plan, settings)
+        detsis = build_detsis_app(register, plan.detsis_accounts, faults, shifted, calendar=calendar, rendered=rendered)
         await starting.enter_async_context(
             serving(detsis, plan.host, plan.detsis_port, certificate=certificate, key=key)
         )
@@ -73,6 +86,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     app.include_router(mailbox_routes(plan, opened, providers))
     app.include_router(provider_routes(plan, opened, providers))
     app.include_router(register_routes(register))
+    app.include_router(day_routes(calendar))
     app.include_router(registration_routes(plan, register, desk, providers, pki, shifted))
     app.include_router(ebys_routes(plan, pki, clock))
     app.include_router(pki_routes(pki, faults))
@@ -95,7 +109,12 @@ def open_pki(plan: WorldPlan, clock: Clock) -> Pki:
     return pki
 
 
-def _generate_register(plan: WorldPlan, pki: Pki, size: int) -> Register:
+def _rendered(plan: WorldPlan, settings: Settings) -> RenderedAnswers | None:
+    limit = settings.detsis_cache_mebibytes * 1024 * 1024
+    return RenderedAnswers(plan.detsis_directory / "rendered", limit) if limit else None
+
+
+def _generate_register(plan: WorldPlan, pki: Pki, settings: Settings, clock: Clock) -> Register:
     pinned = [
         PinnedUnit(
             institution.detsis_no,
@@ -108,7 +127,26 @@ def _generate_register(plan: WorldPlan, pki: Pki, size: int) -> Register:
         )
         for institution in plan.institutions
     ]
-    return generate_register(size, _REGISTER_SEED, pinned, kep_domains=[provider.domain for provider in plan.providers])
+    pinned += [
+        PinnedUnit(
+            unit.detsis_no,
+            unit.name,
+            unit.parent_no,
+            active=unit.active,
+            operating=unit.active,
+            external_addressee=unit.external_addressee,
+        )
+        for unit in plan.own_units
+    ]
+    return generate_register(
+        settings.detsis_units,
+        _REGISTER_SEED,
+        pinned,
+        external_share=settings.detsis_external_share,
+        kep_domains=[provider.domain for provider in plan.providers],
+        first_day=plan.first_day,
+        forge=forge_of(pki, plan.detsis_directory, clock),
+    )
 
 
 def _provider_plan(plan: WorldPlan, provider: ProviderPlan, opened: OpenedMailboxes, pki: Pki) -> KepProviderPlan:

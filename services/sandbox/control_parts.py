@@ -1,4 +1,4 @@
-"""The control API's view into the KEP providers and the register."""
+"""The control API's view into the KEP providers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.sandbox.detsis.register import Register
 from services.sandbox.kephs import INBOX, IssuedEvidence, RunningProviders, StoredMail
 from services.sandbox.opened import OpenedMailboxes
 from services.sandbox.world import Behaviour, WorldPlan
-from shared.domain.identifiers import ascii_lower, kep_address
+from shared.domain.identifiers import ascii_lower
 
 
 class _Body(BaseModel):
@@ -60,28 +59,6 @@ class EvidenceReport(_Body):
     recipients: list[str]
     issued_at: datetime
     xml: str
-
-
-class UnitChange(_Body):
-    """Change a named or generated unit of the register; what is left out stays."""
-
-    active: bool | None = None
-    kep_address: str | None = Field(default=None, description="A new address; an empty string takes the address away.")
-
-    @field_validator("kep_address")
-    @classmethod
-    def _normalised(cls, value: str | None) -> str | None:
-        return kep_address(value) if value else value
-
-
-class UnitReport(_Body):
-    """A unit of the register and its KEP addresses."""
-
-    detsis_no: int
-    name: str
-    active: bool
-    kep_addresses: dict[str, bool]
-    """Address → whether it is active."""
 
 
 def provider_routes(plan: WorldPlan, opened: OpenedMailboxes, providers: RunningProviders) -> APIRouter:
@@ -158,36 +135,6 @@ def provider_routes(plan: WorldPlan, opened: OpenedMailboxes, providers: Running
         """All evidence about one letter (its Message-ID), or the last pieces issued, in the order of issue."""
         issued = providers.evidence(message_id, limit=limit)
         return [_evidence_report(evidence) for evidence in issued]
-
-    return router
-
-
-def register_routes(register: Register) -> APIRouter:
-    """Reading and changing units of the register."""
-    router = APIRouter(prefix="/control/register", tags=["register"])
-
-    @router.get("/units/{detsis_no}")
-    async def read_unit(detsis_no: int) -> UnitReport:
-        """One unit as DETSİS would tell it."""
-        unit = register.unit(detsis_no)
-        if unit is None:
-            raise HTTPException(404, f"the register has no unit {detsis_no}")
-        return UnitReport(
-            detsis_no=unit.number,
-            name=unit.name,
-            active=unit.active,
-            kep_addresses={entry.address: entry.active for entry in register.kep_entries(detsis_no)},
-        )
-
-    @router.patch("/units/{detsis_no}")
-    async def change_unit(detsis_no: int, change: UnitChange) -> UnitReport:
-        """Close or open a unit, move its KEP address: the next DETSİS answer says so."""
-        await read_unit(detsis_no)
-        if change.active is not None:
-            register.set_active(detsis_no, change.active)
-        if change.kep_address is not None:
-            register.set_kep_address(detsis_no, change.kep_address or None)
-        return await read_unit(detsis_no)
 
     return router
 

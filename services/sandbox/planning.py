@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import secrets
 import socket
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.sandbox.detsis.register import FIRST_DAY
 from services.sandbox.pki.identity import write_private
 from services.sandbox.settings import Settings
 from services.sandbox.world import (
@@ -19,6 +21,7 @@ from services.sandbox.world import (
     ListenerPlan,
     ProviderPlan,
     TlsMode,
+    UnitPlan,
     WorldPlan,
 )
 
@@ -41,6 +44,21 @@ _SCRIPTED: tuple[tuple[int, str, Behaviour], ...] = (
 """At provider hs99, by local part; the local part is the behaviour's name."""
 
 
+_OWN_UNITS = (
+    UnitPlan(10_000_101, "YAZI İŞLERİ MÜDÜRLÜĞÜ", FIRST_INSTITUTION),
+    UnitPlan(10_000_102, "BİLGİ İŞLEM DAİRESİ BAŞKANLIĞI", FIRST_INSTITUTION),
+    UnitPlan(10_000_103, "YAZILIM ŞUBE MÜDÜRLÜĞÜ", 10_000_102, external_addressee=False),
+    UnitPlan(10_000_104, "AĞ İŞLETİM ŞEFLİĞİ", 10_000_103, external_addressee=False),
+    UnitPlan(10_000_105, "FEN İŞLERİ DAİRESİ BAŞKANLIĞI", FIRST_INSTITUTION),
+    UnitPlan(10_000_106, "ESKİ İMAR MÜDÜRLÜĞÜ", FIRST_INSTITUTION, active=False),
+    UnitPlan(10_000_201, "YAZI İŞLERİ MÜDÜRLÜĞÜ", SECOND_INSTITUTION),
+    UnitPlan(10_000_202, "İL PLANLAMA MÜDÜRLÜĞÜ", SECOND_INSTITUTION),
+    UnitPlan(10_000_203, "DENEME KAYMAKAMLIĞI", SECOND_INSTITUTION),
+    UnitPlan(10_000_204, "YAZI İŞLERİ ŞEFLİĞİ", 10_000_203, external_addressee=False),
+)
+"""Below the two institutions that have an account, so that their own tree is one."""
+
+
 class AddressConflictError(Exception):
     """The settings ask for another control address than the one that the certificates point at."""
 
@@ -52,11 +70,14 @@ class _Kept(BaseModel):
 
     public_host: str | None = None
     ports: dict[str, int] = Field(default_factory=dict)
+    first_day: date | None = None
     passwords: dict[str, str] = Field(default_factory=dict, repr=False)
 
 
-def plan_world(settings: Settings) -> WorldPlan:
+def plan_world(settings: Settings, today: date | None = None) -> WorldPlan:
     """The plan of ``settings.state_directory``; draws and keeps what has not been drawn yet.
+
+    ``today`` becomes the register's first day, unless there is one already.
 
     Raises:
         AddressConflictError: host name or control port differ from those of an existing state directory.
@@ -66,6 +87,7 @@ def plan_world(settings: Settings) -> WorldPlan:
     kept = _Kept.model_validate_json(path.read_bytes()) if path.exists() else _Kept()
     before = kept.model_copy(deep=True)
     _settle_ports(kept, settings)
+    kept.first_day = kept.first_day or today
     plan = WorldPlan(
         directory=directory,
         host=settings.host,
@@ -79,6 +101,8 @@ def plan_world(settings: Settings) -> WorldPlan:
             DetsisAccount(number, str(number), _password(kept, f"detsis-{number}"))
             for number in (FIRST_INSTITUTION, SECOND_INSTITUTION)
         ),
+        own_units=_OWN_UNITS,
+        first_day=kept.first_day or FIRST_DAY,
         detsis_sender=KepSenderPlan(
             settings.detsis_kep_address, _password(kept, settings.detsis_kep_address), "detsis-verification"
         ),

@@ -29,6 +29,15 @@ class Settings(CommonSettings):
     detsis_units: int = Field(
         default=2000, ge=100, le=400_000, description="Units in the register, the named institutions included."
     )
+    detsis_daily_share: float = Field(
+        default=0.002, ge=0, le=0.5, description="Part of the register's units that something happens to each day."
+    )
+    detsis_external_share: float = Field(
+        default=0.6, ge=0, le=1, description="Part of the register's units that may be written to from outside."
+    )
+    detsis_cache_mebibytes: int = Field(
+        default=1024, ge=0, le=100_000, description="Disk space for rendered lists of DETSİS; 0 renders them each time."
+    )
     detsis_kep_address: str = Field(
         default="detsis@hs98.kep.tr",
         pattern=r"^[a-z0-9._-]{1,64}@hs9[89]\.kep\.tr$",

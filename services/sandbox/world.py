@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -104,6 +105,17 @@ class InstitutionPlan:
 
 
 @dataclass(frozen=True)
+class UnitPlan:
+    """A unit below a named institution; nobody writes to it alone."""
+
+    detsis_no: int
+    name: str
+    parent_no: int
+    active: bool = True
+    external_addressee: bool = True
+
+
+@dataclass(frozen=True)
 class KepSenderPlan:
     """A KEP account that belongs to no institution of the register, with the key that signs its mail."""
 
@@ -128,6 +140,9 @@ class WorldPlan:
     providers: tuple[ProviderPlan, ...]
     institutions: tuple[InstitutionPlan, ...]
     detsis_accounts: tuple[DetsisAccount, ...]
+    own_units: tuple[UnitPlan, ...]
+    first_day: date
+    """Of the register."""
     detsis_sender: KepSenderPlan
 
     @property
