@@ -7,10 +7,15 @@ from datetime import timedelta
 
 from services.detsis_sync.accounts import Accounts
 from services.detsis_sync.clients import DetsisClients
+from services.detsis_sync.live.calls import LISTS, LiveBounds, LiveCalls
+from services.detsis_sync.live.letters import LiveLetters
 from services.detsis_sync.live.resolve import AddressResolver
 from services.detsis_sync.metrics import DirectoryMetrics
 from services.detsis_sync.mirror.freshness import MirrorAge
-from services.detsis_sync.refresh.nightly import Refresher, RefreshPolicy
+from services.detsis_sync.refresh.gauges import MirrorGauges
+from services.detsis_sync.refresh.nightly import Refresher
+from services.detsis_sync.refresh.policy import RefreshPolicy
+from services.detsis_sync.refresh.starting import RefreshSchedule
 from services.detsis_sync.registrations.guard import ClosingGuard
 from services.detsis_sync.registrations.listing import Register
 from services.detsis_sync.registrations.steps import PortalStep
@@ -20,6 +25,7 @@ from services.detsis_sync.routes.accounts import account_routes
 from services.detsis_sync.routes.feed import feed_routes
 from services.detsis_sync.routes.letters import letter_routes
 from services.detsis_sync.routes.registrations import registration_routes
+from services.detsis_sync.routes.runs import run_routes
 from services.detsis_sync.routes.units import unit_routes
 from services.detsis_sync.settings import Settings
 from services.detsis_sync.soap.account import DetsisHttpSettings
@@ -35,6 +41,8 @@ from shared.telemetry.ops import ReadinessCheck
 
 NAME = "detsis_sync"
 _LARGEST_REQUEST = 256 * 1024
+_CACHED_RECIPIENTS = 5000
+"""With a certificate each they take about 15 MB."""
 
 
 def open_database(settings: Settings) -> Database:
@@ -66,30 +74,35 @@ async def build(settings: Settings, clock: Clock) -> Service:
     clients = DetsisClients(http, clock)
     resources.push_async_callback(clients.aclose)
     age = MirrorAge(clock, timedelta(hours=settings.stale_after_hours))
-    resolver = AddressResolver(
-        database,
-        accounts,
+    calls = LiveCalls(
         clients,
         clock,
         metrics,
-        age,
-        timeout_seconds=settings.live_timeout_seconds,
-        breaker_seconds=settings.live_breaker_seconds,
-    )
-    refresher = Refresher(
-        database,
-        queue,
-        accounts,
-        clients,
-        clock,
-        metrics,
-        RefreshPolicy(
-            external_list_since=settings.external_list_since,
-            shrink_limit=settings.shrink_limit_ratio,
-            retry_after=timedelta(seconds=settings.refresh_retry_seconds),
-            schedule_check_seconds=settings.schedule_check_seconds,
+        LiveBounds(
+            seconds=settings.live_timeout_seconds,
+            operation_seconds=dict.fromkeys(LISTS, settings.live_list_timeout_seconds)
+            | settings.detsis_operation_seconds,
+            rest_seconds=settings.live_breaker_seconds,
+            concurrency=settings.live_concurrency,
         ),
     )
+    letters = LiveLetters(
+        calls, clock, cache_seconds=settings.live_letter_cache_seconds, cached_recipients=_CACHED_RECIPIENTS
+    )
+    resolver = AddressResolver(database, accounts, letters, clock, metrics, age)
+    policy = RefreshPolicy(
+        external_list_since=settings.external_list_since,
+        shrink_limit=settings.shrink_limit_ratio,
+        retry_after=timedelta(seconds=settings.refresh_retry_seconds),
+        schedule_check_seconds=settings.schedule_check_seconds,
+        mode=settings.refresh_mode,
+        full_every=timedelta(days=settings.full_every_days),
+        staged_usable_for=timedelta(hours=settings.staged_list_hours),
+        eyp_checks=settings.eyp_checks_per_run,
+    )
+    gauges = MirrorGauges(database, clock, metrics)
+    refresher = Refresher(database, accounts, clients, clock, metrics, gauges, policy)
+    schedule = RefreshSchedule(database, queue, refresher, gauges, clock, policy)
     register = Register(database, accounts, clients, clock, age, timeout_seconds=settings.live_timeout_seconds)
     check = timedelta(seconds=settings.registration_check_seconds)
     registrations = Registrations(
@@ -104,7 +117,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
         unit_routes(database, age),
         feed_routes(database, age),
         letter_routes(resolver),
-        account_routes(accounts, refresher),
+        account_routes(accounts, schedule),
+        run_routes(database, refresher),
         registration_routes(database, registrations, ClosingGuard(database, register)),
     ):
         app.include_router(router, prefix="/internal/v1")
@@ -115,7 +129,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
         checks=[ReadinessCheck("database", database.ping)],
         background=[
             BackgroundPart("jobs", queue.run_worker),
-            BackgroundPart("schedule", refresher.run_schedule),
+            BackgroundPart("schedule", schedule.run),
             BackgroundPart("registrations", watch.run),
         ],
         resources=resources,

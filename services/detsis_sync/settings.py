@@ -46,6 +46,51 @@ class Settings(DatabaseSettings):
     live_breaker_seconds: float = Field(
         default=15, ge=0, description="How long DETSİS is left alone after it could not be reached."
     )
+    live_list_timeout_seconds: float = Field(
+        default=30, gt=0, le=35, description="Longest wait for live lists and searches, which DETSİS takes longer for."
+    )
+    live_concurrency: int = Field(
+        default=16,
+        ge=1,
+        le=200,
+        description="Live questions under way at one endpoint; one institution has at most half of them, and a quarter "
+        "for details that no letter waits for.",
+    )
+    live_letter_cache_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=120,
+        description="How long DETSİS' answer about a letter serves further steps of the same sender, so that check and "
+        "sending ask once; 0 asks every time.",
+    )
+    live_cache_seconds: float = Field(
+        default=300,
+        ge=0,
+        le=3600,
+        description="How long live answers about units, managers, officers and file plans are used again.",
+    )
+    live_cache_keep_seconds: float = Field(
+        default=14400,
+        ge=0,
+        le=86400,
+        description="How long such an answer still serves, marked stale, while DETSİS does not answer.",
+    )
+    contact_max_age_hours: float = Field(
+        default=24, gt=0, description="Age up to which stored contacts of a unit are used without asking DETSİS again."
+    )
+    refresh_mode: Literal["full", "delta"] = Field(
+        default="full",
+        description="What a night asks for: every unit, or with delta only what changed since the last refresh.",
+    )
+    full_every_days: int = Field(
+        default=7, ge=1, le=60, description="With delta: after how many days a night asks for every unit again."
+    )
+    staged_list_hours: float = Field(
+        default=3, gt=0, le=24, description="How old a fetched list may be to go on with after a crash."
+    )
+    eyp_checks_per_run: int = Field(
+        default=200, ge=0, le=5000, description="Institutions asked for their EYP versions in one refresh."
+    )
     refresh_retry_seconds: float = Field(
         default=900,
         gt=0,

@@ -77,7 +77,7 @@ async def test_live_answers_for_every_kind_of_recipient_in_the_order_asked(direc
     assert {(item.source, item.rule, item.resolved_at) for item in found} == {(LIVE, "live.eYazismaPaketi", NOW)}
     assert directory.detsis.calls[LETTER] == 1
     assert found[0].name == MAIN_B.name
-    assert directory.metric("kepgw_directory_lookups_total", source="live") == 6
+    assert directory.metric("kepgw_directory_lookups_total", kind="address", result="live") == 6
 
 
 async def test_a_sender_without_account_uses_that_of_its_main_institution(directory: Directory) -> None:

@@ -98,7 +98,7 @@ def setting_values(database_url: str, authority: Authority, **changed: Any) -> d
     return {
         "port": 0, "ops_port": 0, "service_tokens": {"gateway": TOKEN}, "database_url": database_url,
         "secret_keys": KEY, "detsis_ca_file": authority.ca_file, "schedule_check_seconds": 0.05,
-        "live_timeout_seconds": 60,
+        "live_timeout_seconds": 60, "live_letter_cache_seconds": 0, "live_cache_seconds": 0,
     } | changed  # fmt: skip
 
 
