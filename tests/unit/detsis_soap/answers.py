@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -186,16 +187,31 @@ class Canned:
     body: Callable[[str], bytes] = good
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/xml; charset=utf-8"})
+    delay: float = 0
+    """Seconds until the answer starts."""
     asked: list[str] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
+    """Bodies of the requests."""
+    received: list[dict[bytes, bytes]] = field(default_factory=list)
+    """Headers of the requests."""
+    paths: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
-        while (await receive()).get("more_body"):
-            pass
+        request = b""
+        more = True
+        while more:
+            message = await receive()
+            request += message.get("body", b"")
+            more = message.get("more_body", False)
         headers = dict(scope["headers"])
         action = headers.get(b"soapaction") or headers[b"content-type"].partition(b"action=")[2]
         operation = action.decode().strip('"').rpartition("/")[2]
         self.asked.append(operation)
+        self.sent.append(request)
+        self.received.append(headers)
+        self.paths.append(scope["path"])
+        await asyncio.sleep(self.delay)
         body = self.body(operation)
         sent = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         sent.append((b"content-length", str(len(body)).encode()))
@@ -212,11 +228,12 @@ class CannedServer:
     settings: DetsisHttpSettings
     account_id: str = "90000009"
     password: str = "Parola&<42>  çğı"
+    path: str = "/DETSISServis.asmx"
 
     @property
     def account(self) -> DetsisAccount:
         """An account whose two secrets are distinct from anything an answer holds."""
-        endpoint = f"https://localhost:{self.port}/DETSISServis.asmx"
+        endpoint = f"https://localhost:{self.port}{self.path}"
         return DetsisAccount(N, self.account_id, SecretStr(self.password), endpoint)
 
     @asynccontextmanager
