@@ -123,6 +123,8 @@ async def test_from_opening_to_active(directory: Directory, client: Registration
     assert active.registration.state is S.ACTIVE
     assert active.instructions is None
     assert standings(active) == {NEW: Standing.ACTIVE, OLD: Standing.WAITING}
+    # Looked at again at once, DETSİS is not asked; what it last said counts, not the night's mirror.
+    assert standings(await client.one([A], registration_id)) == standings(active)
     assert steps(active) == [
         ("opened", "ebys"), ("entered", "detsis"), ("verification-received", "kep_relay"),
         ("confirmed", "A. Yetkili"), ("active", "detsis"),

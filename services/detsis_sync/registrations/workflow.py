@@ -217,6 +217,11 @@ class Registrations:
             is_open = row.state in store.OPEN_STATES
             before, row.listed_state, row.checked_at = row.listed_state, listing.standing.value, now
             row.check_at = now + self._patience.check if is_open else None
+            row.unit_addresses = [
+                {"address": item.address, "standing": item.standing.value}
+                for item in listing.of_unit
+                if item.standing is not None
+            ]
             never_listed = before in {None, Standing.NOT_LISTED} and listing.standing is Standing.NOT_LISTED
             if before == listing.standing or never_listed or not is_open:
                 return
@@ -259,20 +264,23 @@ def _known(events: Sequence[RegistrationEvent], fact: FactReport) -> bool:
 
 
 def _addresses(row: Registration, asked: Listing | None, mirrored: Listing) -> list[ListedAddress]:
-    """The new address, then the others: as DETSİS has just said, else as it last said and the mirror has them."""
-    if asked is not None:
-        new = ListedAddress(address=row.kep_address, standing=asked.standing, source=asked.source, as_of=asked.as_of)
-        return [new, *asked.without(row.kep_address)]
-    if row.listed_state is None:
-        new = ListedAddress(
-            address=row.kep_address, standing=mirrored.standing, source=mirrored.source, as_of=mirrored.as_of
-        )
-    else:
-        new = ListedAddress(
-            address=row.kep_address, standing=Standing(row.listed_state), source=AddressSource.LIVE,
+    """The new address, then the others: as DETSİS has just said, else as it last said, else as the mirror has them."""
+    if asked is None and row.listed_state is not None:
+        asked = Listing(
+            source=AddressSource.LIVE,
             as_of=row.checked_at,
+            of_unit=tuple(
+                ListedAddress(
+                    address=item["address"], standing=item["standing"], source=AddressSource.LIVE, as_of=row.checked_at
+                )
+                for item in row.unit_addresses
+            ),
+            owner_no=None,
+            standing=Standing(row.listed_state),
         )  # fmt: skip
-    return [new, *mirrored.without(row.kep_address)]
+    known = asked or mirrored
+    new = ListedAddress(address=row.kep_address, standing=known.standing, source=known.source, as_of=known.as_of)
+    return [new, *known.without(row.kep_address)]
 
 
 def _address(text: str) -> KepAddress:

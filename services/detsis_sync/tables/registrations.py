@@ -45,6 +45,8 @@ class Registration(Base):
     """When DETSİS was last asked about it."""
     listed_state: Mapped[str | None]
     """What DETSİS then said: ``not_listed`` | ``waiting`` | ``active`` | ``elsewhere``."""
+    unit_addresses: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
+    """All addresses of the unit as DETSİS then listed them: ``[{"address": …, "standing": …}]``."""
     check_at: Mapped[datetime | None]
     """When DETSİS is to be asked (again); None once nothing more is waited for."""
     updated_at: Mapped[datetime]

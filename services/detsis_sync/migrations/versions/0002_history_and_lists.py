@@ -145,6 +145,12 @@ def upgrade() -> None:
         sa.Column("checked_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("listed_state", sa.String(), nullable=True),
         sa.Column("check_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column(
+            "unit_addresses",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'[]'::jsonb"),
+            nullable=False,
+        ),
         sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("registration_id", name=("pk_registrations")),
         schema="detsis_sync",
