@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from datetime import date
+import datetime as dt
 from typing import Literal, TypeVar
 
 from fastapi import APIRouter, HTTPException
@@ -50,8 +50,8 @@ class Day(_Body):
     """Where the register stands."""
 
     day: int = Field(description="Days since `first_day`.")
-    date: date
-    first_day: date
+    date: dt.date
+    first_day: dt.date
     units: int
 
 

@@ -198,7 +198,8 @@ class Evolution:
 
     def _rename(self, rng: random.Random) -> bool:
         register = self._register
-        index = self._pick(rng, self._has_flags(OPEN, OPEN))
+        # Leaves only: a name higher up stands in the paths of many others, and the share would no longer be exact.
+        index = self._pick(rng, self._has_flags(OPEN, OPEN | PARENT))
         if index is None:
             return False
         before = register.name_at(index)

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from services.sandbox.detsis.addresses import AddressBook
 from services.sandbox.detsis.certificates import Forge
 from services.sandbox.detsis.codes import status_of
-from services.sandbox.detsis.forest import ACTIVE, EXTERNAL, OPEN, OPERATING, Forest
+from services.sandbox.detsis.forest import ACTIVE, EXTERNAL, OPEN, OPERATING, PARENT, Forest
 from services.sandbox.detsis.names import BRANCHES, FIELDS, PLACES, PROVINCES, TOPICS
 from services.sandbox.detsis.shelf import CertificateShelf
 from services.sandbox.detsis.units import CertificateRow, KepEntry, PinnedUnit, Unit
@@ -46,6 +46,9 @@ class Register:
         self._process = secrets.token_hex(4)
         self._names: dict[int, str] = {}
         self._eyp: dict[int, int] = {}
+        self._renamings = 0
+        """Counts what makes remembered paths wrong."""
+        self._place = lru_cache(maxsize=16_384)(self._path_and_main)
         self._short_name = lru_cache(maxsize=8192)(self._born_name)
         self.addresses = AddressBook(forest, kep_domains)
         self.shelf = CertificateShelf(forest, self.addresses, first_day, forge)
@@ -121,8 +124,10 @@ class Register:
         """The unit at an index of the forest."""
         forest = self.forest
         number, word, flags = forest.number(index), forest.words[index], forest.flags[index]
-        line = forest.line(index)
-        path = tuple(self.name_at(step) for step in reversed(line))
+        parent = forest.parents[index]
+        path, main_no = self._place(index, self._renamings) if parent < 0 else self._place(parent, self._renamings)
+        if parent >= 0:
+            path = (*path, self.name_at(index))
         pinned = index < len(forest.pinned)
         if pinned:
             category, kind = BRANCHES[-1].category_id, None
@@ -133,15 +138,14 @@ class Register:
             category, kind = branch.category_id, branch.kind if word % 10 < 3 else None
             place = word % len(PLACES) if word % 17 else None
             street = f"{PLACES[word // 11 % len(PLACES)]} MAH. NO: {word % 300}"
-        main_no = forest.number(line[-1])
         return Unit(
             number=number,
             name=path[-1],
-            parent_no=forest.number(line[1]) if len(line) > 1 else 0,
-            second_parent_no=main_no if len(line) > 2 and word % 29 == 0 and not pinned else 0,
+            parent_no=forest.number(parent) if parent >= 0 else 0,
+            second_parent_no=main_no if len(path) > 2 and word % 29 == 0 and not pinned else 0,
             main_no=main_no,
             path=path,
-            level=len(line) - 1,
+            level=len(path) - 1,
             category_id=category,
             status_id=status_of(path[-1].rpartition(" ")[2]),
             kind=kind,
@@ -156,6 +160,13 @@ class Register:
     def name_at(self, index: int) -> str:
         """The name of the unit at an index of the forest."""
         return self._names.get(index) or self._short_name(index)
+
+    def _path_and_main(self, index: int, renamings: int) -> tuple[tuple[str, ...], int]:
+        parent = self.forest.parents[index]
+        if parent < 0:
+            return (self.name_at(index),), self.forest.number(index)
+        above, main_no = self._place(parent, renamings)
+        return (*above, self.name_at(index)), main_no
 
     def _born_name(self, index: int) -> str:
         if index < len(self.forest.pinned):
@@ -262,9 +273,11 @@ class Register:
         self.touch(index)
 
     def set_name(self, index: int, name: str) -> None:
-        """Rename a unit."""
+        """Rename a unit; its name stands in the paths of everything below it."""
         self._names[index] = name
-        self.touch(index)
+        self._renamings += 1
+        for below in self.forest.below(index) if self.forest.flags[index] & PARENT else (index,):
+            self.touch(below)
 
     def open_at(self, parent: int, word: int, flags: int) -> int:
         """Open a unit below another; return its index."""
@@ -278,6 +291,7 @@ class Register:
         if len(self.forest.line(parent)) > _DEEPEST_PATH:
             raise ValueError("the tree would become too deep")
         moved = self.forest.move(index, parent)
+        self._renamings += 1
         for below in moved:
             self.touch(below)
             if before != self.forest.root(parent):
