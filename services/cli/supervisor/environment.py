@@ -20,8 +20,15 @@ _QUICK: dict[str, dict[str, str]] = {
         "RECONNECT_PAUSES_SECONDS": "[1, 1, 2, 3]",
         "MAILBOX_LEASE_SECONDS": "3",
         "MAILBOX_LOOK_SECONDS": "0.5",
+        # The sandbox's portal writes from here, and its links lead to its control API.
+        "DETSIS_VERIFICATION_SENDERS": '["detsis@hs98.kep.tr"]',
+        "DETSIS_LINK_HOSTS": '["127.0.0.1"]',
     },
-    "detsis_sync": {"LIVE_BREAKER_SECONDS": "3", "SCHEDULE_CHECK_SECONDS": "1"},
+    "detsis_sync": {
+        "LIVE_BREAKER_SECONDS": "3",
+        "SCHEDULE_CHECK_SECONDS": "1",
+        "REGISTRATION_CHECK_SECONDS": "2",
+    },
     "signer": {"FETCH_ALLOW_PRIVATE": "true", "FETCH_ALLOWED_HOSTS": '["127.0.0.1"]'},
     "gateway": {"REQUESTS_PER_SECOND": "500", "REQUEST_BURST": "1000"},
 }
