@@ -9,7 +9,6 @@ import pytest
 
 from services.detsis_sync.rows import CodeRow, ContactRow, PlaceRow
 from services.detsis_sync.soap.failures import DirectoryCallError, FailureReason
-from services.detsis_sync.soap.wire import Operation
 from shared.domain.identifiers import DetsisNumber
 from shared.errors import DomainError, ErrorCode
 from tests.unit.detsis_soap.answers import INVOKE
@@ -18,12 +17,14 @@ from tests.unit.detsis_soap.conftest import A_UNIT, A, B, Detsis
 EARLY = date(2010, 1, 1)
 NOBODY = DetsisNumber(19999999)
 EMPTY_HERE = {
-    Operation.NUMBERS_OF_FORMER,
-    Operation.MANAGER_POSTS,
-    Operation.EYP_VERSION_CHANGES,
-    Operation.CERTIFICATES_OF_UNIT,
-    Operation.CERTIFICATE_OWNERS,
+    "ANCESTORS",
+    "NUMBERS_OF_FORMER",
+    "CERTIFICATES_OF_UNIT",
+    "CERTIFICATE_OWNERS",
+    "EYP_VERSION_CHANGES",
+    "MANAGER_POSTS",
 }
+"""Of an institution at the top, without a certificate of its own; manager codes are not known beforehand."""
 
 
 async def rows(answer: object) -> list[object]:
@@ -39,8 +40,7 @@ async def test_every_operation_is_answered_in_both_versions(detsis: Detsis, vers
     """What may be empty here is read by the tests below and by those of bad answers."""
     async with detsis.client(soap_version=version) as client:
         found = {operation: await invoke(client) for operation, invoke in INVOKE.items()}
-    for operation in found.keys() - EMPTY_HERE:
-        assert found[operation].rows, operation
+    assert {operation.name for operation, answer in found.items() if not answer.rows} <= EMPTY_HERE
     for outcome in (answer.outcome for answer in found.values() if answer.outcome is not None):
         assert (outcome.rejected_rows, outcome.unknown_elements, outcome.nil_items) == (0, {}, 0)
 
