@@ -1,0 +1,11 @@
+"""The directory: one module for each topic, joined under one router."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from services.gateway.routes.directory import feed, letters, search, units
+
+router = APIRouter()
+for topic in (search, units, feed, letters):
+    router.include_router(topic.router)

@@ -1,0 +1,39 @@
+"""Search by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from services.gateway import examples
+from services.gateway.callers import Scope
+from services.gateway.deps import GatewayParts
+from services.gateway.operations import operation
+from services.gateway.schemas.text import Cursor, DetsisNo, Line
+from shared.contracts.directory import UnitPage
+from shared.errors import ErrorCode
+
+router = APIRouter(prefix="/v1/directory", tags=["Directory"])
+
+
+@router.get(
+    "/units",
+    operation_id="searchUnits",
+    summary="Search units",
+    **operation(
+        Scope.DIRECTORY_READ, answer=examples.UNIT_PAGE, problems=(ErrorCode.VALIDATION_FAILED, ErrorCode.DIRECTORY_UNAVAILABLE)
+    ),
+)  # fmt: skip
+async def search_units(
+    gateway: GatewayParts,
+    q: Annotated[Line, Query(max_length=200, description="Words of the name, or a DETSİS number.")] = "",
+    sendable_only: Annotated[bool, Query(description="Only units that can be written to by KEP.")] = False,
+    main_institution: Annotated[DetsisNo | None, Query(description="Only units of this main institution.")] = None,
+    cursor: Annotated[Cursor | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="At most so many units.")] = 20,
+) -> UnitPage:
+    """Units of the nightly mirror whose name fits, best first. `freshness` says how old the mirror is."""
+    return await gateway.directory.search(
+        q, limit=limit, cursor=cursor, sendable_only=sendable_only, main_institution=main_institution
+    )
