@@ -26,6 +26,7 @@ from services.detsis_sync.routes.feed import feed_routes
 from services.detsis_sync.routes.letters import letter_routes
 from services.detsis_sync.routes.registrations import registration_routes
 from services.detsis_sync.routes.runs import run_routes
+from services.detsis_sync.routes.search import search_routes
 from services.detsis_sync.routes.units import unit_routes
 from services.detsis_sync.settings import Settings
 from services.detsis_sync.soap.account import DetsisHttpSettings
@@ -103,7 +104,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     gauges = MirrorGauges(database, clock, metrics)
     refresher = Refresher(database, accounts, clients, clock, metrics, gauges, policy)
     schedule = RefreshSchedule(database, queue, refresher, gauges, clock, policy)
-    register = Register(database, accounts, clients, clock, age, timeout_seconds=settings.live_timeout_seconds)
+    register = Register(database, accounts, calls, clock, age)
     check = timedelta(seconds=settings.registration_check_seconds)
     registrations = Registrations(
         database, register, PortalStep(settings.registration_portal_url), clock,
@@ -114,6 +115,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )
     app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry), body_limit=_LARGEST_REQUEST)
     for router in (
+        search_routes(database, age),
         unit_routes(database, age),
         feed_routes(database, age),
         letter_routes(resolver),

@@ -15,6 +15,7 @@ def accept_list(
     rejected_limit: float = 0.0,
     unclear: int = 0,
     previous_unclear: int = 0,
+    may_be_empty: bool = False,
 ) -> None:
     """Raise ``DomainError(DIRECTORY_REFUSED)`` if publishing this list could harm.
 
@@ -22,11 +23,12 @@ def accept_list(
     an empty or shrunken list is how a half-broken server looks. ``rejected`` rows were not
     understood and left out; more than the share ``rejected_limit`` of them is refused. ``rows`` counts
     each key once. The ``unclear`` ones among them have an active flag that nobody understood: they
-    would become unusable, so for this judgement they are as good as lost.
+    would become unusable, so for this judgement they are as good as lost. ``may_be_empty``: a list that
+    never had rows may go on without any.
     """
     if rejected > rejected_limit * (rows + rejected):
         raise DomainError(ErrorCode.DIRECTORY_REFUSED, f"list {name}: {rejected} rows could not be understood")
-    if rows == 0:
+    if rows == 0 and (rejected or previous_rows or not may_be_empty):
         raise DomainError(ErrorCode.DIRECTORY_REFUSED, f"list {name} is empty")
     if unclear * 2 > rows:
         raise DomainError(

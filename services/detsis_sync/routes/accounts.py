@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from services.detsis_sync.accounts import Accounts
-from services.detsis_sync.refresh.nightly import Refresher
+from services.detsis_sync.refresh.starting import RefreshSchedule
 from shared.contracts.directory import RefreshRun, RegisterAccount
+from shared.contracts.directory.runs import RefreshOrder
 from shared.errors import DomainError, ErrorCode
 
 
-def account_routes(accounts: Accounts, refresher: Refresher) -> APIRouter:
+def account_routes(accounts: Accounts, schedule: RefreshSchedule) -> APIRouter:
     """``/accounts``."""
     routes = APIRouter()
 
@@ -23,7 +24,9 @@ def account_routes(accounts: Accounts, refresher: Refresher) -> APIRouter:
         return await accounts.put(account)
 
     @routes.post("/accounts/{institution_no}/refreshes", status_code=202)
-    async def start_refresh(institution_no: Annotated[int, Path(ge=0, le=99_999_999)]) -> RefreshRun:
-        return await refresher.start(institution_no, "manual")
+    async def start_refresh(
+        institution_no: Annotated[int, Path(ge=0, le=99_999_999)], order: RefreshOrder | None = None
+    ) -> RefreshRun:
+        return await schedule.start(institution_no, "manual", None if order is None else order.mode)
 
     return routes

@@ -27,7 +27,7 @@ class Run(Base):
     trigger: Mapped[str]
     """``nightly`` | ``manual`` | ``first-start``."""
     mode: Mapped[str] = mapped_column(server_default=text("'full'"))
-    """``full`` | ``delta``: a delta never marks anything absent."""
+    """``full`` | ``delta``: of a delta, the lists of units never mark anything absent."""
     state: Mapped[str]
     """``running`` → ``accepted`` | ``refused`` | ``failed``; ``refused`` → ``running`` when a person releases it."""
     started_at: Mapped[datetime]

@@ -277,3 +277,11 @@ def upgrade() -> None:
         "UPDATE detsis_sync.units SET reachable = true WHERE EXISTS (SELECT FROM detsis_sync.kep_addresses k"
         " WHERE k.detsis_no = units.detsis_no AND k.active AND k.absent_since IS NULL)"
     )
+    # What the next refresh is compared with.
+    op.execute(
+        "INSERT INTO detsis_sync.run_lists (run_id, list_name, state, started_at, finished_at, rows, unclear_flags)"
+        " SELECT r.run_id, l.name, 'applied', r.started_at, r.finished_at, (r.counts ->> (l.name || '.rows'))::bigint,"
+        " coalesce((r.counts ->> (l.name || '.unclear_flags'))::bigint, 0)"
+        " FROM detsis_sync.runs r CROSS JOIN unnest(ARRAY['external', 'own', 'addresses']) AS l (name)"
+        " WHERE r.state = 'accepted' AND r.counts ? (l.name || '.rows')"
+    )
