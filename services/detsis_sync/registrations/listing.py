@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.detsis_sync.accounts import Accounts
-from services.detsis_sync.clients import DetsisClients
+from services.detsis_sync.live.calls import LiveCalls
 from services.detsis_sync.mirror.freshness import MirrorAge
 from services.detsis_sync.rows import KepAddressRow, UnitRow
-from services.detsis_sync.soap.client import DetsisClient
+from services.detsis_sync.soap.account import DetsisAccount
+from services.detsis_sync.soap.wire import Operation
 from services.detsis_sync.tables import KepAddressRecord
 from shared.clock import Clock
 from shared.contracts.directory import AddressSource
@@ -66,77 +66,77 @@ class Register:
         self,
         database: Database,
         accounts: Accounts,
-        clients: DetsisClients,
+        calls: LiveCalls,
         clock: Clock,
         age: MirrorAge,
-        *,
-        timeout_seconds: float,
     ) -> None:
         self._database = database
         self._accounts = accounts
-        self._clients = clients
+        self._calls = calls
         self._clock = clock
         self._age = age
-        self._timeout_seconds = timeout_seconds
 
     async def listing(self, institution_no: int, unit_no: int, address: KepAddress) -> Listing | None:
         """Live: the unit's addresses and the standing of ``address``; None if DETSİS does not answer."""
 
-        async def ask(client: DetsisClient) -> Listing:
-            rows = await client.kep_addresses([DetsisNumber(unit_no)])
+        async def ask(account: DetsisAccount) -> Listing:
+            rows = await self._addresses(account, DetsisNumber(unit_no))
             mine = next((row for row in rows if row.address == address and row.detsis_no == unit_no), None)
-            return self._live(unit_no, rows, mine or await client.address_owner(address))
+            return self._live(unit_no, rows, mine or await self._owner(account, address))
 
-        return await self._ask(institution_no, "kep-addresses", ask)
+        return await self._ask(institution_no, ask)
 
     async def owner(self, institution_no: int, address: KepAddress) -> Listing | None:
         """Live: who owns ``address``, with all addresses of that unit; None if DETSİS does not answer."""
 
-        async def ask(client: DetsisClient) -> Listing:
-            owner = await client.address_owner(address)
-            rows = [] if owner is None else await client.kep_addresses([owner.detsis_no])
+        async def ask(account: DetsisAccount) -> Listing:
+            owner = await self._owner(account, address)
+            rows = [] if owner is None else await self._addresses(account, owner.detsis_no)
             return self._live(0 if owner is None else owner.detsis_no, rows, owner)
 
-        return await self._ask(institution_no, "address-owner", ask)
+        return await self._ask(institution_no, ask)
 
     async def unit(self, institution_no: int, unit_no: int) -> UnitPlace | None:
         """Live: the unit and what is above it; None if DETSİS does not answer."""
+        number = DetsisNumber(unit_no)
 
-        async def ask(client: DetsisClient) -> UnitPlace:
-            unit = await client.unit(DetsisNumber(unit_no))
-            above = [] if unit is None else await client.ancestors(DetsisNumber(unit_no))
+        async def ask(account: DetsisAccount) -> UnitPlace:
+            unit = await self._calls.ask(account, Operation.UNIT, lambda client: client.unit(number))
+            above: list[UnitRow] = []
+            if unit is not None:
+                above = await self._calls.ask(account, Operation.ANCESTORS, lambda client: client.ancestors(number))
             return UnitPlace(unit, frozenset(row.detsis_no for row in above))
 
-        return await self._ask(institution_no, "unit", ask)
+        return await self._ask(institution_no, ask)
 
     async def officers(self, institution_no: int) -> list[Officer] | None:
         """Live: who may change the institution's data; None if DETSİS does not answer."""
 
-        async def ask(client: DetsisClient) -> list[Officer]:
+        async def ask(account: DetsisAccount) -> list[Officer]:
             return [
                 Officer(given_name=row.given_name, surname=row.surname, phone=row.phone, email=row.email, role=row.role)
-                for row in await client.officers()
+                for row in await self._calls.ask(account, Operation.OFFICERS, lambda client: client.officers())
             ]
 
-        return await self._ask(institution_no, "officers", ask)
+        return await self._ask(institution_no, ask)
 
-    async def _ask(
-        self, institution_no: int, question: str, ask: Callable[[DetsisClient], Awaitable[AnswerT]]
-    ) -> AnswerT | None:
+    async def _addresses(self, account: DetsisAccount, number: DetsisNumber) -> list[KepAddressRow]:
+        return await self._calls.ask(account, Operation.KEP_ADDRESSES, lambda client: client.kep_addresses([number]))
+
+    async def _owner(self, account: DetsisAccount, address: KepAddress) -> KepAddressRow | None:
+        return await self._calls.ask(account, Operation.ADDRESS_OWNER, lambda client: client.address_owner(address))
+
+    async def _ask(self, institution_no: int, ask: Callable[[DetsisAccount], Awaitable[AnswerT]]) -> AnswerT | None:
+        """The answer with the institution's account; None without one or without an answer."""
         try:
             async with self._database.reading() as session:
                 account = await self._accounts.of_sender(session, institution_no)
-            if account is None:
-                return None
-            async with asyncio.timeout(self._timeout_seconds):
-                return await ask(self._clients.of(account))
-        except TimeoutError:
-            log.warning("detsis_not_answering", question=question, reason="no answer in time")
+            return None if account is None else await ask(account)
         except DomainError as error:
             if error.code is ErrorCode.DURABILITY_UNAVAILABLE:
                 raise
-            log.warning("detsis_not_answering", question=question, reason=error.detail)
-        return None
+            log.info("registration_question_unanswered", institution_no=institution_no, reason=error.detail)
+            return None
 
     async def mirrored(self, session: AsyncSession, unit_no: int | None, address: KepAddress) -> Listing:
         """The mirror's view. It holds active addresses only, so what it does not name may be waiting.
