@@ -16,6 +16,7 @@ from shared.domain.identifiers import DetsisNumber
 from shared.errors import DomainError, ErrorCode
 
 MIB = 1024 * 1024
+_SHORTEST_HIDDEN = 5
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,12 @@ class DetsisAccount:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must show in no log and no error text: both values of the authentication header."""
-        return (self.password.get_secret_value(), self.account_id)
+        """What must show in no log and no error text: both values of the authentication header.
+
+        A very short account id is no secret, and hiding it would hide every digit of a message.
+        """
+        password = self.password.get_secret_value()
+        return (password, self.account_id) if len(self.account_id) >= _SHORTEST_HIDDEN else (password,)
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,8 @@ def _read_leaves_as_text(xsd_type: Any, seen: set[int]) -> None:
 def _fit(node: etree._Element, xsd_type: Any, unknown: Counter[str]) -> None:
     """Make an answer fit the contract without inventing anything: zeep refuses a whole answer for one odd row.
 
-    What is not known is counted and taken out. A required leaf that is missing is put in empty, so that
+    What is not known is counted and taken out, nil rows are taken out (zeep would make records full of None
+    of them). A required leaf that is missing is put in empty, so that
     the row's own reader says which field it was (zeep does not notice when it was the last one).
     """
     known = _known_children(xsd_type)
@@ -245,12 +246,12 @@ def _fit(node: etree._Element, xsd_type: Any, unknown: Counter[str]) -> None:
         if found is None:
             count_unknown(unknown, wire.local_name(child.tag))
             node.remove(child)
-        elif hasattr(found.type, "elements"):
-            _fit(child, found.type, unknown)
-        else:
+        elif not hasattr(found.type, "elements"):
             child.attrib.pop(_XSI_TYPE, "")
-    if node.get(_XSI_NIL) in {"true", "1"}:
-        return
+        elif child.get(_XSI_NIL) in {"true", "1"}:
+            node.remove(child)
+        else:
+            _fit(child, found.type, unknown)
     position = 0
     for tag, element in known.items():
         last = next((child for child in reversed(node) if child.tag == tag), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.detsis_sync.rows import ContactRow, OfficerRow
-from services.detsis_sync.soap.wire import WireContact, WireOfficer
+from services.detsis_sync.soap.wire import WireContact, WireOfficer, WireRowError
 from services.detsis_sync.translate.texts import integer, number, plain, required
 
 
@@ -18,7 +18,9 @@ def contact_row(entry: WireContact) -> ContactRow:
 
 
 def officer_row(entry: WireOfficer) -> OfficerRow:
-    """Translate one officer. Raises ``WireRowError``."""
+    """Translate one officer. Raises ``WireRowError``, also for one nothing is said about."""
+    if not any((entry.given_name, entry.surname, entry.phone, entry.email)):
+        raise WireRowError("officer", "empty")
     return OfficerRow(
         given_name=plain("given_name", entry.given_name),
         surname=plain("surname", entry.surname),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 
 import pytest
@@ -241,6 +242,14 @@ def with_nil_rows(result: etree._Element, operation: str) -> None:
         record.addprevious(nil)
 
 
+def with_full_nil_rows(result: etree._Element, operation: str) -> None:
+    """Nil wins over what stands inside."""
+    for record in [] if operation in SINGLE else records(result, operation):
+        copy = deepcopy(record)
+        copy.set(f"{{{XSI}}}nil", "1")
+        record.addprevious(copy)
+
+
 def with_notes(operation: str) -> bytes:
     return good(operation).replace(b"<Sonuclar>", b"<!-- x --><?x y?><Sonuclar><!-- x -->")
 
@@ -255,6 +264,7 @@ HARMLESS = {
     "unknown elements": changed(every_row_extended),
     "other types claimed": changed(every_type_renamed),
     "nil rows": changed(with_nil_rows),
+    "nil rows with content": changed(with_full_nil_rows),
     "comments": with_notes,
     "white space": in_pretty_print,
     "a message beside the list": failed("Bilgi: 2 kayıt", flag="false"),
@@ -282,7 +292,7 @@ async def test_what_the_contract_does_not_promise_changes_no_row(server: CannedS
             assert found.rows == clean.rows, operation
             if found.outcome is not None:
                 assert found.outcome.rejected_rows == 0
-                assert found.outcome.nil_items == (2 if name == "nil rows" else 0)
+                assert found.outcome.nil_items == (2 if name.startswith("nil rows") else 0)
                 unknown = {"YeniAlan": 2, "YeniSonucAlani": 1} if name == "unknown elements" else {}
                 assert found.outcome.unknown_elements == unknown
 
@@ -381,6 +391,25 @@ async def test_both_versions_are_read_and_never_mixed_up(server: CannedServer, v
             with pytest.raises(DirectoryCallError) as caught:
                 await INVOKE[operation](client)
             assert caught.value.reason is FailureReason.NOT_SOAP
+
+
+async def test_a_row_without_anything_in_it_is_no_row(server: CannedServer) -> None:
+    """It is not nil, so it says that there is something, and then nothing: a fault where anything is required."""
+
+    def hollow(result: etree._Element, operation: str) -> None:
+        first = records(result, operation)[0]
+        for child in list(first):
+            first.remove(child)
+
+    server.canned.body = changed(hollow)
+    async with server.client() as client:
+        for operation in set(Operation) - SINGLE - WHOLE_OR_NOTHING:
+            left, _said = await rows_and_reason(client, operation)
+            assert left == (2 if operation is Operation.EYP_VERSION_CHANGES else 1), operation
+        for operation in (Operation.UNIT, Operation.ANCESTORS):
+            left, said = await rows_and_reason(client, operation)
+            assert left == 0
+            assert said.startswith("malformed: "), operation
 
 
 async def test_an_empty_list_is_no_failure_with_or_without_its_element(server: CannedServer) -> None:

@@ -39,6 +39,6 @@ def content(result: Any) -> Any:
 
 
 def items(wrapper: Any, name: str) -> list[Any]:
-    """The items of a list wrapper; zeep gives None, or an object full of None, for a nil item."""
+    """The items of a list wrapper; zeep gives None for an item without anything in it."""
     found = [] if wrapper is None else wrapper[name] or []
-    return [item for item in found if item is not None and any(item[key] is not None for key in item)]
+    return [item for item in found if item is not None]
