@@ -85,7 +85,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     app.include_router(control_routes(lambda: world, shifted, faults, pki))
     app.include_router(mailbox_routes(plan, opened, providers))
     app.include_router(provider_routes(plan, opened, providers))
-    app.include_router(register_routes(register))
+    app.include_router(register_routes(calendar))
     app.include_router(day_routes(calendar))
     app.include_router(registration_routes(plan, register, desk, providers, pki, shifted))
     app.include_router(ebys_routes(plan, pki, clock))

@@ -93,9 +93,10 @@ class ChangeOrder(_Body):
         return None if value is None else kep_address(value)
 
 
-def register_routes(register: Register) -> APIRouter:
+def register_routes(calendar: RegisterCalendar) -> APIRouter:
     """Reading and changing units of the register."""
     router = APIRouter(prefix="/control/register", tags=["register"])
+    register = calendar.register
 
     @router.get("/units/{detsis_no}")
     async def read_unit(detsis_no: int) -> UnitReport:
@@ -105,6 +106,7 @@ def register_routes(register: Register) -> APIRouter:
     @router.patch("/units/{detsis_no}")
     async def change_unit(detsis_no: int, change: UnitChange) -> UnitReport:
         """Close or open a unit, move its KEP address at once: the next DETSİS answer says so."""
+        await asyncio.to_thread(calendar.catch_up)
         _report(register, detsis_no)
         if change.active is not None:
             register.set_active(detsis_no, change.active)

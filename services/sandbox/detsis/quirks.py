@@ -63,6 +63,10 @@ QUIRKS: dict[str, tuple[str, wire_quirks.Quirk]] = {
         "Every so manieth row (value, default 10) lacks a required element.",
         wire_quirks.without_required,
     ),
+    "detsis.no_active_flag": (
+        "Every so manieth row (value, default 10) lacks its active flag, which a unit's row need not have.",
+        wire_quirks.without_flag,
+    ),
     "detsis.empty_number": (
         "Every so manieth row (value, default 10) has an empty number.",
         wire_quirks.empty_numbers,

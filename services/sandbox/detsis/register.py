@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -82,6 +82,14 @@ class Register:
     def units(self) -> Iterator[Unit]:
         """Every unit, made as it is asked for."""
         return map(self.at, range(len(self.forest)))
+
+    def named(self, part: str, main_no: int = 0) -> Iterator[Unit]:
+        """Units with ``part`` in their name, of one main institution or of all."""
+        within: Iterable[int] = range(len(self.forest))
+        if main_no:
+            root = self.forest.index(main_no)
+            within = () if root is None else self.forest.below(root)
+        return (self.at(index) for index in within if part in self.name_at(index))
 
     def main_institutions(self) -> Iterator[Unit]:
         """Units without a parent inside the state."""

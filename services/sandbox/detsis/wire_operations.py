@@ -115,7 +115,7 @@ def _by_name(call: Call) -> Iterable[str]:
     if len(wanted) < _SHORTEST_SEARCH:
         raise InBandFailure("Arama metni en az 5 karakter olmalıdır.")
     below = call.number("anaKurumIdareKimlikKodu")
-    return _units(u for u in call.register.units() if wanted in u.name and below in {0, u.main_no})
+    return _units(call.register.named(wanted, below))
 
 
 def _by_detail(call: Call) -> Iterable[str]:

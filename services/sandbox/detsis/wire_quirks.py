@@ -27,7 +27,11 @@ _ADDRESS = re.compile(rb"<KepAdresi>([^<]*)</KepAdresi>")
 _DAY = re.compile(rb">\d{4}-\d\d-\d\dT00:00:00<")
 _NAME = re.compile(rb"<Ad>[^<]*</Ad>")
 _TEXTS = re.compile(rb"<(Ad|Durum|KepAdresi|Adres|YerAdi|KurumHiyerarsik)>([^<]*)</\1>")
-_REQUIRED = re.compile(rb"<(FaalOlupOlmadigi|Aktifmi|IletisimTip|IletisimTipId|SertifikaSahibiKurumId)>[^<]*</\1>")
+_REQUIRED = (
+    re.compile(rb"<FaalOlupOlmadigi>[^<]*</FaalOlupOlmadigi>"),
+    re.compile(rb"<(Aktifmi|IletisimTip|IletisimTipId|SertifikaSahibiKurumId)>[^<]*</\1>"),
+)
+_FLAG = re.compile(rb"<Aktifmi>[^<]*</Aktifmi>")
 _NUMBER = re.compile(rb"<(Seviye|IletisimTip|IletisimTipId|KurumDetsisNo|DetsisId|KurumBirimId|ID)>[^<]*</\1>")
 _ACTIVE = re.compile(rb"<Aktifmi>(True|False)</Aktifmi>")
 _DIRTY_TAGS = (b"<Ad>", b"<Durum>", b"<MuhatapAd>")
@@ -247,6 +251,13 @@ def _alternating(address: str) -> str:
     return "".join(letter.upper() if place % 2 == 0 else letter.lower() for place, letter in enumerate(address))
 
 
+def _stripped(row: bytes, _hit: int) -> bytes:
+    for required in _REQUIRED:
+        if required.search(row):
+            return required.sub(b"", row, count=1)
+    return row
+
+
 def _emptied_number(row: bytes, _hit: int) -> bytes:
     return _NUMBER.sub(rb"<\1></\1>", row, count=1)
 
@@ -255,7 +266,8 @@ mixed_case = _every_row(_mixed)
 year_one = _every_row(lambda row, _: _DAY.sub(b">0001-01-01T00:00:00<", row))
 bad_keys = _cycle(BAD_KEYS, _with_key)
 bad_addresses = _cycle(BAD_ADDRESSES, _bad_address)
-without_required = _each(lambda row, _: _REQUIRED.sub(b"", row, count=1))
+without_required = _each(_stripped)
+without_flag = _each(lambda row, _: _FLAG.sub(b"", row))
 empty_numbers = _each(_emptied_number)
 nil_items = _each(_nil)
 padded_doubles = _each(_double)

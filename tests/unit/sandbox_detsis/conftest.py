@@ -41,6 +41,7 @@ async def running_world(state: Path, **settings: Any) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         service = await build(Settings(state_directory=state, detsis_units=200, **settings), SystemClock())
         await stack.enter_async_context(service.resources)
+        assert service.port is not None
         await stack.enter_async_context(serving(service.app, "127.0.0.1", service.port))
         base = f"http://127.0.0.1:{service.port}"
         yield World(await stack.enter_async_context(httpx.AsyncClient(base_url=base, trust_env=False)), state)

@@ -178,3 +178,13 @@ async def test_an_impossible_moment_is_a_fault(service: Service, text: str) -> N
     answer = await service.ask("SertifikalariGetir", baslangicTarihi=text or " ")
     assert answer.status == 500
     assert "unable to read request" in answer.text
+
+
+async def test_a_search_by_name_may_be_kept_to_one_institution(service: Service) -> None:
+    operation = "AdaGoreKurumBirimSorgulaWs"
+    everywhere = (await service.ask(operation, ad="MÜDÜRLÜĞÜ")).numbers()
+    assert everywhere == [unit.number for unit in service.register.units() if "MÜDÜRLÜĞÜ" in unit.name]
+    below = (await service.ask(operation, ad="MÜDÜRLÜĞÜ", anaKurumIdareKimlikKodu=A)).numbers()
+    assert below == [A_UNIT]
+    assert (await service.ask(operation, ad="MÜDÜRLÜĞÜ", anaKurumIdareKimlikKodu=1)).numbers() == []
+    assert (await service.ask(operation, ad="MÜDÜ")).failed == "true"

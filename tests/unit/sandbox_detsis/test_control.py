@@ -25,7 +25,7 @@ def service() -> Service:
 async def control(service: Service) -> AsyncIterator[World]:
     app = FastAPI()
     app.include_router(day_routes(service.calendar))
-    app.include_router(register_routes(service.register))
+    app.include_router(register_routes(service.calendar))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://control.invalid") as http:
         yield World(http, Path())
 
@@ -94,12 +94,13 @@ async def test_a_rename_high_up_changes_every_row_below(control: World, service:
 
 async def test_a_forced_change_makes_another_version(control: World, service: Service) -> None:
     versions = [service.register.version]
-    for kind, order in (
+    orders: list[tuple[str, dict[str, Any]]] = [
         ("close", {}),
         ("rename", {"name": "A"}),
         ("raise_eyp", {}),
         ("announce_kep", {"kep_address": "x@y.kep.example"}),
-    ):
+    ]
+    for kind, order in orders:
         await changed(control, kind, **order)
         versions.append(service.register.version)
     assert len(set(versions)) == len(versions)

@@ -272,8 +272,18 @@ async def _(service: Service) -> None:
 @check("missing_element")
 async def _(service: Service) -> None:
     service.order("missing_element")
-    assert (await service.external()).values("KurumBirimWS", "Aktifmi")[::10].count(None) > 10
+    flags = (await service.external()).values("KurumBirimWS", "FaalOlupOlmadigi")
+    assert set(flags[::10]) == {None}
+    assert flags.count(None) == len(flags[::10])
     assert (await addresses(service)).values("KepBilgileriWs", "Aktifmi")[::10].count(None) > 3
+
+
+@check("no_active_flag")
+async def _(service: Service) -> None:
+    service.order("no_active_flag", 3)
+    flags = (await service.external()).values("KurumBirimWS", "Aktifmi")
+    assert set(flags[::3]) == {None}
+    assert flags.count(None) == len(flags[::3])
 
 
 @check("empty_number")

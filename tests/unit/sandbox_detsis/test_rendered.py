@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,15 @@ def test_an_answer_that_came_to_its_end_is_kept(kept: RenderedAnswers, tmp_path:
 
 
 def test_one_that_was_broken_off_is_not(kept: RenderedAnswers, tmp_path: Path) -> None:
-    blocks = kept.keeping(KEY, [b"one ", b"two"], packed=False)
-    next(blocks)
-    blocks.close()
+    def broken() -> Iterator[bytes]:
+        yield b"one "
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        list(kept.keeping(KEY, broken(), packed=False))
+    unread = kept.keeping(KEY, [b"one ", b"two"], packed=False)
+    next(unread)
+    del unread
     assert kept.blocks(KEY, packed=False) is None
     assert files(tmp_path) == []
 
@@ -96,7 +103,7 @@ async def test_a_kept_list_is_read_and_not_made_again(tmp_path: Path, monkeypatc
 
 async def test_what_an_answer_depends_on_makes_another_file(tmp_path: Path) -> None:
     service = Service(rendered=RenderedAnswers(tmp_path, 10_000_000), daily_share=0.01)
-    seen = set()
+    seen: set[str] = set()
 
     async def new(operation: str = "KendiTumBirimleriGetirWs", **arguments: object) -> bool:
         await service.ask(operation, **arguments)  # type: ignore[arg-type]
