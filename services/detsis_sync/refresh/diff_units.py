@@ -121,16 +121,16 @@ async def apply_sightings(
         "WITH back AS (UPDATE unit_sightings u SET absent_since = NULL, tombstoned_at = NULL"
         " FROM unit_sightings b, {staged} s WHERE " + mine + " AND b.institution_no = u.institution_no"
         " AND b.list_name = u.list_name AND b.detsis_no = u.detsis_no AND s.detsis_no = u.detsis_no"
-        " AND b.absent_since IS NOT NULL RETURNING u.detsis_no, b.absent_since) " + CHANGE
+        " AND b.absent_since IS NOT NULL RETURNING u.detsis_no, b.absent_since, b.tombstoned_at) " + CHANGE
         + " SELECT %(run)s, %(now)s, 'unit', detsis_no::text, detsis_no, 'returned',"
-        " jsonb_build_object('absent_since', absent_since, 'list', %(list)s::text),"
-        " jsonb_build_object('absent_since', NULL, 'list', %(list)s::text) FROM back ORDER BY back.detsis_no",
+        " jsonb_build_object('absent_since', absent_since, 'tombstoned_at', tombstoned_at, 'list', %(list)s::text),"
+        " jsonb_build_object('absent_since', NULL, 'tombstoned_at', NULL, 'list', %(list)s::text) FROM back ORDER BY back.detsis_no",
         names,
         **scope,
     )  # fmt: skip
     await applying.execute(
-        "INSERT INTO unit_sightings (institution_no, list_name, detsis_no)"
-        " SELECT %(institution)s, %(list)s::text, s.detsis_no FROM {staged} s WHERE NOT EXISTS (SELECT FROM unit_sightings u"
+        "INSERT INTO unit_sightings (institution_no, list_name, detsis_no, first_run_id)"
+        " SELECT %(institution)s, %(list)s::text, s.detsis_no, %(run)s FROM {staged} s WHERE NOT EXISTS (SELECT FROM unit_sightings u"
         " WHERE " + mine + " AND u.detsis_no = s.detsis_no)",
         names,
         **scope,

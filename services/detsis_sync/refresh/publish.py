@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from services.detsis_sync.refresh.contacts import apply_contacts
 from services.detsis_sync.refresh.diff import Applying, apply_keyed
@@ -54,7 +54,13 @@ async def publish(
     await work.session.execute(
         update(Run)
         .where(Run.run_id == run.run_id)
-        .values(state="accepted", finished_at=finished_at, counts=counts, reason=None)
+        .values(
+            state="accepted",
+            finished_at=finished_at,
+            published_at=func.coalesce(Run.published_at, now),
+            counts=counts,
+            reason=None,
+        )
     )
     return counts
 

@@ -32,6 +32,9 @@ class Run(Base):
     """``running`` → ``accepted`` | ``refused`` | ``failed``; ``refused`` → ``running`` when a person releases it."""
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    """When what it brought came into the mirror; of a released run later than ``finished_at``. History begins with the
+    earliest one."""
     counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     reason: Mapped[str | None]
     released_by: Mapped[str | None]

@@ -73,6 +73,8 @@ class UnitSighting(Base):
     detsis_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     absent_since: Mapped[datetime | None]
     tombstoned_at: Mapped[datetime | None]
+    first_run_id: Mapped[int | None]
+    """The run whose list named it first; None: before history began."""
 
 
 class KepAddressRecord(Base):

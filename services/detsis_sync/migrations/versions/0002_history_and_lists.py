@@ -250,9 +250,11 @@ def upgrade() -> None:
     op.add_column(
         "runs", sa.Column("mode", sa.String(), server_default=sa.text("'full'"), nullable=False), schema="detsis_sync"
     )
+    op.add_column("runs", sa.Column("published_at", UtcDateTime(timezone=True), nullable=True), schema="detsis_sync")
     op.add_column("runs", sa.Column("released_by", sa.String(), nullable=True), schema="detsis_sync")
     op.add_column("runs", sa.Column("released_at", UtcDateTime(timezone=True), nullable=True), schema="detsis_sync")
     op.add_column("runs", sa.Column("release_note", sa.String(), nullable=True), schema="detsis_sync")
+    op.add_column("unit_sightings", sa.Column("first_run_id", sa.BigInteger(), nullable=True), schema="detsis_sync")
     op.create_index("ix_unit_sightings_detsis_no", "unit_sightings", ["detsis_no"], unique=False, schema="detsis_sync")
     op.add_column(
         "units",
