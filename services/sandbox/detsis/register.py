@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -91,6 +91,10 @@ class Register:
             within = () if root is None else self.forest.below(root)
         return (self.at(index) for index in within if part in self.name_at(index))
 
+    def placed(self, place_ids: Container[int | None]) -> Iterator[Unit]:
+        """Units in one of these places; None among them stands for units without a place."""
+        return (self.at(index) for index in range(len(self.forest)) if self._place_id(index) in place_ids)
+
     def main_institutions(self) -> Iterator[Unit]:
         """Units without a parent inside the state."""
         return map(self.at, self.forest.main_indexes())
@@ -136,15 +140,13 @@ class Register:
         path, main_no = self._place(index, self._renamings) if parent < 0 else self._place(parent, self._renamings)
         if parent >= 0:
             path = (*path, self.name_at(index))
-        pinned = index < len(forest.pinned)
+        pinned, place_id = index < len(forest.pinned), self._place_id(index)
         if pinned:
             category, kind = BRANCHES[-1].category_id, None
-            place: int | None = number % PROVINCES
             street = "CUMHURİYET MAH. NO: 1"
         else:
             branch = BRANCHES[forest.branch(index)]
             category, kind = branch.category_id, branch.kind if word % 10 < 3 else None
-            place = word % len(PLACES) if word % 17 else None
             street = f"{PLACES[word // 11 % len(PLACES)]} MAH. NO: {word % 300}"
         return Unit(
             number=number,
@@ -157,13 +159,19 @@ class Register:
             category_id=category,
             status_id=status_of(path[-1].rpartition(" ")[2]),
             kind=kind,
-            place_id=None if place is None else place + 1,
-            place_name=None if place is None else PLACES[place],
-            postal_address=None if place is None else f"{street} {PLACES[place]}",
+            place_id=place_id,
+            place_name=None if place_id is None else PLACES[place_id - 1],
+            postal_address=None if place_id is None else f"{street} {PLACES[place_id - 1]}",
             active=bool(flags & ACTIVE),
             operating=bool(flags & OPERATING),
             external_addressee=bool(flags & EXTERNAL),
         )
+
+    def _place_id(self, index: int) -> int | None:
+        if index < len(self.forest.pinned):
+            return self.forest.number(index) % PROVINCES + 1
+        word = self.forest.words[index]
+        return word % len(PLACES) + 1 if word % 17 else None
 
     def name_at(self, index: int) -> str:
         """The name of the unit at an index of the forest."""

@@ -121,13 +121,13 @@ def _by_name(call: Call) -> Iterable[str]:
 def _by_detail(call: Call) -> Iterable[str]:
     place, province = call.number("yerKodu"), call.number("IlKodu")
     category, status = call.number("kategoriID"), call.number("statuID")
-    within = {found.number for found in places() if place in {0, found.code} and province in {0, found.province_code}}
-    anywhere = place == province == 0
-    return _units(
-        unit
-        for unit in call.register.units()
-        if (anywhere or unit.place_id in within) and category in {0, unit.category_id} and status in {0, unit.status_id}
-    )
+    if place == province == 0:
+        units = call.register.units()
+    else:
+        units = call.register.placed(
+            {found.number for found in places() if place in {0, found.code} and province in {0, found.province_code}}
+        )
+    return _units(unit for unit in units if category in {0, unit.category_id} and status in {0, unit.status_id})
 
 
 def _addresses(call: Call) -> Iterable[str]:

@@ -191,10 +191,15 @@ class Pki:
         return certificate, key
 
     def publish_anchors(self, directory: Path) -> None:
-        """Write each hierarchy's root to ``directory/<purpose>/root.crt``; TLS to ``tls/ca.pem``."""
+        """Write each hierarchy's root to ``directory/<purpose>/root.crt``; TLS to ``tls/ca.pem``.
+
+        The authority of seals goes to ``intermediates/``: encryption certificates stand alone in DETSİS.
+        """
         for purpose in Purpose:
             name = "ca.pem" if purpose is Purpose.TLS else "root.crt"
             write_private(directory / purpose / name, self.anchor(purpose).public_bytes(Encoding.PEM))
+        between = self.authority(Purpose.SEAL, Level.ISSUING).certificate
+        write_private(directory / "intermediates" / "seal.crt", between.public_bytes(Encoding.PEM))
 
     def _open_hierarchy(self, purpose: Purpose) -> None:
         now = self._clock.now()
