@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.signer.keys import LoadedKey
-from shared.contracts.signatures import Profile, SignatureFormat
+from shared.contracts.signatures import CertificatePurpose, Profile, SignatureFormat
 from shared.domain.verdict import Conclusion
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -29,6 +29,12 @@ class SignerMetrics:
             "Time for one file, fetching of revocation data included.",
             ["format"],
             buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.certificates = Counter(
+            "kepgw_certificate_verifications_total",
+            "Certificates judged by themselves, by purpose and conclusion.",
+            ["purpose", "conclusion"],
             registry=registry,
         )
         self.signatures = Counter(
@@ -55,6 +61,9 @@ class SignerMetrics:
             for profile in Profile:
                 for conclusion in Conclusion:
                     self.verifications.labels(signature_format.value, profile.value, conclusion.value)
+        for use in CertificatePurpose:
+            for conclusion in Conclusion:
+                self.certificates.labels(use.value, conclusion.value)
         for purpose in ("kep-message", "package-seal"):
             for result in ("made", "refused"):
                 self.signatures.labels(purpose, result)

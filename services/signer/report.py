@@ -16,7 +16,7 @@ from shared.contracts.signatures import (
     Signer,
     VerificationReport,
 )
-from shared.domain.verdict import Conclusion, Indication, worst
+from shared.domain.verdict import Conclusion, Indication, SubIndication, worst
 
 _CONCLUSIONS = {
     Indication.TOTAL_PASSED: Conclusion.PASSED,
@@ -52,12 +52,18 @@ def describe_signer(certificate: Certificate, *, qualified: bool) -> Signer:
     )
 
 
-def report_signature(signer: SignerFacts, findings: Sequence[Finding], judged_at: datetime) -> SignatureReport:
-    """The verdict on one signature from the findings of all its steps."""
+def conclude(findings: Sequence[Finding]) -> tuple[list[Finding], Conclusion, Indication, SubIndication | None]:
+    """The findings in step order, and what follows from all of them together."""
     ordered = sorted(findings, key=lambda finding: finding.step.number)
     main, sub_indication = indication(ordered)
+    return ordered, _CONCLUSIONS[main], main, sub_indication
+
+
+def report_signature(signer: SignerFacts, findings: Sequence[Finding], judged_at: datetime) -> SignatureReport:
+    """The verdict on one signature from the findings of all its steps."""
+    ordered, conclusion, main, sub_indication = conclude(findings)
     return SignatureReport(
-        conclusion=_CONCLUSIONS[main],
+        conclusion=conclusion,
         indication=main,
         sub_indication=sub_indication,
         level=signer.level,

@@ -23,7 +23,7 @@ class Settings(CommonSettings):
     """See docs/configuration.md for the table."""
 
     trust_directory: Path = Field(
-        description="Trust anchors by purpose: qualified/ seal/ kephs/ timestamp/, and intermediates/."
+        description="Trust anchors by purpose: qualified/ seal/ kephs/ timestamp/ encryption/ (empty: those of seal/), and intermediates/."
     )
     keys_file: Path | None = Field(
         default=None, description="JSON list of signing keys (PKCS#12). Without it this signer only verifies."

@@ -49,6 +49,32 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "İmzalı özellik başka bir sertifikayı gösteriyor",
         "The signed attribute names another certificate",
     ),
+    "certificate.read": ("Sertifika okundu: {name}", "The certificate was read: {name}"),
+    "certificate.in-date": (
+        "Sertifika {since} ile {until} arasında geçerli",
+        "The certificate is valid from {since} until {until}",
+    ),
+    "certificate.expired": ("Sertifikanın süresi dolmuş: {until}", "The certificate expired on {until}"),
+    "certificate.not-yet": (
+        "Sertifika henüz geçerli değil: {since}",
+        "The certificate is not valid before {since}",
+    ),
+    "certificate.pinned": (
+        "Sertifika güven listesinde doğrudan yer alıyor",
+        "The certificate is itself in the trust store",
+    ),
+    "certificate.size": (
+        "Bu anahtar bu tarihte geçerli değil ({name})",
+        "This key does not count at this time ({name})",
+    ),
+    "certificate.not-examined": (
+        "Sertifika kullanılamadığı için bakılmadı",
+        "Not examined, because the certificate cannot be used anyway",
+    ),
+    "certificate.processing": (
+        "İnceleme tamamlanamadı; sertifika hakkında bir şey söylenemez",
+        "The examination could not be completed; nothing is said about the certificate",
+    ),
     "digest.holds": ("İçeriğin özeti imzadakiyle aynı ({name})", "The content's digest is the signed one ({name})"),
     "digest.references": ("Bütün başvuruların özetleri tutuyor", "The digests of all references hold"),
     "digest.direct": ("İmza doğrudan içerik üzerinde", "The signature is directly over the content"),

@@ -1,7 +1,9 @@
 """Trust anchors: a directory of certificates, by purpose; nothing else is ever trusted.
 
-``qualified/ seal/ kephs/ timestamp/`` hold anchors, ``intermediates/`` holds certificates that help
-to build paths and are worth nothing by themselves. Files are PEM (one or more certificates) or DER.
+``qualified/ seal/ kephs/ timestamp/ encryption/`` hold anchors, ``intermediates/`` holds certificates
+that help to build paths and are worth nothing by themselves. Files are PEM (one or more certificates)
+or DER. Without anchors of its own ``encryption`` has those of ``seal``: institutions get both
+certificates from the same authority.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pathlib import Path
 from services.signer.certificates import ASN1_FAULTS, Certificate, load_certificate, pem_or_der
 from services.signer.findings import CheckFailed
 
-ANCHOR_PURPOSES = ("qualified", "seal", "kephs", "timestamp")
+ANCHOR_PURPOSES = ("qualified", "seal", "kephs", "timestamp", "encryption")
 _INTERMEDIATES = "intermediates"
 _SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der"})
 _FILE_LIMIT = 4 * 1024 * 1024
@@ -56,6 +58,7 @@ def load_store(directory: Path) -> TrustStore:
     if not directory.is_dir():
         raise TrustUnreadable(f"{directory}: no such directory")
     anchors = {purpose: _load(directory / purpose) for purpose in ANCHOR_PURPOSES}
+    anchors["encryption"] = anchors["encryption"] or anchors["seal"]
     return make_store(anchors, _load(directory / _INTERMEDIATES))
 
 

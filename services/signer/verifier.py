@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,9 +18,17 @@ from services.signer.limits import DEFAULT_LIMITS, Limits
 from services.signer.lists import RevocationLists
 from services.signer.metrics import SignerMetrics
 from services.signer.pipeline import Evidence, Judgement, incomplete, judge, read_facts
-from services.signer.trust import TrustDirectory
+from services.signer.policy import POLICY_VERSION
+from services.signer.standing import CertificateJudgement, judge_certificate, unfinished
+from services.signer.trust import TrustDirectory, TrustStore
 from shared.clock import Clock
-from shared.contracts.signatures import VerificationReport, VerificationRequest
+from shared.contracts.signatures import (
+    CertificatePurpose,
+    CertificateVerdict,
+    CertificateVerificationReport,
+    VerificationReport,
+    VerificationRequest,
+)
 from shared.errors import DomainError, ErrorCode, Fault
 
 log = structlog.get_logger(__name__)
@@ -109,6 +117,60 @@ class Verifier:
         self._metrics.verifications.labels(report.format.value, report.profile.value, report.conclusion.value).inc()
         self._metrics.duration.labels(report.format.value).observe(time.perf_counter() - started)
         return report
+
+    async def verify_certificates(
+        self, purpose: CertificatePurpose, certificates: Sequence[bytes]
+    ) -> CertificateVerificationReport:
+        """The verdict on each DER certificate, as of now.
+
+        Raises ``DomainError`` (SERVICE_UNAVAILABLE) when no thread gets free in time.
+        """
+        store = self._trust.store
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                verdicts = await self._judge_certificates(purpose, certificates, store)
+        except TimeoutError:
+            log.warning("certificates_timed_out", certificates=len(certificates), seconds=self._timeout_seconds)
+            verdicts = self._unfinished(certificates)
+        except DomainError:
+            raise
+        except Exception:
+            log.exception("certificate_verification_broke", certificates=len(certificates))
+            verdicts = self._unfinished(certificates)
+        for verdict in verdicts:
+            self._metrics.certificates.labels(purpose.value, verdict.conclusion.value).inc()
+        return CertificateVerificationReport(
+            purpose=purpose,
+            policy_version=POLICY_VERSION,
+            trust_store_sha256=store.sha256,
+            verdicts=verdicts,
+            verified_at=self._clock.now(),
+        )
+
+    async def _judge_certificates(
+        self, purpose: CertificatePurpose, certificates: Sequence[bytes], store: TrustStore
+    ) -> list[CertificateVerdict]:
+        now = self._clock.now()
+
+        def judged(lists: tuple[RevocationList, ...]) -> list[CertificateJudgement]:
+            evidence = Evidence(store, lists)
+            return [
+                judge_certificate(
+                    encoded, purpose, evidence, now, limits=self._limits, retry_after_seconds=self._retry_after_seconds
+                )
+                for encoded in certificates
+            ]
+
+        judgements = await self._in_thread(partial(judged, self._lists.current()))
+        for _ in range(_FETCH_ROUNDS):
+            wanted = tuple(dict.fromkeys(item for judgement in judgements for item in judgement.wanted))
+            if not wanted or not await self._lists.fetch(wanted):
+                break
+            judgements = await self._in_thread(partial(judged, self._lists.current()))
+        return [judgement.verdict for judgement in judgements]
+
+    def _unfinished(self, certificates: Sequence[bytes]) -> list[CertificateVerdict]:
+        return [unfinished(encoded, self._clock.now()) for encoded in certificates]
 
     def _check(self, request: VerificationRequest) -> None:
         if request.moment is None:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from pathlib import Path
 from typing import IO, TypeAlias
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from shared.contracts.signatures import SigningKey, SigningPurpose, VerificationReport, VerificationRequest
+from shared.contracts.signatures import (
+    CertificatePurpose,
+    CertificateVerificationReport,
+    CertificateVerificationRequest,
+    SigningKey,
+    SigningPurpose,
+    VerificationReport,
+    VerificationRequest,
+)
 from shared.errors import DomainError, ErrorCode
 from shared.http import ServiceClient
 
@@ -56,6 +64,15 @@ class SignerClient:
         finally:
             for handle in opened:
                 handle.close()
+
+    async def verify_certificates(
+        self, purpose: CertificatePurpose, certificates: Sequence[str]
+    ) -> CertificateVerificationReport:
+        """Whether each certificate (DER in base64, at most ``MOST_CERTIFICATES``) may be used now; verdicts in that order."""
+        request = CertificateVerificationRequest(purpose=purpose, certificates=list(certificates))
+        return await self._service.json(
+            CertificateVerificationReport, "POST", "/certificate-verifications", body=request
+        )
 
     async def sign_message(
         self, key_id: str, content: bytes | AsyncIterable[bytes], *, institution_no: int | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from shared.contracts.base import Contract
 from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication
 
@@ -99,6 +101,51 @@ class VerificationReport(Contract):
     signatures: list[SignatureReport]
     retry_after_seconds: int | None = None
     """Set when a missing source (for example a revocation list) may answer later."""
+    verified_at: datetime
+
+
+class CertificatePurpose(StrEnum):
+    """What a certificate by itself is to be used for."""
+
+    ENCRYPTION = "encryption"
+
+
+MOST_CERTIFICATES = 16
+"""In one verification of certificates."""
+LONGEST_CERTIFICATE = 90_000
+"""In characters of base64: a little more than the 64 KiB that signer reads."""
+
+
+class CertificateVerificationRequest(Contract):
+    """``POST /internal/v1/certificate-verifications``: whether these certificates may be used now."""
+
+    purpose: CertificatePurpose = CertificatePurpose.ENCRYPTION
+    certificates: list[str] = Field(min_length=1, max_length=MOST_CERTIFICATES)
+    """DER in base64, the certificates themselves; what lies between them and a root signer has or does without."""
+
+
+class CertificateVerdict(Contract):
+    """The verdict on one certificate; its steps have the numbers and ids of signature reports."""
+
+    certificate_sha256: str
+    """Of the bytes that were given, whatever they are."""
+    conclusion: Conclusion
+    indication: Indication
+    sub_indication: SubIndication | None = None
+    judged_at: datetime
+    retry_after_seconds: int | None = None
+    """Set when a missing source (for example a revocation list) may answer later."""
+    steps: list[VerificationStep]
+
+
+class CertificateVerificationReport(Contract):
+    """One verdict for each certificate, in the order given."""
+
+    purpose: CertificatePurpose
+    policy_version: str
+    trust_store_sha256: str
+    """Names the exact set of anchors used."""
+    verdicts: list[CertificateVerdict]
     verified_at: datetime
 
 

@@ -71,6 +71,7 @@ def test_world_json_round_trips(plan: WorldPlan, pki: Pki) -> None:
     assert read.tls_ca_file.is_file()
     for purpose in ("qualified", "seal", "kephs", "timestamp"):
         assert (read.trust_directory / purpose / "root.crt").is_file()
+    assert (read.trust_directory / "intermediates" / "seal.crt").is_file()
     first, second = (one for one in read.institutions if one.signing_key is not None)
     assert (first.detsis_no, second.detsis_no) == (10_000_001, 10_000_002)
     for one in (first, second):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,12 @@ from services.signer.trust import TrustDirectory, TrustUnreadable
 from services.signer.verifier import Verifier
 from shared.clients.signer import SignerClient
 from shared.clock import FixedClock
-from shared.contracts.signatures import Profile, SigningPurpose, VerificationRequest
+from shared.contracts.signatures import CertificatePurpose, Profile, SigningPurpose, VerificationRequest
 from shared.domain.verdict import Conclusion, SubIndication
 from shared.errors import DomainError, ErrorCode
 from shared.service import Service
 from shared.telemetry.metrics import new_registry
-from tests.support.pki import NOW, PASSWORD, Pki, build_pki
+from tests.support.pki import NOW, PASSWORD, Pki, build_pki, rsa_key, usage
 from tests.unit.signer.httpd import Web, serving
 from tests.unit.signer.signing import sign
 
@@ -161,6 +163,56 @@ async def test_nothing_is_fetched_for_a_signature_that_does_not_hold(signer: Run
     assert len(web.asked) == asked
 
 
+def _text(encoded: bytes) -> str:
+    return base64.b64encode(encoded).decode()
+
+
+async def test_certificates_are_judged_in_order_and_settle_when_the_list_comes_back(
+    configuration: dict[str, Any], web: Web, world: Pki, clock: FixedClock
+) -> None:
+    """Lone certificates find their authority in intermediates/; one that cannot be judged spoils no other."""
+    (configuration["trust_directory"] / "intermediates").mkdir()
+    (configuration["trust_directory"] / "intermediates" / "seal.pem").write_bytes(world.seal.issuing.pem)
+    web.answers.clear()
+    own = world.seal.issuing.issue("Kurum", key=rsa_key(), key_usage=usage(key_encipherment=True))
+    old = world.seal.issuing.issue("Kurum", key=rsa_key(), key_usage=usage(key_encipherment=True), days=(-9, -1))
+    texts = [_text(own.der), _text(b"none"), _text(old.der)]
+    async with running(configuration, clock) as signer:
+        ask = partial(signer.client.verify_certificates, CertificatePurpose.ENCRYPTION, texts)
+        first = await ask()
+        assert [item.conclusion for item in first.verdicts] == [
+            Conclusion.INDETERMINATE, Conclusion.FAILED, Conclusion.FAILED
+        ]  # fmt: skip
+        assert [item.sub_indication for item in first.verdicts] == [
+            SubIndication.TRY_LATER, SubIndication.FORMAT_FAILURE, SubIndication.EXPIRED
+        ]  # fmt: skip
+        assert [item.retry_after_seconds for item in first.verdicts] == [300, None, None]
+        serve_lists(web, world)
+        clock.moment += timedelta(minutes=10)
+        later = await ask()
+        assert [item.conclusion for item in later.verdicts] == [
+            Conclusion.PASSED, Conclusion.FAILED, Conclusion.FAILED
+        ]  # fmt: skip
+        labels = {"purpose": "encryption"}
+        assert signer.sample("kepgw_certificate_verifications_total", **labels, conclusion="passed") == 1
+        assert signer.sample("kepgw_certificate_verifications_total", **labels, conclusion="failed") == 4
+
+
+@pytest.mark.parametrize(
+    "certificates",
+    [[], ["A" * 8] * 17, ["not base64!"], ["A" * 90_004], ["AAAA", "ş"], "AAAA", None, [1]],
+    ids=["none", "too many", "no base64", "too long", "no ASCII", "text", "null", "number"],
+)
+async def test_certificates_that_cannot_be_read_from_the_request_are_refused(
+    signer: Running, certificates: object
+) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=f"{signer.base_url}/internal/v1", headers=headers) as http:
+        answer = await http.post("/certificate-verifications", json={"certificates": certificates})
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
+    assert answer.json()["errors"][0]["pointer"].endswith(("/certificates", "/certificates/0", "/certificates/1"))
+
+
 async def test_every_form_of_material(signer: Running, web: Web, world: Pki, tmp_path: Path) -> None:
     serve_lists(web, world)
     encoded = sign(world.signer, CONTENT, attached=False)
@@ -221,7 +273,9 @@ async def test_raw_http(signer: Running) -> None:
         wrong = await http.post("/signatures?key_id=kep-1&purpose=package-seal", content=b"x")
         assert wrong.status_code == 422
         trust = (await http.get("/trust")).json()
-        assert [item["purpose"] for item in trust["anchors"]] == ["qualified", "seal", "kephs", "timestamp"]
+        assert [item["purpose"] for item in trust["anchors"]] == [
+            "qualified", "seal", "kephs", "timestamp", "encryption",
+        ]  # fmt: skip
         signed = await http.post("/signatures?key_id=kep-1&purpose=kep-message", content=b"x")
         assert signed.headers["content-type"] == "application/pkcs7-signature"
 
