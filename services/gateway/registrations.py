@@ -29,13 +29,13 @@ async def open_registration(gateway: Gateway, caller: Caller, body: Registration
     Raises VALIDATION_FAILED (address, mailbox, unit), INSTITUTION_FORBIDDEN, STATE_CONFLICT and what
     the services behind raise when they are away.
     """
-    institution_no = caller.acting_for(body.institution_no, "/institution_no")
+    institution_no = caller.acting_for(body.institution_no, "/body/institution_no")
     address = _address(body.kep_address)
     intake = await gateway.relay.intake(institution_no, address)
     if not intake.address_allowed:
-        raise _refused("/kep_address", "the address's domain is not among the configured KEP domains")
+        raise _refused("/body/kep_address", "the address's domain is not among the configured KEP domains")
     if body.mailbox_id is not None and body.mailbox_id != intake.mailbox_id:
-        raise _refused("/mailbox_id", "is not a mailbox of the institution with this address")
+        raise _refused("/body/mailbox_id", "is not a mailbox of the institution with this address")
     detsis_no = institution_no if body.detsis_no is None else body.detsis_no
     await gateway.audit(caller, "kep-registration.open", address, institution=institution_no, detsis_no=detsis_no)
     detail = await gateway.registrations.open(
@@ -55,7 +55,8 @@ async def joined(gateway: Gateway, detail: RegistrationDetail) -> KepRegistratio
         gateway.relay.verification_mails(institutions, address=registration.kep_address),
         gateway.relay.intake(registration.institution_no, registration.kep_address),
     )
-    mails = [mail for mail in mails if mail.settled_at is None or mail.settled_at >= registration.opened_at]
+    # Those of an earlier registration of the same address are over.
+    mails = [mail for mail in mails if mail.settled_at is None or str(mail.message_id) in _mentioned(detail)]
     for mail in _news(detail, mails):
         fact = FactReport(what=RegistrationFact.VERIFICATION_RECEIVED, actor="kep_relay", message_id=mail.message_id)
         detail = await gateway.registrations.report(institutions, registration.registration_id, fact)
@@ -115,7 +116,7 @@ def _news(detail: RegistrationDetail, mails: Sequence[VerificationMail]) -> list
     state = detail.registration.state
     if state in ENDED and state is not RegistrationState.ACTIVE:
         return []
-    known = {item.detail.get("message_id") for item in detail.events}
+    known = _mentioned(detail)
     return [
         mail
         for mail in mails
@@ -126,11 +127,16 @@ def _news(detail: RegistrationDetail, mails: Sequence[VerificationMail]) -> list
     ]
 
 
+def _mentioned(detail: RegistrationDetail) -> set[str]:
+    """Ids of the mails that events are about."""
+    return {str(item.detail["message_id"]) for item in detail.events if item.detail.get("message_id")}
+
+
 def _address(text: str) -> KepAddress:
     try:
         return kep_address(text)
     except ValueError as error:
-        raise _refused("/kep_address", str(error)) from error
+        raise _refused("/body/kep_address", str(error)) from error
 
 
 def _refused(pointer: str, detail: str) -> DomainError:

@@ -182,11 +182,11 @@ async def test_two_that_open_at_once_get_one(client: RegistrationsClient) -> Non
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [
-        ({"kep_address": "kep adresi değil"}, "/kep_address"),
-        ({"kep_address": "kurum.b@hs92.kep.tr"}, "/kep_address"),
-        ({"detsis_no": NOBODY}, "/detsis_no"),
-        ({"detsis_no": FOREIGN}, "/detsis_no"),
-        ({"detsis_no": 123}, "/detsis_no"),
+        ({"kep_address": "kep adresi değil"}, "/body/kep_address"),
+        ({"kep_address": "kurum.b@hs92.kep.tr"}, "/body/kep_address"),
+        ({"detsis_no": NOBODY}, "/body/detsis_no"),
+        ({"detsis_no": FOREIGN}, "/body/detsis_no"),
+        ({"detsis_no": 123}, "/body/detsis_no"),
     ],
 )
 async def test_what_cannot_be_is_refused_with_its_place(

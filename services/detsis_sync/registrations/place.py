@@ -57,4 +57,4 @@ async def _above(session: AsyncSession, number: int) -> set[int]:
 
 
 def _refused(detail: str) -> DomainError:
-    return DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=[Fault("/detsis_no", detail)])
+    return DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=[Fault("/body/detsis_no", detail)])

@@ -77,7 +77,7 @@ class Registrations:
                 listing = await self._register.mirrored(session, wanted.detsis_no, address)
         if listing.source is AddressSource.LIVE and listing.standing is Standing.ELSEWHERE:
             detail = f"DETSİS lists the address for another unit ({listing.owner_no})"
-            raise DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=[Fault("/kep_address", detail)])
+            raise DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=[Fault("/body/kep_address", detail)])
         now = self._clock.now()
         previous = listing.active_address
         row = Registration(
@@ -288,5 +288,5 @@ def _address(text: str) -> KepAddress:
         return kep_address(text)
     except ValueError as error:
         raise DomainError(
-            ErrorCode.VALIDATION_FAILED, str(error), faults=[Fault("/kep_address", str(error))]
+            ErrorCode.VALIDATION_FAILED, str(error), faults=[Fault("/body/kep_address", str(error))]
         ) from error
