@@ -160,8 +160,8 @@ def _standing(
     except CheckFailed as failure:
         return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))], ()
     except ASN1_FAULTS:
-        failure = malformed("the certificate confuses the reader")
-        return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))], ()
+        confused = malformed("the certificate confuses the reader")
+        return [failed(Step.PATH, confused), skipped(Step.REVOCATION, say("skipped.no-path"))], ()
     names = " > ".join(item.subject_name for item in path.certificates[:-1])
     if len(path.certificates) == 1:
         pinned = say("certificate.pinned")
