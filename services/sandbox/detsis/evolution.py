@@ -203,7 +203,7 @@ class Evolution:
         if index is None:
             return False
         before = register.name_at(index)
-        names = (register.made_up_name(index, rng.randrange(65_536)) for _ in range(_TRIES))
+        names = (register.portraits.made_up_name(index, rng.randrange(65_536)) for _ in range(_TRIES))
         register.set_name(index, next((name for name in names if name != before), f"YENİ {before}"))
         return True
 

@@ -10,14 +10,12 @@ import random
 import secrets
 from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from functools import lru_cache
 from hashlib import blake2b
 
 from services.sandbox.detsis.addresses import AddressBook
 from services.sandbox.detsis.certificates import Forge
-from services.sandbox.detsis.codes import status_of
-from services.sandbox.detsis.forest import ACTIVE, EXTERNAL, OPEN, OPERATING, PARENT, Forest
-from services.sandbox.detsis.names import BRANCHES, FIELDS, PLACES, PROVINCES, TOPICS
+from services.sandbox.detsis.forest import OPEN, PARENT, Forest
+from services.sandbox.detsis.portraits import Portraits
 from services.sandbox.detsis.shelf import CertificateShelf
 from services.sandbox.detsis.units import CertificateRow, KepEntry, PinnedUnit, Unit
 
@@ -44,12 +42,8 @@ class Register:
         self._fingerprint = fingerprint
         self._ordered = 0
         self._process = secrets.token_hex(4)
-        self._names: dict[int, str] = {}
         self._eyp: dict[int, int] = {}
-        self._renamings = 0
-        """Counts what makes remembered paths wrong."""
-        self._place = lru_cache(maxsize=16_384)(self._path_and_main)
-        self._short_name = lru_cache(maxsize=8192)(self._born_name)
+        self.portraits = Portraits(forest)
         self.addresses = AddressBook(forest, kep_domains)
         self.shelf = CertificateShelf(forest, self.addresses, first_day, forge)
 
@@ -93,7 +87,7 @@ class Register:
 
     def placed(self, place_ids: Container[int | None]) -> Iterator[Unit]:
         """Units in one of these places; None among them stands for units without a place."""
-        return (self.at(index) for index in range(len(self.forest)) if self._place_id(index) in place_ids)
+        return (self.at(index) for index in range(len(self.forest)) if self.portraits.place_id(index) in place_ids)
 
     def main_institutions(self) -> Iterator[Unit]:
         """Units without a parent inside the state."""
@@ -134,69 +128,11 @@ class Register:
 
     def at(self, index: int) -> Unit:
         """The unit at an index of the forest."""
-        forest = self.forest
-        number, word, flags = forest.number(index), forest.words[index], forest.flags[index]
-        parent = forest.parents[index]
-        path, main_no = self._place(index, self._renamings) if parent < 0 else self._place(parent, self._renamings)
-        if parent >= 0:
-            path = (*path, self.name_at(index))
-        pinned, place_id = index < len(forest.pinned), self._place_id(index)
-        if pinned:
-            category, kind = BRANCHES[-1].category_id, None
-            street = "CUMHURİYET MAH. NO: 1"
-        else:
-            branch = BRANCHES[forest.branch(index)]
-            category, kind = branch.category_id, branch.kind if word % 10 < 3 else None
-            street = f"{PLACES[word // 11 % len(PLACES)]} MAH. NO: {word % 300}"
-        return Unit(
-            number=number,
-            name=path[-1],
-            parent_no=forest.number(parent) if parent >= 0 else 0,
-            second_parent_no=main_no if len(path) > 2 and word % 29 == 0 and not pinned else 0,
-            main_no=main_no,
-            path=path,
-            level=len(path) - 1,
-            category_id=category,
-            status_id=status_of(path[-1].rpartition(" ")[2]),
-            kind=kind,
-            place_id=place_id,
-            place_name=None if place_id is None else PLACES[place_id - 1],
-            postal_address=None if place_id is None else f"{street} {PLACES[place_id - 1]}",
-            active=bool(flags & ACTIVE),
-            operating=bool(flags & OPERATING),
-            external_addressee=bool(flags & EXTERNAL),
-        )
-
-    def _place_id(self, index: int) -> int | None:
-        if index < len(self.forest.pinned):
-            return self.forest.number(index) % PROVINCES + 1
-        word = self.forest.words[index]
-        return word % len(PLACES) + 1 if word % 17 else None
+        return self.portraits.at(index)
 
     def name_at(self, index: int) -> str:
         """The name of the unit at an index of the forest."""
-        return self._names.get(index) or self._short_name(index)
-
-    def _path_and_main(self, index: int, renamings: int) -> tuple[tuple[str, ...], int]:
-        parent = self.forest.parents[index]
-        if parent < 0:
-            return (self.name_at(index),), self.forest.number(index)
-        above, main_no = self._place(parent, renamings)
-        return (*above, self.name_at(index)), main_no
-
-    def _born_name(self, index: int) -> str:
-        if index < len(self.forest.pinned):
-            return self.forest.pinned[index].name
-        return self.made_up_name(index, self.forest.words[index])
-
-    def made_up_name(self, index: int, word: int) -> str:
-        """A name that fits the unit's place in the state."""
-        patterns = BRANCHES[self.forest.branch(index)].levels[self.forest.home_levels[index]]
-        return patterns[word % len(patterns)].format(
-            topic=TOPICS[word // 3 % len(TOPICS)],
-            field=FIELDS[word // 5 % len(FIELDS)],
-            place=PLACES[word // 7 % len(PLACES)],
-        )
+        return self.portraits.name(index)
 
     def _changed(self, since: date | None) -> Iterator[int]:
         if since is None or not self.is_delta(since):
@@ -233,12 +169,12 @@ class Register:
     def certificates(self, number: int) -> list[CertificateRow]:
         """The certificates uploaded for this very unit, oldest first."""
         index = self.forest.index(number)
-        return [] if index is None else self.shelf.at(index, self._short_name(index))
+        return [] if index is None else self.shelf.at(index, self.portraits.born_name(index))
 
     def all_certificates(self, since: date) -> Iterator[CertificateRow]:
         """Every certificate uploaded or replaced since a day."""
         for index in self.shelf.holders():
-            yield from (row for row in self.shelf.at(index, self._short_name(index)) if row.updated_on >= since)
+            yield from (row for row in self.shelf.at(index, self.portraits.born_name(index)) if row.updated_on >= since)
 
     def encryption_certificate(self, number: int) -> bytes | None:
         """The newest certificate that serves the unit, its own or its owner's."""
@@ -247,7 +183,7 @@ class Register:
             return None
         owner = self.shelf.owner(index)
         served_by = index if owner is None else owner
-        rows = self.shelf.at(served_by, self._short_name(served_by))
+        rows = self.shelf.at(served_by, self.portraits.born_name(served_by))
         return rows[-1].content if rows else None
 
     def certificate_owners(self, since: date) -> Iterator[tuple[int, int]]:
@@ -290,8 +226,7 @@ class Register:
 
     def set_name(self, index: int, name: str) -> None:
         """Rename a unit; its name stands in the paths of everything below it."""
-        self._names[index] = name
-        self._renamings += 1
+        self.portraits.rename(index, name)
         for below in self.forest.below(index) if self.forest.flags[index] & PARENT else (index,):
             self.touch(below)
 
@@ -307,7 +242,7 @@ class Register:
         if len(self.forest.line(parent)) > _DEEPEST_PATH:
             raise ValueError("the tree would become too deep")
         moved = self.forest.move(index, parent)
-        self._renamings += 1
+        self.portraits.forget_paths()
         for below in moved:
             self.touch(below)
             if before != self.forest.root(parent):
