@@ -76,7 +76,7 @@ async def relay(
     signer_and_url: tuple[ScriptedSigner, str],
     told: tuple[list[VerificationNotice], str],
 ) -> AsyncIterator[Inbound]:
-    changes = {"detsis_verification_senders": [DETSIS], "detsis_sync_url": told[1]}
+    changes: dict[str, Any] = {"detsis_verification_senders": [DETSIS], "detsis_sync_url": told[1]}
     async with running_inbound(database_url, tmp_path, signer_url=signer_and_url[1], clock=clock, **changes) as inbound:
         await inbound.put_mailbox("a-1", SENDER_NO, "a@hs98.kep.tr", imap={"host": "127.0.0.1", "port": 1})
         yield inbound
