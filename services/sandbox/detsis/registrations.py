@@ -59,6 +59,9 @@ class RegistrationDesk:
         kept = file is not None and file.exists()
         self._registrations = _LIST.validate_json(file.read_bytes()) if file is not None and kept else []
         for registration in self._registrations:
+            # A register of another size, or without the days lived before, may lack the unit.
+            if register.unit(registration.detsis_no) is None:
+                continue
             register.announce_kep_address(registration.detsis_no, registration.kep_address)
             if registration.state is RegistrationState.ACTIVE:
                 register.confirm_kep_address(registration.detsis_no)

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from services.sandbox.detsis.register import generate_register
+from services.sandbox.detsis.registrations import RegistrationDesk
 from tests.unit.sandbox_detsis.conftest import World, running_world, until
+from tests.unit.sandbox_detsis.service import NOW
 
 UNIT = 10000001
 OLD, NEW, OTHER = "ornekbelediyesi@hs98.kep.tr", "ornekbelediyesi2@hs99.kep.tr", "ornekbelediyesi3@hs99.kep.tr"
@@ -125,6 +128,20 @@ async def test_mailboxes_that_cannot_be_opened(world: World) -> None:
     for provider, address, status in wrong:
         order = {"kep_address": address, "institution_no": UNIT}
         await world.post(f"/providers/{provider}/mailboxes", expect=status, **order)
+
+
+def test_a_registration_for_a_unit_that_is_gone_stops_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "registrations.json"
+    large, small = generate_register(500, 7), generate_register(100, 7)
+    number = list(large.numbers())[-1]
+    kept = RegistrationDesk(large, file).register(number, NEW, NOW)
+    assert [one.registration_id for one in RegistrationDesk(small, file).all()] == [kept.registration_id]
+    assert small.owner(NEW) is None
+    again = generate_register(500, 7)
+    RegistrationDesk(again, file)
+    owner = again.owner(NEW)
+    assert owner is not None
+    assert (owner.number, owner.active) == (number, False)
 
 
 async def test_registrations_and_mailboxes_outlive_a_restart(tmp_path: Path) -> None:
