@@ -294,6 +294,14 @@ async def test_other_institutions_see_nothing_of_it(client: RegistrationsClient)
     assert (await client.one([A], registration_id)).registration.state is S.AWAITING_ENTRY
 
 
+async def test_nobody_holds_anothers_address_by_naming_it_first(client: RegistrationsClient) -> None:
+    mine = await opened(client)
+    theirs = await opened(client, institution_no=B, detsis_no=B)
+    assert theirs.registration.state is S.AWAITING_ENTRY
+    assert theirs.registration.registration_id != mine.registration.registration_id
+    assert (await client.guard(B, NEW)).registration_id == theirs.registration.registration_id
+
+
 async def test_a_flood_of_mails_does_not_fill_the_table(client: RegistrationsClient) -> None:
     registration_id = (await opened(client)).registration.registration_id
     for _ in range(60):

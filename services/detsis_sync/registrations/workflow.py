@@ -174,20 +174,18 @@ class Registrations:
         """The open registration that is already what is wanted. Raises STATE_CONFLICT for another in the way."""
         found = await work.session.scalars(
             select(Registration).where(
+                # Of this institution only: nobody holds another's address by naming it first. DETSİS decides.
+                Registration.institution_no == wanted.institution_no,
                 Registration.state.in_(store.OPEN_STATES),
-                (Registration.kep_address == wanted.kep_address)
-                | (
-                    (Registration.institution_no == wanted.institution_no)
-                    & (Registration.detsis_no == wanted.detsis_no)
-                ),
+                (Registration.kep_address == wanted.kep_address) | (Registration.detsis_no == wanted.detsis_no),
             )
         )
         for row in found:
-            mine = row.institution_no == wanted.institution_no
-            if mine and (row.detsis_no, row.kep_address) == (wanted.detsis_no, wanted.kep_address):
+            if (row.detsis_no, row.kep_address) == (wanted.detsis_no, wanted.kep_address):
                 return row
-            where = f"registration {row.registration_id} is open" if mine else "another institution's registration is"
-            raise DomainError(ErrorCode.STATE_CONFLICT, f"{where} for this unit or address")
+            raise DomainError(
+                ErrorCode.STATE_CONFLICT, f"registration {row.registration_id} is open for this unit or address"
+            )
         return None
 
     async def _write(
