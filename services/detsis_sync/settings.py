@@ -78,6 +78,9 @@ class Settings(DatabaseSettings):
     contact_max_age_hours: float = Field(
         default=24, gt=0, description="Age up to which stored contacts of a unit are used without asking DETSİS again."
     )
+    certificate_warning_days: float = Field(
+        default=30, ge=0, le=3650, description="How long before its end an encryption certificate is warned about."
+    )
     refresh_mode: Literal["full", "delta"] = Field(
         default="full",
         description="What a night asks for: every unit, or with delta only what changed since the last refresh.",

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import structlog
 
 from services.detsis_sync.live.entries import Entries
+from services.detsis_sync.mirror.warnings import warning
 from services.detsis_sync.rows import PackageRecipient
-from shared.contracts.directory import DirectoryWarning, Freshness, ResolutionLevel, ResolutionProblem, Unit
+from shared.contracts.directory import DirectoryWarning, Unit, WarningCode
 from shared.domain.identifiers import DetsisNumber
 
 log = structlog.get_logger(__name__)
@@ -20,40 +21,28 @@ def of_live_address(
 ) -> Iterator[DirectoryWarning]:
     """Doubts about what DETSİS said of a recipient's address. ``unit``: the recipient as the mirror has it."""
     if entry is None:
-        yield _warning("left-out", "DETSİS did not name this recipient in its answer")
+        yield warning(WarningCode.LEFT_OUT, "DETSİS did not name this recipient in its answer")
         return
     if number in found.repeated:
-        yield _warning("repeated", "DETSİS named this recipient more than once, with the same values")
+        yield warning(WarningCode.REPEATED, "DETSİS named this recipient more than once, with the same values")
     if (fields := found.contradicting.get(number)) is not None:
         log.warning("detsis_entries_contradict", detsis_no=number, fields=fields)
-        yield _warning(
-            "contradicting", f"DETSİS named this recipient more than once with different {', '.join(fields)}"
+        yield warning(
+            WarningCode.CONTRADICTING, f"DETSİS named this recipient more than once with different {', '.join(fields)}"
         )
     if entry.kep_address_text is not None:
         text = entry.kep_address_text[:_LONGEST_QUOTE]
         log.warning("detsis_address_unusable", detsis_no=number, text=text)
-        yield _warning("address-unusable", f"what DETSİS gives as address is none: {text!r}")
+        yield warning(WarningCode.ADDRESS_UNUSABLE, f"what DETSİS gives as address is none: {text!r}")
     mirrored = {item.address for item in unit.kep_addresses if item.active} if unit is not None else set()
     if entry.kep_address is not None and mirrored and entry.kep_address not in mirrored:
         log.warning(
             "address_differs_from_mirror", detsis_no=number, live=entry.kep_address, mirror=sorted(mirrored)[:5]
         )
-        yield _warning(
-            "address-differs-from-mirror", f"the nightly copy still has {', '.join(sorted(mirrored)[:5])} for this unit"
+        yield warning(
+            WarningCode.ADDRESS_DIFFERS_FROM_MIRROR,
+            f"the nightly copy still has {', '.join(sorted(mirrored)[:5])} for this unit",
         )
-
-
-def of_mirrored_address(unit: Unit | None, freshness: Freshness) -> Iterator[DirectoryWarning]:
-    """Doubts about an address that the mirror gives."""
-    if unit is None:
-        return
-    if freshness.stale:
-        yield _warning("mirror-stale", "the nightly copy is old: the unit or its address may have changed")
-    active = [item.address for item in unit.kep_addresses if item.active]
-    if len(active) > 1:
-        yield _warning("several-addresses", f"the unit has {len(active)} active addresses; {active[0]} was chosen")
-    elif active and len(unit.kep_addresses) > 1:
-        yield _warning("address-being-replaced", "another address of this unit is listed but not active (yet)")
 
 
 def of_foreign_entries(found: Entries) -> Iterator[DirectoryWarning]:
@@ -61,15 +50,6 @@ def of_foreign_entries(found: Entries) -> Iterator[DirectoryWarning]:
     if found.foreign:
         log.warning("detsis_foreign_recipients", number=len(found.foreign), first=found.foreign[:5])
         named = ", ".join(map(str, found.foreign[:5]))
-        yield _warning("foreign-recipients", f"DETSİS named {len(found.foreign)} units nobody asked about: {named}")
-
-
-def level(problem: ResolutionProblem | None, warnings: list[DirectoryWarning]) -> ResolutionLevel:
-    """How much a person has to look."""
-    if problem is not None:
-        return ResolutionLevel.ERROR
-    return ResolutionLevel.WARNING if warnings else ResolutionLevel.OK
-
-
-def _warning(code: str, detail: str) -> DirectoryWarning:
-    return DirectoryWarning(code=code, detail=detail)
+        yield warning(
+            WarningCode.FOREIGN_RECIPIENTS, f"DETSİS named {len(found.foreign)} units nobody asked about: {named}"
+        )

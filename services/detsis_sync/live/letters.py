@@ -9,6 +9,7 @@ from datetime import datetime
 
 from services.detsis_sync.live.calls import LiveCalls
 from services.detsis_sync.live.memory import ShortMemory
+from services.detsis_sync.mirror.addresses import is_open
 from services.detsis_sync.rows import CorrespondencePackage, UnitRow
 from services.detsis_sync.soap.account import DetsisAccount
 from services.detsis_sync.soap.wire import Operation
@@ -112,8 +113,3 @@ class LiveLetters:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         return {number: task.result() for number, task in asked.items()}
-
-
-def is_open(unit: Unit) -> bool:
-    """Active, operating and an addressee from outside, by what the mirror says."""
-    return unit.active and unit.operating and unit.external_addressee

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.detsis_sync.accounts import Accounts
 from services.detsis_sync.live import doubts
 from services.detsis_sync.live.entries import Entries, entries
-from services.detsis_sync.live.letters import LiveLetter, LiveLetters, is_open
+from services.detsis_sync.live.letters import LiveLetter, LiveLetters
 from services.detsis_sync.metrics import DirectoryMetrics
+from services.detsis_sync.mirror import warnings as mirror_warnings
+from services.detsis_sync.mirror.addresses import mirrored
 from services.detsis_sync.mirror.freshness import MirrorAge
 from services.detsis_sync.mirror.units import units as mirrored_units
 from services.detsis_sync.soap.account import DetsisAccount
 from shared.clock import Clock
 from shared.contracts.directory import (
     AddressSource,
+    DirectoryWarning,
     Freshness,
     ResolutionAnswer,
     ResolutionProblem,
@@ -34,7 +39,10 @@ DOWN_RULE, REFUSED_RULE = "mirror.detsis-down", "mirror.detsis-refused"
 
 
 class AddressResolver:
-    """Resolves recipients: live, with the mirror as marked fallback."""
+    """Resolves recipients: live, with the mirror as marked fallback.
+
+    ``soon``: an encryption certificate that expires within this time is warned about.
+    """
 
     def __init__(
         self,
@@ -44,6 +52,8 @@ class AddressResolver:
         clock: Clock,
         metrics: DirectoryMetrics,
         age: MirrorAge,
+        *,
+        soon: timedelta = timedelta(days=30),
     ) -> None:
         self._database = database
         self._accounts = accounts
@@ -51,6 +61,7 @@ class AddressResolver:
         self._clock = clock
         self._metrics = metrics
         self._age = age
+        self._soon = soon
 
     async def resolve(self, request: ResolutionRequest) -> ResolutionAnswer:
         """One answer per asked number, in the order asked.
@@ -63,6 +74,7 @@ class AddressResolver:
             known = await mirrored_units(session, recipients, surroundings=False)
             freshness = await self._age.of(session)
             account = await self._accounts.of_sender(session, sender) if request.mode == "live" else None
+            background = await self._background(session, request, recipients, known)
         letter, rule, result = None, ASKED_RULE, "mirror"
         if request.mode == "live":
             letter, rule, result = await self._ask(account, sender, list(dict.fromkeys(recipients)), known)
@@ -71,8 +83,10 @@ class AddressResolver:
             found = entries(letter.package, recipients)
             return ResolutionAnswer(
                 recipients=[
-                    _from_live(number, known.get(number), letter, found, freshness.snapshot_id) for number in recipients
-                ]
+                    _from_live(number, known.get(number), letter, found, freshness.snapshot_id, background)
+                    for number in recipients
+                ],
+                freshness=freshness,
             )
         if freshness.snapshot_id is None:
             raise DomainError(
@@ -81,8 +95,24 @@ class AddressResolver:
             )  # fmt: skip
         now = self._clock.now()
         return ResolutionAnswer(
-            recipients=[_from_mirror(number, known.get(number), rule, freshness, now) for number in recipients]
+            recipients=[
+                _from_mirror(number, known.get(number), rule, freshness, now, background) for number in recipients
+            ],
+            freshness=freshness,
         )
+
+    async def _background(
+        self,
+        session: AsyncSession,
+        request: ResolutionRequest,
+        recipients: list[DetsisNumber],
+        known: Mapping[int, Unit],
+    ) -> mirror_warnings.Background | None:
+        """What else the mirror has about the recipients; None unless asked for: no letter's address needs it."""
+        asked = mirror_warnings.Asked(request.eyp_version, request.encrypted)
+        if not (request.thorough or request.encrypted or request.eyp_version is not None):
+            return None
+        return await mirror_warnings.of_units(session, recipients, known, asked, self._clock.now(), self._soon)
 
     async def _ask(
         self,
@@ -126,32 +156,28 @@ def judged(
     return entry.kep_address, None
 
 
-def mirrored(unit: Unit | None) -> tuple[str | None, ResolutionProblem | None]:
-    """The address to use by the mirror, or why there is none."""
-    if unit is None:
-        return None, ResolutionProblem.UNKNOWN
-    if not is_open(unit):
-        return None, ResolutionProblem.INACTIVE
-    usable = next((item.address for item in unit.kep_addresses if item.active), None)
-    if usable is not None:
-        return usable, None
-    return None, ResolutionProblem.KEP_INACTIVE if unit.kep_addresses else ResolutionProblem.NO_KEP_ADDRESS
-
-
 def _from_live(
-    number: DetsisNumber, unit: Unit | None, letter: LiveLetter, found: Entries, snapshot_id: int | None
+    number: DetsisNumber,
+    unit: Unit | None,
+    letter: LiveLetter,
+    found: Entries,
+    snapshot_id: int | None,
+    background: mirror_warnings.Background | None,
 ) -> ResolvedAddress:
     address, problem = judged(number, unit, letter, found)
     row = letter.units.get(number)
-    warnings = []
+    warnings: list[DirectoryWarning] = []
     if problem is not ResolutionProblem.UNKNOWN:
-        warnings = list(doubts.of_live_address(number, found, found.by_number.get(number), unit))
+        warnings += doubts.of_live_address(number, found, found.by_number.get(number), unit)
+        if background is not None:
+            warnings += mirror_warnings.of_addresses(unit) if unit is not None else ()
+            warnings += background.of(number)
     return ResolvedAddress(
         detsis_no=number,
         name=unit.name if unit is not None else (row.name if row is not None else None),
         address=address,
         problem=problem,
-        level=doubts.level(problem, warnings),
+        level=mirror_warnings.level(problem, warnings),
         warnings=warnings,
         source=AddressSource.LIVE,
         rule=LIVE_RULE,
@@ -161,16 +187,22 @@ def _from_live(
 
 
 def _from_mirror(
-    number: DetsisNumber, unit: Unit | None, rule: str, freshness: Freshness, now: datetime
+    number: DetsisNumber,
+    unit: Unit | None,
+    rule: str,
+    freshness: Freshness,
+    now: datetime,
+    background: mirror_warnings.Background | None,
 ) -> ResolvedAddress:
     address, problem = mirrored(unit)
-    warnings = list(doubts.of_mirrored_address(unit, freshness))
+    warnings = list(mirror_warnings.of_mirrored_address(unit, freshness))
+    warnings += background.of(number) if background is not None else []
     return ResolvedAddress(
         detsis_no=number,
         name=unit.name if unit is not None else None,
         address=address,
         problem=problem,
-        level=doubts.level(problem, warnings),
+        level=mirror_warnings.level(problem, warnings),
         warnings=warnings,
         source=AddressSource.MIRROR,
         rule=rule,

@@ -36,7 +36,7 @@ from shared.contracts.directory.resolution import (
     ResolvedAddress,
 )
 from shared.contracts.directory.runs import DirectoryCount, DirectoryStatus, RefreshRun
-from shared.contracts.directory.sources import AnswerSource, DirectoryWarning, ItemSource, Origin
+from shared.contracts.directory.sources import AnswerSource, DirectoryWarning, ItemSource, Origin, WarningCode
 from shared.contracts.directory.units import Unit, UnitAnswer, UnitKepAddress, UnitPage
 
 __all__ = [
@@ -80,4 +80,5 @@ __all__ = [
     "UnitAnswer",
     "UnitKepAddress",
     "UnitPage",
+    "WarningCode",
 ]

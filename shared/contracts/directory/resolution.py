@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.contracts.base import Contract
+from shared.contracts.directory.freshness import Freshness
 from shared.contracts.directory.sources import DirectoryWarning
 
 
@@ -26,6 +27,12 @@ class ResolutionRequest(Contract):
     recipient_nos: list[int] = Field(min_length=1, max_length=500)
     mode: Literal["live", "mirror"] = "live"
     """``live`` asks DETSİS and falls back, marked, to the mirror; ``mirror`` spares DETSİS a call."""
+    thorough: bool = False
+    """Also warn of what the mirror knows about the units themselves; no letter's address needs it."""
+    eyp_version: str | None = Field(default=None, max_length=20)
+    """The letter's package has this version: warn of recipients that take only lower ones."""
+    encrypted: bool = False
+    """The letter's package is to be encrypted: warn of recipients without a usable certificate."""
 
 
 class ResolutionProblem(StrEnum):
@@ -67,3 +74,5 @@ class ResolutionAnswer(Contract):
     """One item per asked number, in the order asked."""
 
     recipients: list[ResolvedAddress]
+    freshness: Freshness | None = None
+    """Of the mirror, also beside what DETSİS said live."""

@@ -15,7 +15,10 @@ class UnitKepAddress(Contract):
 
     address: str
     active: bool
+    """Whether DETSİS lists it as active, and still lists it."""
     status_text: str | None = None
+    absent_since: datetime | None = None
+    """Since when the list of active addresses does not name it any more."""
 
 
 class Unit(Contract):
