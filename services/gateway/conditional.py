@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -31,11 +32,21 @@ class Span:
         return f"bytes {self.start}-{self.end - 1}/{self.size}"
 
 
-def json_answer(request: Request, model: BaseModel, *, cache_control: str | None = None) -> Response:
-    """``model`` with an ETag over its bytes, or 304 when the caller has it."""
+def json_answer(
+    request: Request, model: BaseModel, *, cache_control: str | None = None, volatile: dict[str, Any] | None = None
+) -> Response:
+    """``model`` with an ETag over its bytes, or 304 when the caller has it.
+
+    ``volatile``: fields that differ each time and change nothing (as pydantic's ``exclude``); the ETag is
+    then a weak one over the others.
+    """
     body = model.model_dump_json().encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": cache_control or "private, no-cache"}
+    counted = body if volatile is None else model.model_dump_json(exclude=volatile).encode()
+    etag = f'"{hashlib.sha256(counted).hexdigest()[:32]}"'
+    headers = {
+        "ETag": etag if volatile is None else f"W/{etag}",
+        "Cache-Control": cache_control or "private, no-cache",
+    }
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)

@@ -33,15 +33,18 @@ from shared.contracts.directory import (
     AddressSource,
     DirectoryCount,
     DirectoryStatus,
+    DirectoryWarning,
     Freshness,
     RefreshRun,
     RegisterAccount,
     ResolutionAnswer,
+    ResolutionLevel,
     ResolvedAddress,
     Unit,
     UnitAnswer,
     UnitKepAddress,
     UnitPage,
+    WarningCode,
 )
 from shared.contracts.inbound import (
     ComponentVerification,
@@ -211,14 +214,21 @@ UNIT = Unit(
 )  # fmt: skip
 UNIT_ANSWER = UnitAnswer(unit=UNIT, freshness=FRESHNESS)
 UNIT_PAGE = UnitPage(units=[UNIT], freshness=FRESHNESS)
-RESOLVE = ResolveBody(institution_no=_SENDER, recipients=[_ADDRESSEE], mode="live")
+RESOLVE = ResolveBody(institution_no=_SENDER, recipients=[_ADDRESSEE], mode="live", eyp_version="2.0")
 RESOLUTION = ResolutionAnswer(
     recipients=[
         ResolvedAddress(
             detsis_no=_ADDRESSEE, name="Örnek Belediyesi", address=_ADDRESS, source=AddressSource.LIVE,
-            rule="live.eYazismaPaketi", resolved_at=_NOW,
+            rule="live.eYazismaPaketi", snapshot_id=412, resolved_at=_NOW, level=ResolutionLevel.WARNING,
+            warnings=[
+                DirectoryWarning(
+                    code=WarningCode.EYP_VERSION_LOWER,
+                    detail="the recipient takes package versions 1.3; the letter's is 2.0",
+                )
+            ],
         )
-    ]
+    ],
+    freshness=FRESHNESS,
 )  # fmt: skip
 RUN = RefreshRun(run_id=412, institution_no=_SENDER, trigger="manual", state="running", started_at=_NOW)
 DIRECTORY_STATUS = DirectoryStatus(

@@ -10,6 +10,7 @@ from services.kep_relay.evidence.fold import Attention
 from services.kep_relay.outbound.outcome import NEEDS_SOMEONE
 from services.kep_relay.outbound.sweep import OVERDUE
 from shared.config import SERVICES, variable_name
+from shared.contracts.directory import WarningCode
 from shared.domain.message import OUTBOUND_TERMINAL, OutboundState
 from tests.architecture.sources import ROOT, modules, strings
 from tests.architecture.test_settings_rules import settings_of
@@ -46,6 +47,14 @@ def test_every_flag_and_bad_end_is_explained() -> None:
         OutboundState.OUTCOME_UNKNOWN,
     ):
         assert re.search(rf"\b{word}\b", RUNBOOK), word
+
+
+def test_every_warning_about_a_recipient_is_explained() -> None:
+    rows = "\n".join(line for line in RUNBOOK.splitlines() if line.startswith("| "))
+    missing = {code.value for code in WarningCode if not re.search(rf"[|,] {code.value}[ ,]", rows)}
+    assert missing == set()
+    described = set(re.findall(r"- `([a-z-]+)`: ", WarningCode.__doc__ or ""))
+    assert described == {code.value for code in WarningCode}, "the API documentation shows this text"
 
 
 def test_settings_that_it_names_exist() -> None:

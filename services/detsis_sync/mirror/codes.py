@@ -30,7 +30,7 @@ from shared.contracts.directory.codes import (
 )
 
 _MAIN_LIST = "main_institutions"
-_NAME = func.left(UnitRecord.folded_name, 200)
+_SORTED_LETTERS = 200
 """As the index has it."""
 
 
@@ -107,12 +107,12 @@ async def main_institutions(
 
     ``query``: words of the name, each at least its beginning, in any order.
     """
-    budget = MainInstitutionRecord
+    budget, by_name = MainInstitutionRecord, func.left(UnitRecord.folded_name, _SORTED_LETTERS)
     wanted: Select[UnitRecord, bool, MainInstitutionRecord | None] = (
         select(UnitRecord, SENDABLE, budget)
         .outerjoin(budget, and_(budget.detsis_no == UnitRecord.detsis_no, budget.absent_since.is_(None)))
         .where(UnitRecord.detsis_no.in_(_numbers()))
-        .order_by(_NAME, UnitRecord.detsis_no)
+        .order_by(by_name, UnitRecord.detsis_no)
         .limit(limit + 1)
     )
     if query.strip():
@@ -128,12 +128,13 @@ async def main_institutions(
         wanted = wanted.where(budget.legal_person_id == legal_person)
     if cursor is not None:
         name, number = cursors.place(cursor, _MAIN_LIST, str, int)
-        wanted = wanted.where(or_(name < _NAME, (name == _NAME) & (UnitRecord.detsis_no > number)))
+        beyond = and_(by_name == str(name), UnitRecord.detsis_no > int(number))
+        wanted = wanted.where(or_(by_name > str(name), beyond))
     rows = list(await session.execute(wanted))
     following = None
     if len(rows) > limit:
         last = rows[limit - 1][0]
-        following = cursors.written(_MAIN_LIST, last.folded_name[:200], last.detsis_no)
+        following = cursors.written(_MAIN_LIST, last.folded_name[:_SORTED_LETTERS], last.detsis_no)
     return MainInstitutionPage(
         institutions=[_institution(unit, budget, sendable=sendable) for unit, sendable, budget in rows[:limit]],
         next_cursor=following,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from services.gateway.schemas.text import Body, StrictDetsisNo
+
+EypVersionText = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){0,2}$", examples=["2.0"])]
 
 
 class ResolveBody(Body):
@@ -18,3 +20,7 @@ class ResolveBody(Body):
     """DETSİS numbers of the recipients."""
     mode: Literal["live", "mirror"] = "live"
     """``live`` asks DETSİS, with the mirror as marked fallback; ``mirror`` spares DETSİS the call."""
+    eyp_version: EypVersionText | None = None
+    """Version of the letter's package, for example ``2.0``: warn of recipients that take only lower ones."""
+    encrypted: bool = False
+    """The package is to be encrypted: warn of recipients without a usable certificate."""

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import BaseModel
 from starlette.requests import Request
 
-from services.gateway.conditional import Span, attachment, digest_headers, matches, wanted_span
+from services.gateway.conditional import Span, attachment, digest_headers, json_answer, matches, wanted_span
 from services.gateway.problems import RangeRefusedError
 
 ETAG = '"abc"'
@@ -82,3 +83,16 @@ def test_turkish_file_names_survive_in_the_extended_form() -> None:
 def test_digest_headers_hold_the_digest_in_base64() -> None:
     headers = digest_headers("00" * 32)
     assert headers == {"Repr-Digest": f"sha-256=:{'A' * 43}=:", "Digest": f"sha-256={'A' * 43}="}
+
+
+class _Timed(BaseModel):
+    value: int
+    at: int
+
+
+def test_what_changes_each_time_does_not_change_a_weak_etag() -> None:
+    first = json_answer(request(), _Timed(value=1, at=1), volatile={"at": True})
+    assert first.headers["etag"].startswith('W/"')
+    held = {"if_none_match": first.headers["etag"]}
+    assert json_answer(request(**held), _Timed(value=1, at=2), volatile={"at": True}).status_code == 304
+    assert json_answer(request(**held), _Timed(value=2, at=1), volatile={"at": True}).status_code == 200

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.gateway.routes.directory import feed, letters, search, units
+from services.gateway.routes.directory import addresses, certificates, codes, feed, letters, search, units
 
 router = APIRouter()
-for topic in (search, units, feed, letters):
+for topic in (search, units, addresses, certificates, codes, feed, letters):
     router.include_router(topic.router)

@@ -27,9 +27,15 @@ router = APIRouter(prefix="/v1/directory", tags=["Directory"])
 async def resolve(body: ResolveBody, caller: CurrentCaller, gateway: GatewayParts) -> ResolutionAnswer:
     """The KEP address of each recipient, or why there is none, and whether DETSİS said so just now or the mirror did.
 
+    Each recipient has a `level`: `ok`, `warning` (it can be written to, but look at `warnings`) or `error` (it cannot
+    be written to by KEP; `problem` says why). The codes of warnings are a closed list.
+
     Letters are resolved again when they are sent; use this to check a distribution list beforehand.
     """
     sender = caller.acting_for(body.institution_no, "/body/institution_no")
     return await gateway.directory.resolve(
-        ResolutionRequest(sender_no=sender, recipient_nos=body.recipients, mode=body.mode)
-    )
+        ResolutionRequest(
+            sender_no=sender, recipient_nos=body.recipients, mode=body.mode, thorough=True,
+            eyp_version=body.eyp_version, encrypted=body.encrypted,
+        )
+    )  # fmt: skip
