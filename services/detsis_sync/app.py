@@ -90,7 +90,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
     letters = LiveLetters(
         calls, clock, cache_seconds=settings.live_letter_cache_seconds, cached_recipients=_CACHED_RECIPIENTS
     )
-    resolver = AddressResolver(database, accounts, letters, clock, metrics, age)
+    soon = timedelta(days=settings.certificate_warning_days)
+    resolver = AddressResolver(database, accounts, letters, clock, metrics, age, soon=soon)
     policy = RefreshPolicy(
         external_list_since=settings.external_list_since,
         shrink_limit=settings.shrink_limit_ratio,
