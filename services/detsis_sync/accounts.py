@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,8 +29,8 @@ class Accounts:
     async def put(self, wanted: RegisterAccount) -> RegisterAccount:
         """Create or change an account; without a password the stored one is kept.
 
-        Raises ``DomainError``: VALIDATION_FAILED for a bad number, an address that is not https, or
-        a new account without password.
+        Raises ``DomainError``: VALIDATION_FAILED for a bad number, an address that is not https, a new account
+        without password, or another host without it: the stored password must not go where it was not meant for.
         """
         try:
             institution_no = detsis_number(wanted.institution_no)
@@ -54,8 +56,16 @@ class Accounts:
                     )
                 row = Account(institution_no=institution_no, next_run_at=None)
                 work.session.add(row)
+            elif wanted.password is None and _origin(wanted.endpoint) != _origin(row.endpoint):
+                raise DomainError(
+                    ErrorCode.VALIDATION_FAILED,
+                    "another host needs the password again",
+                    faults=[Fault("/password", "needed for another host")],
+                )
             row.account_id = wanted.account_id
             row.endpoint = wanted.endpoint
+            row.keeps_copy = wanted.keeps_copy
+            row.has_own_tree = wanted.has_own_tree
             row.updated_at = self._clock.now()
             if wanted.password is not None:
                 row.password_token = self._box.encrypt(wanted.password)
@@ -76,3 +86,9 @@ class Accounts:
         return DetsisAccount(
             DetsisNumber(row.institution_no), row.account_id, self._box.decrypt(row.password_token), row.endpoint
         )
+
+
+def _origin(endpoint: str) -> tuple[str | None, int]:
+    """Who gets what is sent there."""
+    url = urlsplit(endpoint)
+    return url.hostname, url.port or 443

@@ -180,8 +180,9 @@ async def put_account(
     """The account with which DETSİS is asked on the institution's behalf."""
     await gateway.institutions.get(institution_no)
     account = RegisterAccount(
-        institution_no=institution_no, account_id=body.account_id, endpoint=body.endpoint, password=body.password
-    )
+        institution_no=institution_no, account_id=body.account_id, endpoint=body.endpoint,
+        keeps_copy=body.keeps_copy, has_own_tree=body.has_own_tree, password=body.password,
+    )  # fmt: skip
     await gateway.audit(caller, "directory-account.put", str(institution_no), endpoint=body.endpoint)
     stored = await gateway.directory.put_account(account)
     return stored.model_copy(update={"password": None})

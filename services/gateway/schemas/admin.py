@@ -134,6 +134,10 @@ class RegisterAccountBody(Body):
     account_id: Annotated[Line, Field(min_length=1, max_length=100)]
     """``KurumID`` as DETSİS issued it."""
     endpoint: Annotated[str, Field(min_length=9, max_length=1000, pattern=r"^https://[!-~]+$")]
-    """The https URL of the service."""
+    """The https URL of the service. Another host than before needs the password again."""
+    keeps_copy: bool = Field(default=True, strict=True)
+    """False for an institution that asks DETSİS live and refreshes no copy at night (EK-3/3)."""
+    has_own_tree: bool = Field(default=True, strict=True)
+    """False where the endpoint does not offer the caller's own units, as that for the private sector."""
     password: Annotated[Line, Field(min_length=1, max_length=500)] | None = Field(default=None, repr=False)
     """Goes in and never comes out; leave it out to keep the one stored."""
