@@ -7,7 +7,10 @@ from datetime import timedelta
 
 from services.detsis_sync.accounts import Accounts
 from services.detsis_sync.clients import DetsisClients
+from services.detsis_sync.live.belonging import Belonging
 from services.detsis_sync.live.calls import LISTS, LiveBounds, LiveCalls
+from services.detsis_sync.live.contacts import ContactBook
+from services.detsis_sync.live.correspondence import Correspondence
 from services.detsis_sync.live.letters import LiveLetters
 from services.detsis_sync.live.resolve import AddressResolver
 from services.detsis_sync.metrics import DirectoryMetrics
@@ -92,6 +95,9 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )
     soon = timedelta(days=settings.certificate_warning_days)
     resolver = AddressResolver(database, accounts, letters, clock, metrics, age, soon=soon)
+    contacts = ContactBook(database, calls, clock, metrics, max_age=timedelta(hours=settings.contact_max_age_hours))
+    belonging = Belonging(calls, clock, cache_seconds=settings.live_cache_seconds)
+    correspondence = Correspondence(database, accounts, letters, contacts, belonging, clock, metrics, age)
     policy = RefreshPolicy(
         external_list_since=settings.external_list_since,
         shrink_limit=settings.shrink_limit_ratio,
@@ -119,7 +125,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
         search_routes(database, age),
         unit_routes(database, age),
         feed_routes(database, age),
-        letter_routes(resolver),
+        letter_routes(resolver, correspondence),
         account_routes(accounts, schedule),
         run_routes(database, refresher),
         registration_routes(database, registrations, ClosingGuard(database, register)),

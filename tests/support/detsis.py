@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.fernet import Fernet
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.detsis_sync.app import build, migrate_schema
 from services.detsis_sync.settings import Settings
@@ -46,6 +46,7 @@ class Detsis:
         self.register: Register
         self._app: ASGIApp
         self._gates: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
+        self._edits: dict[str, Callable[[bytes], bytes]] = {}
 
     @property
     def endpoint(self) -> str:
@@ -71,6 +72,15 @@ class Detsis:
             del self._gates[operation]
             released.set()
 
+    @contextmanager
+    def editing(self, operation: str, edit: Callable[[bytes], bytes]) -> Iterator[None]:
+        """Answers of ``operation`` pass through ``edit`` while the block runs."""
+        self._edits[operation] = edit
+        try:
+            yield
+        finally:
+            del self._edits[operation]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
         if scope["type"] == "http":
@@ -79,7 +89,24 @@ class Detsis:
             if (gate := self._gates.get(operation)) is not None:
                 gate[0].set()
                 await gate[1].wait()
+            if (edit := self._edits.get(operation)) is not None:
+                await self._edited(scope, receive, send, edit)
+                return
         await self._app(scope, receive, send)
+
+    async def _edited(self, scope: Scope, receive: Receive, send: Send, edit: Callable[[bytes], bytes]) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        body = bytearray()
+
+        async def keep(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
+            body.extend(message.get("body", b""))
+            if not message.get("more_body"):
+                await send({"type": "http.response.body", "body": edit(bytes(body))})
+
+        await self._app({**scope, "headers": headers}, receive, keep)
 
 
 @asynccontextmanager

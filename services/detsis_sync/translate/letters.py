@@ -7,7 +7,15 @@ from datetime import datetime
 
 from services.detsis_sync.rows import CorrespondencePackage, PackageRecipient, SenderContact, Signatory
 from services.detsis_sync.soap.wire import WirePackage, WireRecipient, WireRowError, WireSignatory
-from services.detsis_sync.translate.texts import certificate, integer, lines, number, other_number, plain
+from services.detsis_sync.translate.texts import (
+    DISTRIBUTION_LIMIT,
+    certificate,
+    integer,
+    lines,
+    number,
+    other_number,
+    plain,
+)
 from shared.domain.identifiers import KepAddress, kep_address
 
 
@@ -20,7 +28,7 @@ def correspondence_package(
         number_unit_text=plain("number_unit_text", package.number_unit),
         addressee=plain("addressee", package.addressee),
         closing_phrase=plain("closing_phrase", package.closing_phrase),
-        distribution_text=lines("distribution_text", package.distribution),
+        distribution_text=lines("distribution_text", package.distribution, DISTRIBUTION_LIMIT),
         sender_contact=SenderContact(
             postal_address=plain("postal_address", package.postal_address),
             phone=plain("phone", package.phone),

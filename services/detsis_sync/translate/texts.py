@@ -17,6 +17,8 @@ from shared.domain.identifiers import DetsisNumber, KepAddress, ascii_lower, det
 
 FIELD_LIMIT = 8192
 """Characters in one text; the longest real ones (paths, postal addresses) stay far below."""
+DISTRIBUTION_LIMIT = 512 * 1024
+"""Characters in the distribution list of one letter, which names all of its recipients."""
 CERTIFICATE_LIMIT = 64 * 1024
 """Bytes of one certificate; real ones have about 2,000."""
 LONGEST_FLAG = 80
@@ -102,10 +104,10 @@ def plain(field: str, text: str | None) -> str | None:
     return " ".join(text.split()) or None
 
 
-def lines(field: str, text: str | None) -> str | None:
+def lines(field: str, text: str | None, limit: int = FIELD_LIMIT) -> str | None:
     """The same for a text whose lines mean something: separated by line feeds, none of them empty."""
-    if len(text or "") > FIELD_LIMIT:
-        raise WireRowError(field, f"longer than {FIELD_LIMIT} characters")
+    if len(text or "") > limit:
+        raise WireRowError(field, f"longer than {limit} characters")
     found = [clean for line in (text or "").splitlines() if (clean := plain(field, line))]
     return "\n".join(found) or None
 
