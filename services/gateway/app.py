@@ -21,11 +21,21 @@ from services.gateway.openapi import version
 from services.gateway.problem_pages import problem_routes
 from services.gateway.problems import ProblemAnswers
 from services.gateway.rates import TokenBuckets
-from services.gateway.routes import admin, directory, inbound, kep_registrations, mailboxes, outbound, packages
+from services.gateway.routes import (
+    admin,
+    correspondence,
+    directory,
+    inbound,
+    kep_registrations,
+    mailboxes,
+    outbound,
+    packages,
+)
 from services.gateway.routes.docs import docs_routes
 from services.gateway.settings import Settings
 from services.gateway.spool import prepare_spool, spool_check
 from services.gateway.submission import Submissions
+from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
 from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
@@ -55,7 +65,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
     signer = SignerClient(settings.signer_url, token)
     resources = AsyncExitStack()
     registrations = RegistrationsClient(settings.detsis_sync_url, token)
-    for resource in (database, relay, register, registrations, signer):
+    letter_data = CorrespondenceClient(settings.detsis_sync_url, token)
+    for resource in (database, relay, register, registrations, letter_data, signer):
         resources.push_async_callback(resource.aclose)
 
     buckets = TokenBuckets(clock, per_second=settings.requests_per_second, burst=settings.request_burst)
@@ -74,7 +85,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
         clock=clock, spool=settings.spool_directory,
     )  # fmt: skip
     gateway = Gateway(
-        relay=relay, directory=register, registrations=registrations, signer=signer, submissions=submissions, keys=keys,
+        relay=relay, directory=register, registrations=registrations, correspondence=letter_data, signer=signer,
+        submissions=submissions, keys=keys,
         institutions=institutions, api_keys=api_keys, database=database, clock=clock,
         spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip
@@ -102,7 +114,7 @@ def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics
     )
     app.state.gateway = gateway
     install_error_answers(app, answers)
-    for module in (outbound, inbound, directory, packages, mailboxes, kep_registrations, admin):
+    for module in (outbound, inbound, correspondence, directory, packages, mailboxes, kep_registrations, admin):
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])
     app.add_middleware(BodyLimits, largest_file=gateway.max_package_bytes, answer=answers)

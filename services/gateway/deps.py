@@ -15,6 +15,7 @@ from services.gateway.clients.relay import RelayClient
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.institutions import Institutions
 from services.gateway.submission import Submissions
+from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
 from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
@@ -29,6 +30,7 @@ class Gateway:
     relay: RelayClient
     directory: DirectoryClient
     registrations: RegistrationsClient
+    correspondence: CorrespondenceClient
     signer: SignerClient
     submissions: Submissions
     keys: IdempotencyKeys

@@ -144,6 +144,7 @@ NAMED: dict[Operation, dict[str, Any]] = {
     ("POST", "/v1/inbound-messages/leases"): {"json": {"institution_no": OWNER}},
     ("GET", "/v1/kep-registrations"): {"params": {"institution_no": OWNER}},
     ("POST", "/v1/kep-registrations"): {"json": {"institution_no": OWNER, "kep_address": "baska@hs98.kep.tr"}},
+    ("POST", "/v1/correspondence-data"): {"json": {"institution_no": OWNER, "recipients": [10000002]}},
     ("POST", "/v1/directory/resolve"): {"json": {"institution_no": OWNER, "recipients": [10000002]}},
     ("POST", "/v1/outbound-messages"): {
         "headers": {"Idempotency-Key": "named"},
