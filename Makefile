@@ -49,8 +49,8 @@ check: $(VENV)/.development ## linters, types, import contracts: what CI runs be
 fmt: $(VENV)/.development ## format and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(VENV)/.development ## benchmarks, each beside a reference in the same run
-	@$(BIN)/python -m tests.benchmarks
+bench: $(VENV)/.development ## benchmarks, each beside a reference in the same run; NAME=directory runs one
+	@$(BIN)/python -m tests.benchmarks $(NAME)
 
 lock: $(VENV)/.development ## pin newer versions into requirements/*.txt
 	@for name in base dev; do \

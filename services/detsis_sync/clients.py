@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.detsis_sync.soap.account import DetsisAccount, DetsisHttpSettings
 from services.detsis_sync.soap.client import DetsisClient
+from services.detsis_sync.soap.codec import load_contract
 from shared.clock import Clock
 
 
@@ -15,6 +16,7 @@ class DetsisClients:
         self._clock = clock
         self._open: dict[int, tuple[DetsisAccount, DetsisClient]] = {}
         self._outdated: list[DetsisClient] = []
+        load_contract(settings.soap_version)
 
     def of(self, account: DetsisAccount) -> DetsisClient:
         """The client that speaks for ``account``."""

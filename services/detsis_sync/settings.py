@@ -92,7 +92,7 @@ class Settings(DatabaseSettings):
         default=3, gt=0, le=24, description="How old a fetched list may be to go on with after a crash."
     )
     eyp_checks_per_run: int = Field(
-        default=200, ge=0, le=5000, description="Institutions asked for their EYP versions in one refresh."
+        default=100, ge=0, le=5000, description="Institutions asked for their EYP versions in one refresh."
     )
     refresh_retry_seconds: float = Field(
         default=900,

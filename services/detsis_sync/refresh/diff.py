@@ -103,6 +103,8 @@ async def upsert(applying: Applying, names: Mapping[str, sql.Composable]) -> tup
         await applying.execute(
             "WITH applied AS (INSERT INTO {table} AS t ({columns}, changed_run_id)"
             " SELECT {columns}, %(run)s FROM {staged} s"
+            # Rows that are the same are not even touched: a conflict would lock each of them.
+            " WHERE NOT EXISTS (SELECT FROM {table} o WHERE {unchanged})"
             " ON CONFLICT ({plain_keys}) DO UPDATE SET {updates}, changed_run_id = EXCLUDED.changed_run_id"
             " WHERE t.content_hash <> EXCLUDED.content_hash RETURNING xmax = 0 AS is_new)"
             " SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM applied",
@@ -127,6 +129,7 @@ def _names(mirrored: Mirrored, staged: str, scope: tuple[str, str] | None) -> di
         "scope": in_scope,
         "own_scope": own_scope,
         "same": _pairs(mirrored.keys, "s", "t"),
+        "unchanged": _pairs((*mirrored.keys, "content_hash"), "s", "o"),
         "itself": _pairs(mirrored.keys, "u", "t"),
         "keys": sql.SQL(", ").join(sql.Identifier("s", key) for key in mirrored.keys),
         "plain_keys": sql.SQL(", ").join(map(sql.Identifier, mirrored.keys)),

@@ -73,12 +73,13 @@ async def apply_units(
     assert row is not None
     new, changed = int(row[0]), int(row[1])
     # Read anew and found the same: other white space, or another version of the code that reads it.
-    await applying.execute(
-        "UPDATE units t SET wire_digest = s.wire_digest FROM {rows} s WHERE t.detsis_no = s.detsis_no"
-        " AND t.content_hash = s.content_hash AND s.wire_digest IS NOT NULL"
-        " AND t.wire_digest IS DISTINCT FROM s.wire_digest",
-        names,
-    )
+    if not first:
+        await applying.execute(
+            "UPDATE units t SET wire_digest = s.wire_digest FROM {rows} s WHERE t.detsis_no = s.detsis_no"
+            " AND t.content_hash = s.content_hash AND s.wire_digest IS NOT NULL"
+            " AND t.wire_digest IS DISTINCT FROM s.wire_digest",
+            names,
+        )
     rows = await applying.value("SELECT count(*) FROM {staged}", names)
     return {"new": new, "changed": changed, "unchanged": rows - new - changed, "overtaken": overtaken}
 

@@ -63,11 +63,12 @@ class LinePacker:
         self._pieces.append(line)
         self._size += len(line)
 
-    def add_known(self, number: int) -> None:
-        """Take a row that came the same before."""
-        line = b"%d" % number + self._nothing_else
-        self._pieces.append(line)
-        self._size += len(line)
+    def add_known(self, numbers: list[int]) -> None:
+        """Take rows that came the same before."""
+        nothing_else = self._nothing_else
+        lines = b"".join([b"%d" % number + nothing_else for number in numbers])
+        self._pieces.append(lines)
+        self._size += len(lines)
 
     def take(self, *, all_of_it: bool) -> bytes | None:
         """The lines so far, once they are worth a trip."""

@@ -29,7 +29,7 @@ class RefreshPolicy:
     """With mode ``delta``: how old the last full refresh may be before a night is a full one."""
     staged_usable_for: timedelta = timedelta(hours=3)
     """How old a staged list may be to go on with after a crash."""
-    eyp_checks: int = 200
+    eyp_checks: int = 100
     """Institutions asked for their EYP versions in one run."""
 
 

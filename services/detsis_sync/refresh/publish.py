@@ -86,7 +86,7 @@ async def _apply(applying: Applying, run: Run, lists: Mapping[str, RunList]) -> 
             )  # fmt: skip
         elif plan.mirrored is not None:
             done[plan.name] = await apply_keyed(applying, plan.mirrored, table, plan.name, plan.scope)
-    if "addresses" in done:
+    if "addresses" in done and not no_units:
         await keep_reachable(applying)
     return done
 

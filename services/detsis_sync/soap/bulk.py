@@ -44,8 +44,8 @@ class Packer(Protocol[Row_contra, Packed_co]):
     def add(self, row: Row_contra, digest: bytes | None) -> None:
         """Take a row and the digest of its bytes (None where it has none)."""
 
-    def add_known(self, number: int) -> None:
-        """Take a row that came the same before."""
+    def add_known(self, numbers: list[int]) -> None:
+        """Take rows that came the same before."""
 
     def take(self, *, all_of_it: bool) -> Packed_co | None:
         """A full pack, or with ``all_of_it`` whatever there is; None when there is nothing to give."""
@@ -61,8 +61,8 @@ class _Batches(Generic[Row]):
     def add(self, row: Row, _digest: bytes | None) -> None:
         self._rows.append(row)
 
-    def add_known(self, number: int) -> None:
-        raise AssertionError(f"row {number} cannot be known: nothing is")
+    def add_known(self, numbers: list[int]) -> None:
+        raise AssertionError(f"rows {numbers[:3]} cannot be known: nothing is")
 
     def take(self, *, all_of_it: bool) -> list[Row] | None:
         if len(self._rows) < (1 if all_of_it else self._size):
@@ -108,11 +108,11 @@ class _Pipeline(Generic[WireRow, Row, Packed]):
         if (pack := self._packer.take(all_of_it=True)) is not None:
             yield pack
 
-    def _collect(self, rows: Iterator[WireRow | wire.WireRowError | int]) -> Iterator[Packed]:
+    def _collect(self, rows: Iterator[WireRow | wire.WireRowError | list[int]]) -> Iterator[Packed]:
         packer = self._packer
         for row in rows:
-            if isinstance(row, int):
-                self._known += 1
+            if isinstance(row, list):
+                self._known += len(row)
                 packer.add_known(row)
             else:
                 self._add(row)

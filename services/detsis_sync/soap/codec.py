@@ -91,6 +91,11 @@ def _contract(soap_version: str, wsdl: Path, operations: tuple[str, ...]) -> _Co
     return _Contract(client, responses)
 
 
+def load_contract(soap_version: str) -> None:
+    """Load the contract now: it takes a while, and no letter shall wait for it."""
+    _contract(soap_version, WSDL, tuple(wire.Operation))
+
+
 class SoapCodec:
     """Requests and small answers of one SOAP version, for one account. Safe to use from several threads."""
 

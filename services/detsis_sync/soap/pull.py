@@ -18,7 +18,7 @@ from services.detsis_sync.soap.failures import (
     in_band_failure,
     quoted,
 )
-from services.detsis_sync.soap.same import KnownRows, RowDigests
+from services.detsis_sync.soap.same import KnownRows, RowSieve
 
 WireRow = TypeVar("WireRow")
 _XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -42,9 +42,8 @@ class ListParser(Generic[WireRow]):
         secret: Secrets,
         known: KnownRows | None = None,
     ) -> None:
-        """With ``known``, rows have digests, and a known row comes as its number instead of as a wire row."""
-        self._known = known
-        self._digests = None if known is None else RowDigests(contract.item_tag)
+        """With ``known``, rows have digests, and known rows come as a list of numbers instead of as wire rows."""
+        self._sieve = None if known is None else RowSieve(contract.item_tag, known)
         self._operation = operation
         self._contract = contract
         self._secret = secret
@@ -74,26 +73,22 @@ class ListParser(Generic[WireRow]):
         self.digest: bytes | None = None
         """Of the row handed out last. None as well for one with unknown elements: each of them is reported."""
 
-    def feed(self, piece: bytes) -> Iterator[WireRow | wire.WireRowError | int]:
+    def feed(self, piece: bytes) -> Iterator[WireRow | wire.WireRowError | list[int]]:
         """Yield the rows that ``piece`` completes; a row that breaks the contract comes as its fault."""
         if not piece:
             return
         self._tail = (self._tail + piece[-_TAIL:])[-_TAIL:]
         self._since_row += len(piece)
-        if self._digests is not None:
-            self._digests.feed(piece)
-        try:
-            self._parser.feed(piece)
-            yield from self._rows()
-        except etree.XMLSyntaxError as error:
-            raise self._failure(FailureReason.MALFORMED, "the answer is not well-formed XML") from error
+        yield from self._parse(piece if self._sieve is None else self._sieve.feed(piece))
         if self._since_row > _FAR_APART:
             raise self._failure(FailureReason.MALFORMED, "the answer is not a list of rows")
 
-    def close(self) -> Iterator[WireRow | wire.WireRowError | int]:
+    def close(self) -> Iterator[WireRow | wire.WireRowError | list[int]]:
         """Yield the last rows; then the answer is known to be complete and successful."""
         if self._soap is None and not self._tail.strip():
             raise self._failure(FailureReason.EMPTY, "the answer is empty")
+        if self._sieve is not None:
+            yield from self._parse(self._sieve.close())
         try:
             self._parser.close()
             yield from self._rows()
@@ -106,8 +101,19 @@ class ListParser(Generic[WireRow]):
             raise self._failure(FailureReason.NOT_SOAP, "the answer is not a SOAP envelope")
         if not self._succeeded:
             raise self._failure(FailureReason.MALFORMED, "the answer holds no result of this operation")
+        if self._sieve is not None and self._sieve.waiting:
+            raise self._failure(FailureReason.MALFORMED, "rows stand where no row may stand")
 
-    def _rows(self) -> Iterator[WireRow | wire.WireRowError | int]:
+    def _parse(self, piece: bytes) -> Iterator[WireRow | wire.WireRowError | list[int]]:
+        if not piece:
+            return
+        try:
+            self._parser.feed(piece)
+            yield from self._rows()
+        except etree.XMLSyntaxError as error:
+            raise self._failure(FailureReason.MALFORMED, "the answer is not well-formed XML") from error
+
+    def _rows(self) -> Iterator[WireRow | wire.WireRowError | list[int]]:
         events: Iterator[tuple[str, etree._Element]] = self._parser.read_events()  # type: ignore[assignment]
         item_tag = self._contract.item_tag
         for event, element in events:
@@ -127,14 +133,16 @@ class ListParser(Generic[WireRow]):
             elif event == "end":
                 self._settle(element)
 
-    def _row(self, element: etree._Element) -> WireRow | wire.WireRowError | int | None:
+    def _row(self, element: etree._Element) -> WireRow | wire.WireRowError | list[int] | None:
         if self._items is None or element.getparent() is not self._items:
             raise self._failure(FailureReason.MALFORMED, "a row stands outside the list")
         self._since_row = 0
-        if self._digests is not None and self._known is not None:
-            self.digest = self._digests.next()
-            if self.digest is not None and (number := self._known.number(self.digest)) is not None:
-                return number
+        self.digest = None
+        if self._sieve is not None:
+            met = self._sieve.next()
+            if isinstance(met, list):
+                return met
+            self.digest = met
         if element.get(_XSI_NIL) in {"true", "1"}:
             self.nil_items += 1
             return None

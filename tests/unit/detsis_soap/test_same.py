@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.detsis_sync.soap import wire
+from services.detsis_sync.soap.failures import DirectoryCallError, FailureReason
 from services.detsis_sync.soap.pull import ListParser
 from services.detsis_sync.soap.same import NOTHING_KNOWN, KnownRows
 from services.sandbox.detsis.wire_answers import envelope
@@ -28,7 +29,10 @@ def read(content: str, known: KnownRows = NOTHING_KNOWN, size: int = 100_000) ->
 
     def note(rows: Any) -> None:
         for found in rows:
-            seen.append((getattr(found, "number", found), parser.digest))
+            if isinstance(found, list):
+                seen.extend((number, None) for number in found)
+            else:
+                seen.append((found.number, parser.digest))
 
     for start in range(0, len(data), size):
         note(parser.feed(data[start : start + size]))
@@ -74,8 +78,7 @@ def test_where_cutting_is_not_certain_every_row_is_read(between: str, size: int)
     known = knowing(read(row(10000001) + row(10000002)))
     seen = read(row(10000001) + between + row(10000003) + row(10000002), known, size)
     assert [int(number) for number, _ in seen] == [10000001, 10000003, 10000002]
-    assert [digest for _, digest in seen[1:]] == [None, None]
-    assert seen[-1][0] == "10000002"
+    assert [number for number, _ in seen[1:]] == ["10000003", "10000002"]
 
 
 def test_a_row_with_an_unknown_element_is_reported_every_time() -> None:
@@ -88,3 +91,54 @@ def test_a_digest_that_shares_only_its_first_half_is_not_known() -> None:
     assert known.number((5).to_bytes(8, "big") + (6).to_bytes(8, "big")) == 10000001
     assert known.number((5).to_bytes(8, "big") + (7).to_bytes(8, "big")) is None
     assert known.number((9).to_bytes(8, "big") * 2) is None
+
+
+ROWS = "".join(map(row, range(10000001, 10000006)))
+
+
+@pytest.mark.parametrize("size", [1, 50, 100_000])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ROWS.replace("<Ad>", "<Ad", 1),  # inside a row that is not known any more
+        "<X>" + ROWS,
+        f"<X>{ROWS}</X>",
+        f'<X a="{ROWS}"/>',
+        ROWS + "</Sonuclar><Sonuclar>" + ROWS,
+        ROWS + "&undefined;",
+        ROWS + "\x01",
+    ],
+)
+def test_what_is_wrong_around_known_rows_is_still_found(broken: str, size: int) -> None:
+    with pytest.raises(DirectoryCallError) as caught:
+        read(broken, knowing(read(ROWS)), size)
+    assert caught.value.reason is FailureReason.MALFORMED
+
+
+@pytest.mark.parametrize("size", [1, 50, 100_000])
+def test_known_rows_cut_short_are_cut_short(size: int) -> None:
+    known = knowing(read(ROWS))
+    whole = "".join(envelope("YeniDisYazismaYapanlariGetirWs", SOAP_11, (ROWS,))).encode()
+    for end in range(whole.index(b"<KurumBirimWS>"), len(whole), 11):
+        parser = ListParser(wire.Operation.EXTERNAL_UNITS, wire.UNIT_LIST, ("secret",), known)
+        with pytest.raises(DirectoryCallError) as caught:
+            for start in range(0, end, size):
+                list(parser.feed(whole[start : min(start + size, end)]))
+            list(parser.close())
+        assert caught.value.reason is FailureReason.TRUNCATED
+
+
+def test_known_rows_of_another_name_space_are_no_rows() -> None:
+    parser = ListParser(wire.Operation.EXTERNAL_UNITS, wire.UNIT_LIST, ("secret",), knowing(read(ROWS)))
+    whole = "".join(envelope("YeniDisYazismaYapanlariGetirWs", SOAP_11, (ROWS,)))
+    other = whole.replace("<Sonuclar>", '<Sonuclar xmlns:k="http://kaysis.gov.tr/"><Y xmlns="urn:x">', 1)
+    with pytest.raises(DirectoryCallError) as caught:
+        list(parser.feed(other.replace("</Sonuclar>", "</Y></Sonuclar>", 1).encode()))
+        list(parser.close())
+    assert caught.value.reason is FailureReason.MALFORMED
+
+
+def test_a_list_without_a_row_is_not_held_for_ever() -> None:
+    with pytest.raises(DirectoryCallError) as caught:
+        read("<X>x</X>" * 700_000, size=65_536)
+    assert caught.value.reason is FailureReason.MALFORMED
