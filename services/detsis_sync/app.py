@@ -15,6 +15,7 @@ from services.detsis_sync.live.letters import LiveLetters
 from services.detsis_sync.live.resolve import AddressResolver
 from services.detsis_sync.metrics import DirectoryMetrics
 from services.detsis_sync.mirror.freshness import MirrorAge
+from services.detsis_sync.mirror.vocabulary import VocabularyKeeper
 from services.detsis_sync.refresh.gauges import MirrorGauges
 from services.detsis_sync.refresh.nightly import Refresher
 from services.detsis_sync.refresh.policy import RefreshPolicy
@@ -25,6 +26,9 @@ from services.detsis_sync.registrations.steps import PortalStep
 from services.detsis_sync.registrations.watch import RegistrationWatch
 from services.detsis_sync.registrations.workflow import Patience, Registrations
 from services.detsis_sync.routes.accounts import account_routes
+from services.detsis_sync.routes.addresses import address_routes
+from services.detsis_sync.routes.certificates import certificate_routes
+from services.detsis_sync.routes.codes import code_routes
 from services.detsis_sync.routes.feed import feed_routes
 from services.detsis_sync.routes.letters import letter_routes
 from services.detsis_sync.routes.registrations import registration_routes
@@ -78,6 +82,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     clients = DetsisClients(http, clock)
     resources.push_async_callback(clients.aclose)
     age = MirrorAge(clock, timedelta(hours=settings.stale_after_hours))
+    vocabulary = VocabularyKeeper(database, age, check_seconds=settings.schedule_check_seconds)
     calls = LiveCalls(
         clients,
         clock,
@@ -122,12 +127,15 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )
     app = internal_app(NAME, tokens=settings.service_tokens, metrics=HttpMetrics(registry), body_limit=_LARGEST_REQUEST)
     for router in (
-        search_routes(database, age),
+        search_routes(database, age, vocabulary),
         unit_routes(database, age),
+        address_routes(database, age),
+        certificate_routes(database, age, soon),
+        code_routes(database, age),
         feed_routes(database, age),
         letter_routes(resolver, correspondence),
         account_routes(accounts, schedule),
-        run_routes(database, refresher),
+        run_routes(database, refresher, age),
         registration_routes(database, registrations, ClosingGuard(database, register)),
     ):
         app.include_router(router, prefix="/internal/v1")
@@ -139,6 +147,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
         background=[
             BackgroundPart("jobs", queue.run_worker),
             BackgroundPart("schedule", schedule.run),
+            BackgroundPart("vocabulary", vocabulary.run),
             BackgroundPart("registrations", watch.run),
         ],
         resources=resources,

@@ -74,8 +74,10 @@ class DirectoryMetrics:
             buckets=_CALL_BUCKETS, registry=registry,
         )  # fmt: skip
         self.live_up = Gauge(
-            "kepgw_directory_live_up", "1 if the last live call to DETSİS was answered.", registry=registry
+            "kepgw_directory_live_up", "0 if the last live call to DETSİS was not answered.", registry=registry
         )
+        # Nobody has asked yet, so nothing was left unanswered.
+        self.live_up.set(1)
         self.registrations = Gauge(
             "kepgw_kep_registrations", "Registrations of KEP addresses by state.", ["state"], registry=registry
         )

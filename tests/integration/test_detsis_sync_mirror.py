@@ -77,7 +77,7 @@ async def test_the_first_refresh_fills_the_mirror(directory: Directory) -> None:
     status = await directory.client.status()
     assert (status.freshness.as_of, status.freshness.stale, status.freshness.snapshot_id) == (NOW, False, run.run_id)
     assert {item.kind: item.count for item in status.counts} == {
-        "all": 7, "sendable": 4, "active_kep_addresses": 4, "absent": 0,
+        "all": 7, "open": 7, "sendable": 4, "absent": 0, "tombstoned": 0, "active_kep_addresses": 4, "certificates": 0,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -48,12 +49,8 @@ async def directory(database_url: str, detsis: Detsis) -> AsyncIterator[Director
         yield found
 
 
-async def found(
-    directory: Directory, query: str, *, sendable_only: bool = False, main_institution: int | None = None
-) -> list[int]:
-    page = await directory.client.search(
-        query, limit=50, cursor=None, sendable_only=sendable_only, main_institution=main_institution
-    )
+async def found(directory: Directory, query: str, **narrowing: bool | int) -> list[int]:
+    page = await directory.client.search(query, limit=50, **narrowing)
     assert page.next_cursor is None
     return [unit.detsis_no for unit in page.units]
 
@@ -70,14 +67,14 @@ async def test_words_in_any_order_and_spelling(directory: Directory) -> None:
 
 
 async def test_the_best_comes_first(directory: Directory) -> None:
-    """Who can receive a letter, then the exact name, then names that begin so, then the shorter name."""
+    """Who can receive a letter, then who is open; the exact name, names that begin so, the shorter, the higher one."""
     assert await found(directory, "sağlık") == [
         10000004,  # sendable
         10000022,  # the exact name
-        10000003,  # begins so, shorter
-        10000012,  # of the same length as the next: by number
+        10000012,  # begins so, shorter
         10000021,
         10000011,  # does not begin so
+        10000003,  # closed
     ]
 
 
@@ -86,12 +83,22 @@ async def test_narrowing(directory: Directory) -> None:
     assert await found(directory, "sağlık", main_institution=10000002) == [10000022, 10000021]
     assert await found(directory, "", main_institution=A) == [A, 10000011, 10000012]
     assert await found(directory, "", sendable_only=True) == [A, 10000002, 10000004]
+    assert await found(directory, "sağlık", active=False) == [10000003]
+    assert await found(directory, "sağlık", external_addressee=False) == [10000012]
+    one = await unit(directory, 10000021)
+    assert one.place_name
+    assert 10000021 in await found(directory, "sağlık", place_id=10000021 % 81 + 1)
+    assert await found(directory, "sağlık", category_id=-1) == await found(directory, "sağlık", status_id=-1) == []
 
 
 async def test_a_number_finds_its_unit_only(directory: Directory) -> None:
     assert await found(directory, "10000021") == await found(directory, " 10000021. ") == [10000021]
     assert await found(directory, "10000099") == []
     assert await found(directory, "1000002") == []
+    assert await found(directory, "10000021", sendable_only=True) == []
+    with pytest.raises(DomainError) as caught:
+        await found(directory, "100000210")
+    assert (caught.value.code, caught.value.faults[0].pointer) == (ErrorCode.VALIDATION_FAILED, "/query/q")
 
 
 async def test_queries_without_meaning_find_nothing_and_break_nothing(directory: Directory) -> None:
@@ -104,9 +111,7 @@ async def test_pages_follow_each_other_without_gap_or_repetition(directory: Dire
         seen: list[int] = []
         cursor: str | None = None
         while True:
-            page = await directory.client.search(
-                query, limit=3, cursor=cursor, sendable_only=False, main_institution=None
-            )
+            page = await directory.client.search(query, limit=3, cursor=cursor)
             assert 0 < len(page.units) <= 3
             seen += [unit.detsis_no for unit in page.units]
             if (cursor := page.next_cursor) is None:
@@ -116,9 +121,9 @@ async def test_pages_follow_each_other_without_gap_or_repetition(directory: Dire
 
 
 async def test_parameters_out_of_bounds(directory: Directory) -> None:
-    for cursor in ("nonsense", "", "LTE", "OTk5OTk5OTk5", "ş"):
+    for cursor in ("nonsense", "", "LTE", "OTk5OTk5OTk5", "czo5OTk5OTk", "eDox", "ş"):
         with pytest.raises(DomainError) as caught:
-            await directory.client.search("", limit=3, cursor=cursor, sendable_only=False, main_institution=None)
+            await directory.client.search("", limit=3, cursor=cursor)
         assert caught.value.code is ErrorCode.VALIDATION_FAILED
     for query in ("q=" + "x" * 201, "limit=0", "limit=201", "main_institution=-1", "cursor=" + "A" * 65):
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
@@ -178,7 +183,7 @@ async def test_an_old_mirror_says_so(directory: Directory) -> None:
     directory.clock.moment += timedelta(seconds=1)
     answer = await directory.client.unit(A)
     assert (answer.freshness.as_of, answer.freshness.stale) == (NOW, True)
-    page = await directory.client.search("", limit=1, cursor=None, sendable_only=False, main_institution=None)
+    page = await directory.client.search("", limit=1)
     assert page.freshness == (await directory.client.status()).freshness == answer.freshness
 
 
@@ -188,3 +193,78 @@ async def test_an_empty_mirror_finds_nothing_and_is_stale(database_url: str, det
         freshness = (await directory.client.status()).freshness
         assert (freshness.as_of, freshness.stale, freshness.snapshot_id) == (None, True, None)
         assert directory.metric("kepgw_directory_snapshot_age_seconds") == -1
+
+
+async def test_typing_errors_are_taken_for_the_nearest_words_and_told(spelling: Directory) -> None:
+    for query, taken_as in {
+        "fakutlesi": "fakultesi",  # two letters swapped
+        "rektrlugu": "rektorlugu",  # one missing
+        "unviersitesi": "universitesi",
+        "mudurlugug": "mudurlugu",  # one too many
+        "sağlkı": "saglik",
+    }.items():
+        page = await spelling.client.search(query, limit=50)
+        assert [(item.taken_as, page.units != []) for item in page.corrections] == [([taken_as], True)], query
+        assert sorted(await found(spelling, query)) == sorted(await found(spelling, taken_as)), query
+    assert (await spelling.client.search("sağlık fakülte", limit=5)).corrections == []
+    assert await found(spelling, "zzzzzzz") == []
+    assert await found(spelling, "sğk") == []  # too short to guess
+
+
+async def test_turkish_endings_are_understood(spelling: Directory) -> None:
+    for query, expected in {
+        "isparta valiliğinin": [A],
+        "Isparta'ya": [A],
+        "üniversitesinden rektörlüğüne": [10000002],
+        "bakanlık": [10000003],  # k before a vowel is ğ
+        "kurumlar": [10000004],
+    }.items():
+        assert (await found(spelling, query))[:1] == expected, query
+        assert (await spelling.client.search(query, limit=5)).corrections == [], query
+
+
+async def test_words_may_be_shared_with_the_main_institution(spelling: Directory) -> None:
+    assert await found(spelling, "ısparta sağlık") == [10000011, 10000012]
+    assert await found(spelling, "sağlık şube isparta") == [10000012]
+    assert await found(spelling, "çınaraltı sağlık") == [10000022, 10000021]
+    first = await spelling.client.search("ısparta sağlık", limit=1)
+    assert first.next_cursor is not None
+    second = await spelling.client.search("ısparta sağlık", limit=1, cursor=first.next_cursor)
+    assert [item.detsis_no for item in (*first.units, *second.units)] == [10000011, 10000012]
+    assert second.next_cursor is None
+
+
+async def test_common_words_are_paged_like_others(directory: Directory) -> None:
+    """So many hits are not sorted one by one: the pages walk along the order, and still hold each unit once."""
+    async with directory.database.unit_of_work() as work:
+        await work.session.execute(
+            text(
+                "INSERT INTO units (detsis_no, name, folded_name, category_id, status_id, level, active, operating,"
+                " external_addressee, content_hash, first_run_id, changed_run_id) SELECT 30000000 + n, 'ORTAK BİRİM ' || n,"
+                " 'ortak birim ' || n, 1, 1, 1, n % 3 > 0, true, true, '', 1, 1 FROM generate_series(1, 5200) AS n"
+            )
+        )
+    seen: list[Unit] = []
+    cursor: str | None = None
+    for _page in range(30):
+        page = await directory.client.search("ortak birim", limit=200, cursor=cursor)
+        seen += page.units
+        if (cursor := page.next_cursor) is None:
+            break
+    assert len(seen) == len({item.detsis_no for item in seen}) == 5200
+    keys = [(not item.active, len(item.name), item.detsis_no) for item in seen]
+    assert keys == sorted(keys)
+    assert await found(directory, "ortak birim 5200") == [30005200]
+
+
+@pytest.fixture
+async def spelling(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
+    """A directory that has read its vocabulary."""
+    async with running_directory(database_url, detsis, "jobs", "vocabulary") as found:
+        await found.account()
+        assert (await found.refresh()).state == "accepted"
+        for _attempt in range(200):
+            if (await found.client.search("fakutlesi", limit=1)).corrections:
+                break
+            await asyncio.sleep(0.05)
+        yield found

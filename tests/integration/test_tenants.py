@@ -7,7 +7,7 @@ until it has a rule.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from services.detsis_sync.tables import Run
 from services.gateway.callers import Scope
 from services.gateway.openapi import openapi_document
 from shared.db.session import Database
@@ -69,7 +70,17 @@ async def world(database_server: str, tmp_path_factory: pytest.TempPathFactory) 
         ):  # fmt: skip
             await register.unit(10000002, "Deneme Müdürlüğü", address="b@hs99.kep.tr")
             await register.unit(OWNER, "Kurum A", address="kurum.a@hs98.kep.tr")
-            yield await _furnished(gateway, relay.url, relay.line.app, Belongings(relay.relay))
+            world = await _furnished(gateway, relay.url, relay.line.app, Belongings(relay.relay))
+            async with register.database.unit_of_work() as work:
+                now = relay.relay.clock.now()
+                run = Run(
+                    institution_no=OWNER, trigger="manual", state="failed", started_at=now, finished_at=now,
+                    reason="reason-of-A",
+                )  # fmt: skip
+                work.session.add(run)
+                await work.session.flush()
+                world.belongings.identifiers["run_id"] = str(run.run_id)
+            yield world
 
 
 async def _furnished(gateway: RunningGateway, relay_url: str, relay_app: Any, belongings: Belongings) -> World:
@@ -121,13 +132,14 @@ HIDDEN: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
     ("POST", "/v1/inbound-messages/{message_id}/renew"): lambda a: {"json": {"lease_token": a.lease_token}},
     ("GET", "/v1/mailboxes/{mailbox_id}/readiness"): lambda _: {},
     ("GET", "/v1/kep-registrations/{registration_id}"): lambda _: {},
+    ("GET", "/v1/directory/runs/{run_id}"): lambda _: {},
     ("POST", "/v1/kep-registrations/{registration_id}/entered"): lambda _: {"json": {"entered_by": "Yabancı"}},
     ("POST", "/v1/kep-registrations/{registration_id}/confirm"): lambda a: {
         "json": {"confirmed_by": "Yabancı", "verification_mail_id": a.identifiers["inbound"]}
     },
     ("POST", "/v1/kep-registrations/{registration_id}/cancel"): lambda _: {"json": {"reason": "yabancı"}},
 }
-LOOKED_AFTER = ("/v1/mailboxes", "/v1/kep-registrations")
+LOOKED_AFTER = ("/v1/mailboxes", "/v1/kep-registrations", "/v1/directory/runs")
 """What scope admin may see of every institution."""
 # Lists: the stranger's own, which is nothing.
 LISTS: dict[Operation, dict[str, Any]] = {
@@ -162,7 +174,19 @@ NAMED: dict[Operation, dict[str, Any]] = {
 COMMON: set[Operation] = {
     ("GET", "/v1/directory/units"),
     ("GET", "/v1/directory/units/{detsis_no}"),
+    ("GET", "/v1/directory/units/{detsis_no}/children"),
+    ("GET", "/v1/directory/units/{detsis_no}/ancestors"),
+    ("GET", "/v1/directory/units/{detsis_no}/changes"),
+    ("GET", "/v1/directory/units/{detsis_no}/kep-addresses"),
+    ("GET", "/v1/directory/units/{detsis_no}/certificates"),
+    ("GET", "/v1/directory/units/{detsis_no}/eyp-versions"),
+    ("GET", "/v1/directory/kep-addresses/{address}"),
+    ("GET", "/v1/directory/main-institutions"),
+    ("GET", "/v1/directory/codes/{kind}"),
+    ("GET", "/v1/directory/places"),
+    ("GET", "/v1/directory/changes"),
     ("GET", "/v1/directory/status"),
+    ("GET", "/v1/directory/runs"),
     ("POST", "/v1/package-inspections"),
     ("POST", "/v1/signature-verifications"),
 }
@@ -184,15 +208,22 @@ async def test_every_documented_route_has_a_rule_and_every_route_is_documented(w
     }
     assert with_institution <= NAMED.keys(), "the parameter institution must be refused for foreign ones"
     app: Any = world.gateway.service.app
-    routers = [getattr(route, "original_router", app.router) for route in app.routes]
     served = {
-        (method, route.path)
-        for router in routers
-        for route in router.routes
+        (method, route.path.replace(":path}", "}"))
+        for route in _routes(app.router)
         for method in getattr(route, "methods", None) or ()
         if route.path.startswith("/v1")
     }
     assert {key for key in served if key[0] != "HEAD"} == operations.keys(), "a route outside the document"
+
+
+def _routes(router: Any) -> Iterator[Any]:
+    """The routes of a router and of those it includes."""
+    for route in router.routes:
+        if (inner := getattr(route, "original_router", None)) is not None:
+            yield from _routes(inner)
+        else:
+            yield route
 
 
 async def test_what_has_an_owner_is_not_there_for_others(world: World) -> None:
@@ -260,7 +291,7 @@ async def test_nobody_acts_for_an_institution_that_is_not_theirs(world: World) -
 async def test_what_is_common_tells_nothing_of_one_institution(world: World) -> None:
     for method, template in COMMON:
         if method == "GET":
-            path = template.format(detsis_no=10000002)
+            path = template.format(detsis_no=10000002, address="b@hs99.kep.tr", kind="category")
             answer = await world.call(
                 world.stranger, method, path, params={"q": "deneme"} if "{" not in template else {}
             )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.detsis_sync.tables import Run
@@ -19,17 +19,33 @@ class MirrorAge:
         self._clock = clock
         self._stale_after = stale_after
 
+    def now(self) -> datetime:
+        """The moment against which answers are judged."""
+        return self._clock.now()
+
     async def of(self, session: AsyncSession) -> Freshness:
         """When the newest accepted refresh finished, and whether that is too long ago."""
-        row = (
-            await session.execute(
-                select(Run.run_id, Run.finished_at)
-                .where(Run.state == "accepted")
-                .order_by(Run.finished_at.desc())
-                .limit(1)
-            )
-        ).first()
+        return await self._judged(session, None)
+
+    async def at(self, session: AsyncSession, moment: datetime) -> Freshness:
+        """The same as somebody would have been told at that moment; of an earlier time without snapshot."""
+        return await self._judged(session, moment)
+
+    async def history_begins(self, session: AsyncSession) -> datetime | None:
+        """When the first refresh was published whose changes are kept; None before it."""
+        return await session.scalar(select(func.min(Run.published_at)).where(Run.state == "accepted"))
+
+    async def _judged(self, session: AsyncSession, moment: datetime | None) -> Freshness:
+        newest = (
+            select(Run.run_id, Run.finished_at)
+            .where(Run.state == "accepted")
+            .order_by(Run.finished_at.desc(), Run.run_id.desc())
+            .limit(1)
+        )
+        if moment is not None:
+            newest = newest.where(Run.published_at <= moment)
+        row = (await session.execute(newest)).first()
         if row is None or row.finished_at is None:
             return Freshness(as_of=None, stale=True, snapshot_id=None)
-        stale = self._clock.now() - row.finished_at > self._stale_after
+        stale = (moment or self._clock.now()) - row.finished_at > self._stale_after
         return Freshness(as_of=row.finished_at, stale=stale, snapshot_id=row.run_id)

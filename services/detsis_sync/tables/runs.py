@@ -18,6 +18,8 @@ class Run(Base):
     __tablename__ = "runs"
     __table_args__ = (
         Index("ix_runs_institution_no", "institution_no", "run_id"),
+        # Every answer says how old the mirror is.
+        Index("ix_runs_accepted", "finished_at", postgresql_where=text("state = 'accepted'")),
         # One refresh of an account at a time, whoever starts it.
         Index("uq_runs_running", "institution_no", unique=True, postgresql_where=text("state = 'running'")),
     )

@@ -92,4 +92,11 @@ class KepAddressRecord(Base):
     absent_since: Mapped[datetime | None]
 
 
+Index(
+    "ix_units_ranked",
+    UnitRecord.__table__.c.search_rank,
+    func.length(UnitRecord.__table__.c.folded_name),
+    UnitRecord.__table__.c.level,
+    UnitRecord.__table__.c.detsis_no,
+)
 Index("ix_units_by_name", func.left(UnitRecord.__table__.c.folded_name, 200), UnitRecord.__table__.c.detsis_no)

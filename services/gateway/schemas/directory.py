@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.gateway.schemas.text import Body, StrictDetsisNo
+from services.gateway.schemas.text import Body, Line, StrictDetsisNo
 
 EypVersionText = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){0,2}$", examples=["2.0"])]
 
@@ -24,3 +24,10 @@ class ResolveBody(Body):
     """Version of the letter's package, for example ``2.0``: warn of recipients that take only lower ones."""
     encrypted: bool = False
     """The package is to be encrypted: warn of recipients without a usable certificate."""
+
+
+class ReleaseBody(Body):
+    """Why a refused refresh is let through."""
+
+    note: Line = Field(min_length=1, max_length=2000, examples=["DETSİS says that the ministry was dissolved"])
+    """Who was asked, and what the answer was: it stays on record."""

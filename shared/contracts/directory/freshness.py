@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from shared.contracts.base import Contract
+from shared.contracts.directory.sources import AnswerSource
 
 
 class Freshness(Contract):
@@ -14,3 +15,5 @@ class Freshness(Contract):
     """Completion of the last accepted refresh; None before the first."""
     stale: bool
     snapshot_id: int | None
+    source: AnswerSource = AnswerSource.MIRROR
+    """``live``: DETSİS was asked for this answer; ``as_of`` is then when it said so."""

@@ -64,6 +64,9 @@ class RefreshRun(Contract):
     state: Literal["running", "accepted", "refused", "failed"]
     started_at: datetime
     finished_at: datetime | None = None
+    """When its lists had been fetched and judged."""
+    published_at: datetime | None = None
+    """When what it brought came into the mirror; of a released refresh later than ``finished_at``."""
     counts: dict[str, int] = Field(default_factory=dict)
     """By list and in sum: new, changed, closed, absent, addresses opened and moved, certificates replaced …"""
     reason: str | None = None
@@ -71,6 +74,8 @@ class RefreshRun(Contract):
     """Who let a refused refresh through."""
     released_at: datetime | None = None
     release_note: str | None = None
+    list_states: dict[str, str] = Field(default_factory=dict)
+    """State of each list by its name."""
     lists: list[RefreshList] = Field(default_factory=list)
     """Empty where only the run itself is shown."""
 
@@ -79,6 +84,30 @@ class RefreshRuns(Contract):
     """Refreshes, newest first."""
 
     runs: list[RefreshRun]
+    next_cursor: str | None = None
+    freshness: Freshness
+
+
+class RefreshRunAnswer(Contract):
+    """One refresh with its lists."""
+
+    run: RefreshRun
+    freshness: Freshness
+
+
+class AccountState(Contract):
+    """How an institution's refreshes stand."""
+
+    institution_no: int
+    keeps_copy: bool
+    next_run_at: datetime | None = None
+    last_run_id: int | None = None
+    """The newest refresh that is over."""
+    last_state: Literal["accepted", "refused", "failed"] | None = None
+    """How it ended; null before the first."""
+    last_finished_at: datetime | None = None
+    last_reason: str | None = None
+    last_accepted_at: datetime | None = None
 
 
 class RefreshOrder(Contract):
@@ -99,4 +128,9 @@ class DirectoryStatus(Contract):
 
     freshness: Freshness
     counts: list[DirectoryCount]
+    """``all`` · ``open`` (active and operating) · ``sendable`` · ``absent`` (no list names them any more) ·
+    ``tombstoned`` · ``active_kep_addresses`` · ``certificates`` (active and readable)."""
     last_runs: list[RefreshRun]
+    """Newest first, with the state of each of their lists; only of institutions the caller may act for."""
+    accounts: list[AccountState] = Field(default_factory=list)
+    """Accounts at DETSİS by institution; only those the caller may act for."""

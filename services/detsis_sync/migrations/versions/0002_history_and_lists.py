@@ -275,6 +275,21 @@ def upgrade() -> None:
         schema="detsis_sync",
     )
     op.add_column("units", sa.Column("wire_digest", sa.LargeBinary(), nullable=True), schema="detsis_sync")
+    op.create_index(
+        "ix_units_ranked",
+        "units",
+        ["search_rank", sa.literal_column("length(folded_name)"), "level", "detsis_no"],
+        unique=False,
+        schema="detsis_sync",
+    )
+    op.create_index(
+        "ix_runs_accepted",
+        "runs",
+        ["finished_at"],
+        unique=False,
+        schema="detsis_sync",
+        postgresql_where=sa.text("state = 'accepted'"),
+    )
     op.execute(
         "UPDATE detsis_sync.units SET reachable = true WHERE EXISTS (SELECT FROM detsis_sync.kep_addresses k"
         " WHERE k.detsis_no = units.detsis_no AND k.active AND k.absent_since IS NULL)"
