@@ -108,6 +108,10 @@ class Settings(DatabaseSettings):
     registration_check_seconds: float = Field(
         default=300, ge=1, le=86400, description="How often DETSİS is asked about open KEP registrations."
     )
+    exports_at_once: int = Field(default=2, ge=1, le=20, description="Exports of the whole mirror at the same time.")
+    export_seconds: float = Field(
+        default=900, gt=0, le=86400, description="Longest time for one export; a slower reader's breaks off."
+    )
     schedule_check_seconds: float = Field(default=5, gt=0, description="How often due refreshes are looked for.")
 
     @field_validator("detsis_proxy_url")

@@ -157,6 +157,12 @@ NAMED: dict[Operation, dict[str, Any]] = {
     ("GET", "/v1/kep-registrations"): {"params": {"institution_no": OWNER}},
     ("POST", "/v1/kep-registrations"): {"json": {"institution_no": OWNER, "kep_address": "baska@hs98.kep.tr"}},
     ("POST", "/v1/correspondence-data"): {"json": {"institution_no": OWNER, "recipients": [10000002]}},
+    ("GET", "/v1/directory/units/by-former-number"): {"params": {"institution_no": OWNER, "numbers": "1"}},
+    ("GET", "/v1/directory/units/{detsis_no}/contacts"): {"params": {"institution_no": OWNER}},
+    ("GET", "/v1/directory/units/{detsis_no}/uets-numbers"): {"params": {"institution_no": OWNER}},
+    ("GET", "/v1/directory/units/{detsis_no}/managers"): {"params": {"institution_no": OWNER}},
+    ("GET", "/v1/directory/officers"): {"params": {"institution_no": OWNER}},
+    ("GET", "/v1/directory/main-institutions/{detsis_no}/file-plan"): {"params": {"institution_no": OWNER}},
     ("POST", "/v1/directory/resolve"): {"json": {"institution_no": OWNER, "recipients": [10000002]}},
     ("POST", "/v1/outbound-messages"): {
         "headers": {"Idempotency-Key": "named"},
@@ -185,6 +191,7 @@ COMMON: set[Operation] = {
     ("GET", "/v1/directory/codes/{kind}"),
     ("GET", "/v1/directory/places"),
     ("GET", "/v1/directory/changes"),
+    ("GET", "/v1/directory/export"),
     ("GET", "/v1/directory/status"),
     ("GET", "/v1/directory/runs"),
     ("POST", "/v1/package-inspections"),
@@ -282,7 +289,7 @@ async def test_a_search_by_what_only_the_owner_knows_finds_nothing(world: World)
 async def test_nobody_acts_for_an_institution_that_is_not_theirs(world: World) -> None:
     before = await rows_of_owner(world.database)
     for (method, template), request in NAMED.items():
-        answer = await world.call(world.stranger, method, template, **request)
+        answer = await world.call(world.stranger, method, world.belongings.path(template), **request)
         assert (answer.status_code, answer.json()["code"]) == (403, "institution-forbidden"), (template, answer.text)
         assert world.revealed(answer) == []
     assert list(differences(before, await rows_of_owner(world.database))) == []

@@ -12,11 +12,13 @@ from services.gateway import directory_examples, examples
 from services.gateway.callers import Caller, Scope
 from services.gateway.conditional import json_answer
 from services.gateway.deps import CurrentCaller, GatewayParts
+from services.gateway.exports import ExportAnswer
 from services.gateway.operations import JSON_BODY, operation
 from services.gateway.routes.directory.caching import HEADERS, UNCHANGED
 from services.gateway.schemas.directory import ReleaseBody
 from services.gateway.schemas.text import Cursor
 from shared.contracts.directory import DirectoryStatus, RefreshRun
+from shared.contracts.directory.export import MEDIA_TYPE
 from shared.contracts.directory.history import ChangeFeed, ChangeSubject
 from shared.contracts.directory.runs import RefreshRunAnswer, RefreshRuns, ReleaseOrder
 from shared.errors import ErrorCode
@@ -64,6 +66,31 @@ async def list_changes(
     brought is the baseline and no change.
     """
     return json_answer(request, await gateway.directory.changes(after=after, types=types or (), limit=limit))
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    operation_id="exportDirectory",
+    summary="Export the whole register",
+    **operation(
+        Scope.DIRECTORY_READ, binary=(MEDIA_TYPE,), headers={**HEADERS, "Content-Encoding": "gzip, if it was accepted."},
+        others=UNCHANGED,
+        problems=(ErrorCode.VALIDATION_FAILED, ErrorCode.NOT_FOUND, ErrorCode.DIRECTORY_UNAVAILABLE),
+    ),
+)  # fmt: skip
+async def export(
+    request: Request,
+    gateway: GatewayParts,
+    open_only: Annotated[bool, Query(description="Leave out closed units.")] = False,
+) -> Response:
+    """Every unit with its KEP addresses, as lines of JSON (NDJSON), all from one snapshot.
+
+    The first line is `{"header": …}` with the snapshot and the `changes_cursor` to go on from, each further one
+    `{"unit": …}`, the last one `{"trailer": {"units": n}}`: without it, or with another number of lines, the export was cut off and must
+    be dropped. A reader that takes longer than the operator allows is cut off too.
+    """
+    return ExportAnswer(gateway.directory, request, open_only=open_only)
 
 
 @router.get(
