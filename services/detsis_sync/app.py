@@ -11,8 +11,11 @@ from services.detsis_sync.live.belonging import Belonging
 from services.detsis_sync.live.calls import LISTS, LiveBounds, LiveCalls
 from services.detsis_sync.live.contacts import ContactBook
 from services.detsis_sync.live.correspondence import Correspondence
+from services.detsis_sync.live.details import LiveDetails
 from services.detsis_sync.live.letters import LiveLetters
+from services.detsis_sync.live.register import LiveRegister
 from services.detsis_sync.live.resolve import AddressResolver
+from services.detsis_sync.live.speaking import Speaking
 from services.detsis_sync.metrics import DirectoryMetrics
 from services.detsis_sync.mirror.freshness import MirrorAge
 from services.detsis_sync.mirror.vocabulary import VocabularyKeeper
@@ -29,8 +32,11 @@ from services.detsis_sync.routes.accounts import account_routes
 from services.detsis_sync.routes.addresses import address_routes
 from services.detsis_sync.routes.certificates import certificate_routes
 from services.detsis_sync.routes.codes import code_routes
+from services.detsis_sync.routes.details import detail_routes
+from services.detsis_sync.routes.export import export_routes
 from services.detsis_sync.routes.feed import feed_routes
 from services.detsis_sync.routes.letters import letter_routes
+from services.detsis_sync.routes.live import live_routes
 from services.detsis_sync.routes.registrations import registration_routes
 from services.detsis_sync.routes.runs import run_routes
 from services.detsis_sync.routes.search import search_routes
@@ -102,6 +108,10 @@ async def build(settings: Settings, clock: Clock) -> Service:
     resolver = AddressResolver(database, accounts, letters, clock, metrics, age, soon=soon)
     contacts = ContactBook(database, calls, clock, metrics, max_age=timedelta(hours=settings.contact_max_age_hours))
     belonging = Belonging(calls, clock, cache_seconds=settings.live_cache_seconds)
+    speaking = Speaking(database, accounts)
+    cached = {"fresh_seconds": settings.live_cache_seconds, "keep_seconds": settings.live_cache_keep_seconds}
+    live_register = LiveRegister(calls, clock, metrics, **cached)
+    details = LiveDetails(calls, contacts, clock, metrics, **cached)
     correspondence = Correspondence(database, accounts, letters, contacts, belonging, clock, metrics, age)
     policy = RefreshPolicy(
         external_list_since=settings.external_list_since,
@@ -133,7 +143,10 @@ async def build(settings: Settings, clock: Clock) -> Service:
         certificate_routes(database, age, soon),
         code_routes(database, age),
         feed_routes(database, age),
+        export_routes(database, age, at_once=settings.exports_at_once, seconds=settings.export_seconds),
         letter_routes(resolver, correspondence),
+        live_routes(live_register, speaking),
+        detail_routes(details, speaking),
         account_routes(accounts, schedule),
         run_routes(database, refresher, age),
         registration_routes(database, registrations, ClosingGuard(database, register)),

@@ -23,6 +23,7 @@ LIVE_OPERATIONS = (
     Operation.CORRESPONDENCE_PACKAGE, Operation.UNIT, Operation.ANCESTORS, Operation.CHILDREN, Operation.UNITS_BY_NAME,
     Operation.MAIN_INSTITUTIONS, Operation.KEP_ADDRESSES, Operation.CONTACTS, Operation.UETS_NUMBERS,
     Operation.MANAGERS, Operation.OFFICERS, Operation.FILE_PLAN, Operation.NUMBERS_OF_FORMER, Operation.EYP_VERSIONS,
+    Operation.ADDRESS_OWNER,
 )  # fmt: skip
 """What is asked while somebody waits."""
 LAST_ENDS = (*ENDS, "none")

@@ -37,6 +37,7 @@ from services.gateway.spool import prepare_spool, spool_check
 from services.gateway.submission import Submissions
 from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
+from shared.clients.live import LiveClient
 from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
@@ -66,7 +67,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
     resources = AsyncExitStack()
     registrations = RegistrationsClient(settings.detsis_sync_url, token)
     letter_data = CorrespondenceClient(settings.detsis_sync_url, token)
-    for resource in (database, relay, register, registrations, letter_data, signer):
+    live = LiveClient(settings.detsis_sync_url, token)
+    for resource in (database, relay, register, registrations, letter_data, live, signer):
         resources.push_async_callback(resource.aclose)
 
     buckets = TokenBuckets(clock, per_second=settings.requests_per_second, burst=settings.request_burst)
@@ -85,8 +87,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
         clock=clock, spool=settings.spool_directory,
     )  # fmt: skip
     gateway = Gateway(
-        relay=relay, directory=register, registrations=registrations, correspondence=letter_data, signer=signer,
-        submissions=submissions, keys=keys,
+        relay=relay, directory=register, registrations=registrations, correspondence=letter_data, live=live,
+        signer=signer, submissions=submissions, keys=keys,
         institutions=institutions, api_keys=api_keys, database=database, clock=clock,
         spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip

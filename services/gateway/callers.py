@@ -16,6 +16,8 @@ class Scope(StrEnum):
     MESSAGES_READ = "messages:read"
     INBOUND_CONSUME = "inbound:consume"
     DIRECTORY_READ = "directory:read"
+    DIRECTORY_PEOPLE = "directory:people"
+    """Who leads a unit, and who looks after its entries in DETSİS: names and how to reach them."""
     REGISTRATIONS_MANAGE = "registrations:manage"
     """For those who look after an institution's KEP addresses: it shows the links that open an address to others."""
     PACKAGES_INSPECT = "packages:inspect"

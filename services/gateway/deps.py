@@ -17,6 +17,7 @@ from services.gateway.institutions import Institutions
 from services.gateway.submission import Submissions
 from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
+from shared.clients.live import LiveClient
 from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
@@ -31,6 +32,7 @@ class Gateway:
     directory: DirectoryClient
     registrations: RegistrationsClient
     correspondence: CorrespondenceClient
+    live: LiveClient
     signer: SignerClient
     submissions: Submissions
     keys: IdempotencyKeys

@@ -132,3 +132,50 @@ async def test_down_and_refusing(world: World) -> None:
     refused = await world.ask(B)
     assert (refused.status_code, refused.json()["code"]) == (502, "directory-refused")
     assert "İşlem sırasında bir hata oluştu" in refused.json()["detail"]
+
+
+async def get(world: World, path: str, scope: str = "directory:read") -> httpx.Response:
+    key = await world.gateway.key(scope, institutions=(A,), client_id=scope.replace(":", "-"))
+    return await world.gateway.http.get(f"/v1/directory{path}", headers={"X-Api-Key": key})
+
+
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [
+        (f"/units/{B}/contacts", "contacts"),
+        (f"/units/{B}/uets-numbers", "numbers"),
+        (f"/main-institutions/{A}/file-plan", "entries"),
+        ("/units/by-former-number?numbers=10.00.00.02.00.01&numbers=1", "items"),
+        (f"/units/{B}/eyp-versions?source=live", "versions"),
+    ],
+)
+async def test_details_say_when_detsis_said_so(world: World, path: str, member: str) -> None:
+    answer = await get(world, path)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert isinstance(found[member], list)
+    assert (found["freshness"]["source"], found["freshness"]["stale"]) == ("live", False)
+    assert answer.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("path", "member"), [(f"/units/{B}/managers?on=2026-03-02", "managers"), ("/officers", "officers")]
+)
+async def test_people_need_a_scope_of_their_own_and_are_not_cached(world: World, path: str, member: str) -> None:
+    assert (await get(world, path)).json()["code"] == "scope-missing"
+    answer = await get(world, path, "directory:people")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()[member]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_who_has_no_account_cannot_ask(world: World) -> None:
+    key = await world.gateway.key("directory:read", institutions=(B,), client_id="without")
+    answer = await world.gateway.http.get(f"/v1/directory/units/{A}/uets-numbers", headers={"X-Api-Key": key})
+    assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict")
+
+
+@pytest.mark.parametrize("query", ["numbers=", "", "&".join("numbers=1" for _ in range(101)), "numbers=" + "1" * 101])
+async def test_former_numbers_are_bounded(world: World, query: str) -> None:
+    answer = await get(world, f"/units/by-former-number?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")

@@ -161,6 +161,7 @@ NAMED: dict[Operation, dict[str, Any]] = {
     ("GET", "/v1/directory/units/{detsis_no}/contacts"): {"params": {"institution_no": OWNER}},
     ("GET", "/v1/directory/units/{detsis_no}/uets-numbers"): {"params": {"institution_no": OWNER}},
     ("GET", "/v1/directory/units/{detsis_no}/managers"): {"params": {"institution_no": OWNER}},
+    ("GET", "/v1/directory/units/{detsis_no}/eyp-versions"): {"params": {"institution_no": OWNER, "source": "live"}},
     ("GET", "/v1/directory/officers"): {"params": {"institution_no": OWNER}},
     ("GET", "/v1/directory/main-institutions/{detsis_no}/file-plan"): {"params": {"institution_no": OWNER}},
     ("POST", "/v1/directory/resolve"): {"json": {"institution_no": OWNER, "recipients": [10000002]}},

@@ -10,7 +10,8 @@ from services.cli.api import Api, ApiError
 from services.cli.supervisor.state import StateDirectory
 
 SCOPES = [
-    "messages:send", "messages:read", "inbound:consume", "directory:read", "registrations:manage", "packages:inspect", "signatures:verify",
+    "messages:send", "messages:read", "inbound:consume", "directory:read", "directory:people", "registrations:manage",
+    "packages:inspect", "signatures:verify",
 ]  # fmt: skip
 
 

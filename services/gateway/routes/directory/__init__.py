@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.gateway.routes.directory import addresses, certificates, codes, feed, letters, search, units
+from services.gateway.routes.directory import addresses, certificates, codes, details, feed, letters, search, units
 
 router = APIRouter()
-for topic in (search, units, addresses, certificates, codes, feed, letters):
+# details first: by-former-number must not be taken for the number of a unit
+for topic in (details, search, units, addresses, certificates, codes, feed, letters):
     router.include_router(topic.router)

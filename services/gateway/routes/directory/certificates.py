@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.gateway import register_examples as examples
 from services.gateway.callers import Scope
 from services.gateway.certificates import VOLATILE, checked
 from services.gateway.conditional import json_answer
-from services.gateway.deps import GatewayParts
+from services.gateway.deps import CurrentCaller, GatewayParts
 from services.gateway.operations import operation
 from services.gateway.routes.directory.caching import CACHED, HEADERS, UNCHANGED
+from services.gateway.routes.directory.live import AS_INSTITUTION, LIVE_PROBLEMS, AsInstitution
 from services.gateway.schemas.certificates import UnitCertificatesAnswer
 from services.gateway.schemas.text import DetsisNo
 from shared.contracts.directory.certificates import UnitEypVersions
@@ -47,12 +50,28 @@ async def get_certificates(request: Request, detsis_no: DetsisNo, gateway: Gatew
     operation_id="listUnitEypVersions",
     summary="Read which package versions a unit takes",
     **operation(
-        Scope.DIRECTORY_READ, answer=examples.EYP_VERSIONS, headers=HEADERS, others=UNCHANGED, problems=_PROBLEMS
+        Scope.DIRECTORY_READ,
+        answer=examples.EYP_VERSIONS,
+        headers=HEADERS,
+        others=UNCHANGED,
+        problems=(*_PROBLEMS, *LIVE_PROBLEMS),
     ),
 )
-async def get_versions(request: Request, detsis_no: DetsisNo, gateway: GatewayParts) -> Response:
+async def get_versions(
+    request: Request,
+    detsis_no: DetsisNo,
+    caller: CurrentCaller,
+    gateway: GatewayParts,
+    source: Annotated[
+        Literal["mirror", "live"], Query(description="`live` asks DETSİS, for this unit alone.")
+    ] = "mirror",
+    institution_no: AsInstitution = None,
+) -> Response:
     """Versions of the e-Yazışma package as the institution was last asked for them: its own, else its main institution's.
 
     `checked_at` null: DETSİS was never asked about it. `wanted`: DETSİS says that they changed meanwhile.
     """
+    if source == "live":
+        institution = caller.acting_for(institution_no, AS_INSTITUTION)
+        return json_answer(request, await gateway.live.eyp_versions(institution, detsis_no), cache_control=CACHED)
     return json_answer(request, await gateway.directory.eyp_versions(detsis_no), cache_control=CACHED)
