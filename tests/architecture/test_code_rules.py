@@ -17,7 +17,7 @@ WALL_CLOCK = re.compile(
 PARSERS = {"XMLParser", "XMLPullParser", "HTMLParser", "iterparse"}
 READERS = {"fromstring", "parse", "XML", "fromstringlist", "XMLID", "HTML"}
 VAGUE = {"Manager", "Helper", "Helpers", "Handler", "Processor", "Data", "Info", "Util", "Utils"}
-TERMS = {"SignerInfo", "SignedData", "ManagerRow", "WireManager", "CorrespondenceData"}
+TERMS = {"SignerInfo", "SignedData", "ManagerRow", "WireManager", "CorrespondenceData", "UnitManager"}
 """RFC 5652 calls them so; a unit of the state has managers."""
 VAGUE_MODULES = {"utils", "util", "helpers", "helper", "common", "misc", "service_layer", "manager", "handlers"}
 FOREIGN_PATHS = re.compile(r"(?:^|[^\w.>])(?:/(?:work|root)/|/(?:home|Users)/\w|[A-Z]:\\+Users)")
