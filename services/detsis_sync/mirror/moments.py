@@ -19,13 +19,15 @@ def moment_of(text: str, now: datetime) -> datetime:
     Today's date means ``now``. Raises ``DomainError`` (validation-failed) for anything else, and for the future.
     """
     try:
-        moment = _end_of_day(date.fromisoformat(text), now) if _DAY.fullmatch(text) else _written_out(text)
+        moment = (
+            _end_of_day(date.fromisoformat(text), now) if _DAY.fullmatch(text) else _written_out(text).astimezone(UTC)
+        )
     except (ValueError, OverflowError) as error:
         detail = "must be an RFC 3339 time with its zone (+ written as %2B) or a date"
         raise _refused(detail) from error
     if moment > now:
         raise _refused("lies in the future")
-    return moment.astimezone(now.tzinfo)
+    return moment
 
 
 def _end_of_day(day: date, now: datetime) -> datetime:
