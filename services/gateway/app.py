@@ -16,6 +16,7 @@ from services.gateway.headers import SecurityHeaders
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.institutions import Institutions
 from services.gateway.limits import BodyLimits
+from services.gateway.live_choices import LiveChoices
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.openapi import version
 from services.gateway.problem_pages import problem_routes
@@ -88,7 +89,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )  # fmt: skip
     gateway = Gateway(
         relay=relay, directory=register, registrations=registrations, correspondence=letter_data, live=live,
-        signer=signer, submissions=submissions, keys=keys,
+        live_choices=LiveChoices(live, clock), signer=signer, submissions=submissions, keys=keys,
         institutions=institutions, api_keys=api_keys, database=database, clock=clock,
         spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from services.gateway.callers import Caller
 from services.gateway.clients.relay import RelayClient
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.institutions import Institutions
+from services.gateway.live_choices import LiveChoices
 from services.gateway.submission import Submissions
 from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
@@ -33,6 +34,7 @@ class Gateway:
     registrations: RegistrationsClient
     correspondence: CorrespondenceClient
     live: LiveClient
+    live_choices: LiveChoices
     signer: SignerClient
     submissions: Submissions
     keys: IdempotencyKeys

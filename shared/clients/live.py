@@ -49,11 +49,12 @@ class LiveClient:
             LiveChoice, "GET", "/live/choice", params={"institution": list(institutions) or [0]}
         )
 
-    async def main_institutions(self, institution_no: int, *, cursor: str | None = None, limit: int = 50) -> UnitPage:
-        """All main institutions, by name."""
-        return await self._service.json(
-            UnitPage, "GET", "/live/main-institutions", params=_given(institution_no, cursor=cursor, limit=limit)
-        )
+    async def main_institutions(
+        self, institution_no: int, query: str = "", *, cursor: str | None = None, limit: int = 50
+    ) -> UnitPage:
+        """Main institutions by name; with ``query`` those that have its words."""
+        given = _given(institution_no, q=query, cursor=cursor, limit=limit)
+        return await self._service.json(UnitPage, "GET", "/live/main-institutions", params=given)
 
     async def search(
         self,

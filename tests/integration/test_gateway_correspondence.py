@@ -1,4 +1,4 @@
-"""What an EBYS sees of DETSİS itself: the data of a letter, through the gateway."""
+"""What an EBYS sees of DETSİS itself, through the gateway: the data of a letter, details, and the register asked live."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from services.sandbox.detsis.register import PinnedUnit
-from tests.support.detsis import TOKEN, A, B, Detsis, Directory, running_detsis, running_directory
+from shared.contracts.directory import RegisterAccount
+from tests.support.detsis import PASSWORD, TOKEN, A, B, Detsis, Directory, running_detsis, running_directory
 from tests.support.gateway import TOKENS, RunningGateway, running_gateway
 from tests.unit.detsis_soap.conftest import Authority, make_authority
 
@@ -179,3 +180,71 @@ async def test_who_has_no_account_cannot_ask(world: World) -> None:
 async def test_former_numbers_are_bounded(world: World, query: str) -> None:
     answer = await get(world, f"/units/by-former-number?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
+
+
+LIVE_PATHS = [
+    "/main-institutions", f"/units/{DEPARTMENT.detsis_no}", f"/units/{A}/children",
+    f"/units/{DEPARTMENT.detsis_no}/ancestors", "/units?q=%C3%B6rnek+a",
+]  # fmt: skip
+
+
+def numbers(body: dict[str, Any]) -> list[int]:
+    found = body.get("units") or body.get("institutions") or [body["unit"]]
+    return [item["detsis_no"] for item in found]
+
+
+async def test_the_same_routes_answer_live_or_from_the_copy(world: World) -> None:
+    assert (await world.directory.refresh()).state == "accepted"
+    for path in LIVE_PATHS:
+        mirror, live = (await get(world, path)).json(), (await get(world, with_source(path, "live"))).json()
+        assert numbers(mirror) == numbers(live), path
+        assert (mirror["freshness"]["source"], live["freshness"]["source"]) == ("mirror", "live"), path
+        assert live["freshness"]["snapshot_id"] is None
+        assert mirror.keys() == live.keys()
+    line = (await get(world, with_source(f"/units/{DEPARTMENT.detsis_no}/ancestors", "live"))).json()
+    assert (line["detsis_no"], line["ends"]) == (DEPARTMENT.detsis_no, "top")
+
+
+async def test_who_keeps_no_copy_is_answered_live_without_asking_for_it(world: World) -> None:
+    await world.directory.client.put_account(
+        RegisterAccount(
+            institution_no=A, account_id=str(A), endpoint=world.detsis.endpoint, password=PASSWORD, keeps_copy=False
+        )
+    )
+    for path in LIVE_PATHS:
+        answer = await get(world, path)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["freshness"]["source"] == "live", path
+    both = await world.gateway.key("directory:read", institutions=(A, B), client_id="both")
+    headers = {"X-Api-Key": both}
+    unnamed = await world.gateway.http.get("/v1/directory/main-institutions?source=live", headers=headers)
+    assert (unnamed.status_code, unnamed.json()["errors"][0]["pointer"]) == (422, "/query/institution_no")
+    named = await world.gateway.http.get(
+        "/v1/directory/main-institutions", headers=headers, params={"institution_no": A}
+    )
+    assert named.json()["freshness"]["source"] == "live"
+    other = await world.gateway.http.get(
+        "/v1/directory/main-institutions", headers=headers, params={"institution_no": B}
+    )
+    assert other.json()["freshness"]["source"] == "mirror"
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("/units?q=%C3%B6rnek+a&active=false&source=live", "/query/active"),
+        ("/units?q=%C3%B6rnek+a&category_id=0&source=live", "/query/category_id"),
+        ("/units?q=abc&source=live", "/q"),
+        (f"/units/{A}?as_of=2026-03-01&source=live", "/query/as_of"),
+        ("/main-institutions?budget_type=3&source=live", "/query/budget_type"),
+        (f"/units/{A}?source=maybe", "/query/source"),
+    ],
+)
+async def test_what_detsis_itself_cannot_be_asked(world: World, path: str, pointer: str) -> None:
+    answer = await get(world, path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed"), answer.text
+    assert pointer in [fault["pointer"] for fault in answer.json()["errors"]]
+
+
+def with_source(path: str, source: str) -> str:
+    return f"{path}{'&' if '?' in path else '?'}source={source}"

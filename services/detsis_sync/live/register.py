@@ -51,10 +51,14 @@ class LiveRegister:
             )
         )  # fmt: skip
 
-    async def main_institutions(self, account: DetsisAccount, *, cursor: str | None, limit: int) -> UnitPage:
-        """All main institutions, by name."""
+    async def main_institutions(
+        self, account: DetsisAccount, text: str = "", *, cursor: str | None, limit: int
+    ) -> UnitPage:
+        """Main institutions by name; with ``text`` those that have all of its words, or words that begin so."""
         found = await self._list(account, Operation.MAIN_INSTITUTIONS, None, lambda client: client.main_institutions())
-        return await self._page(account, found, sorted(found.value, key=_by_name), cursor, limit)
+        words = fold(text).split()
+        rows = sorted((row for row in found.value if _begin(words, row.name)), key=_by_name)
+        return await self._page(account, found, rows, cursor, limit)
 
     async def unit(self, account: DetsisAccount, number: DetsisNumber) -> UnitAnswer:
         """One unit with its path and addresses; NOT_FOUND."""
@@ -214,6 +218,11 @@ class LiveRegister:
 
 async def _whole(answer: Any) -> tuple[Any, ...]:
     return tuple(await answer)
+
+
+def _begin(words: Sequence[str], name: str) -> bool:
+    named = fold(name).split()
+    return all(any(word.startswith(beginning) for word in named) for beginning in words)
 
 
 def _by_name(row: UnitRow) -> tuple[str, int]:

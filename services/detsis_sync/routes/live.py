@@ -27,8 +27,13 @@ def live_routes(register: LiveRegister, speaking: Speaking) -> APIRouter:
         return await speaking.choose(institutions)
 
     @routes.get("/main-institutions")
-    async def main_institutions(institution_no: _Institution, cursor: _Cursor = None, limit: _Limit = 50) -> UnitPage:
-        return await register.main_institutions(await speaking.as_(institution_no), cursor=cursor, limit=limit)
+    async def main_institutions(
+        institution_no: _Institution,
+        q: Annotated[str, Query(max_length=200)] = "",
+        cursor: _Cursor = None,
+        limit: _Limit = 50,
+    ) -> UnitPage:
+        return await register.main_institutions(await speaking.as_(institution_no), q, cursor=cursor, limit=limit)
 
     @routes.get("/units")
     async def search(

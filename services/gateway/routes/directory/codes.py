@@ -13,6 +13,7 @@ from services.gateway.conditional import json_answer
 from services.gateway.deps import GatewayParts
 from services.gateway.operations import operation
 from services.gateway.routes.directory.caching import CACHED, HEADERS, UNCHANGED
+from services.gateway.routes.directory.live import LIVE_PROBLEMS, LiveAs, as_main_institutions, only_in_mirror
 from services.gateway.schemas.text import Cursor, Line
 from shared.contracts.directory.codes import CodeKind, CodePage, MainInstitutionPage, PlacePage
 from shared.errors import DomainError, ErrorCode
@@ -75,12 +76,17 @@ async def get_places(
     operation_id="listMainInstitutions",
     summary="List main institutions",
     **operation(
-        Scope.DIRECTORY_READ, answer=examples.MAIN_INSTITUTIONS, headers=HEADERS, others=UNCHANGED, problems=_PROBLEMS
+        Scope.DIRECTORY_READ,
+        answer=examples.MAIN_INSTITUTIONS,
+        headers=HEADERS,
+        others=UNCHANGED,
+        problems=(*_PROBLEMS, *LIVE_PROBLEMS),
     ),
 )
 async def get_main_institutions(
     request: Request,
     gateway: GatewayParts,
+    live_as: LiveAs,
     q: Annotated[Line, Query(max_length=200, description="Words of the name, or their beginnings.")] = "",
     budget_type: Annotated[
         int | None, Query(ge=0, le=_LARGEST, description="Only those of this budget type.", examples=[3])
@@ -91,7 +97,11 @@ async def get_main_institutions(
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: _Limit = 100,
 ) -> Response:
-    """Main institutions by name, with budget type and legal person."""
+    """Main institutions by name, with budget type and legal person, which DETSİS does not name when it is asked live."""
+    if live_as is not None:
+        only_in_mirror(budget_type=budget_type, legal_person=legal_person)
+        page = await gateway.live.main_institutions(live_as, q, cursor=cursor, limit=limit)
+        return json_answer(request, as_main_institutions(page), cache_control=CACHED)
     found = await gateway.directory.main_institutions(
         q, budget_type=budget_type, legal_person=legal_person, cursor=cursor, limit=limit
     )

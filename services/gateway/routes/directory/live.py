@@ -1,14 +1,18 @@
-"""When DETSİS itself is asked instead of the nightly copy, and as whom."""
+"""When DETSİS itself is asked instead of the nightly copy, and as whom (EK-3/3)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Query
+from fastapi import Depends, Query
 
+from services.gateway.deps import CurrentCaller, GatewayParts
 from services.gateway.operations import SCOPED
 from services.gateway.schemas.text import DetsisNo
-from shared.errors import ErrorCode
+from shared.contracts.directory import Unit, UnitPage
+from shared.contracts.directory.codes import MainInstitution, MainInstitutionPage
+from shared.contracts.directory.tree import Ancestors, ChildPage, LineEnd
+from shared.errors import DomainError, ErrorCode, Fault
 
 LIVE_PROBLEMS = (*SCOPED, ErrorCode.STATE_CONFLICT, ErrorCode.DIRECTORY_REFUSED)
 """What may come on top of a mirror answer's problems: the institution has no account, or DETSİS says no."""
@@ -22,3 +26,70 @@ AsInstitution = Annotated[
         description="The institution whose DETSİS account asks; may be left out when the API key is bound to one only."
     ),
 ]
+
+_Source = Annotated[
+    Literal["auto", "mirror", "live"],
+    Query(
+        description="`mirror` is the nightly copy, `live` asks DETSİS as `institution_no`; `auto` is live for callers all "
+        "of whose institutions with a DETSİS account keep no copy."
+    ),
+]
+
+
+async def _live_as(
+    caller: CurrentCaller, gateway: GatewayParts, source: _Source = "auto", institution_no: AsInstitution = None
+) -> int | None:
+    named = None if institution_no is None else caller.acting_for(institution_no, AS_INSTITUTION)
+    if source == "mirror":
+        return None
+    if source == "live":
+        return caller.acting_for(institution_no, AS_INSTITUTION)
+    return await gateway.live_choices.of(caller.institutions if named is None else (named,))
+
+
+LiveAs = Annotated[int | None, Depends(_live_as)]
+"""The institution as which DETSİS is to be asked; None: the nightly copy answers. Adds the parameters ``source`` and
+``institution_no`` to an operation."""
+
+
+def only_in_mirror(**parameters: object) -> None:
+    """Raise VALIDATION_FAILED for parameters DETSİS itself has nothing for."""
+    detail = "DETSİS itself cannot be asked this: leave it out, or take source=mirror"
+    faults = [
+        Fault(f"/query/{name}", detail)
+        for name, value in parameters.items()
+        if value is not None and value is not False
+    ]
+    if faults:
+        raise DomainError(ErrorCode.VALIDATION_FAILED, "only the nightly copy can answer this", faults=faults)
+
+
+def as_children(parent_no: int, page: UnitPage) -> ChildPage:
+    """A live list in the form of the mirror's."""
+    return ChildPage(parent_no=parent_no, units=page.units, next_cursor=page.next_cursor, freshness=page.freshness)
+
+
+def as_ancestors(detsis_no: int, page: UnitPage) -> Ancestors:
+    """A live list in the form of the mirror's."""
+    ends = LineEnd.TOP if not page.units or _is_top(page.units[-1]) else LineEnd.UNKNOWN
+    return Ancestors(detsis_no=detsis_no, units=page.units, ends=ends, freshness=page.freshness)
+
+
+def as_main_institutions(page: UnitPage) -> MainInstitutionPage:
+    """A live list in the form of the mirror's; DETSİS names budgets elsewhere."""
+    found = [
+        MainInstitution(
+            detsis_no=unit.detsis_no,
+            name=unit.name,
+            active=unit.active,
+            operating=unit.operating,
+            external_addressee=unit.external_addressee,
+            sendable=unit.sendable,
+        )
+        for unit in page.units
+    ]
+    return MainInstitutionPage(institutions=found, next_cursor=page.next_cursor, freshness=page.freshness)
+
+
+def _is_top(unit: Unit) -> bool:
+    return unit.parent_no is None or unit.main_institution_no == unit.detsis_no

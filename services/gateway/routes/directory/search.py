@@ -11,6 +11,7 @@ from services.gateway import examples
 from services.gateway.callers import Scope
 from services.gateway.deps import GatewayParts
 from services.gateway.operations import operation
+from services.gateway.routes.directory.live import LIVE_PROBLEMS, LiveAs, only_in_mirror
 from services.gateway.schemas.text import Cursor, DetsisNo, Line
 from shared.contracts.directory import UnitPage
 from shared.errors import ErrorCode
@@ -25,11 +26,13 @@ router = APIRouter(prefix="/v1/directory", tags=["Directory"])
     operation_id="searchUnits",
     summary="Search units",
     **operation(
-        Scope.DIRECTORY_READ, answer=examples.UNIT_PAGE, problems=(ErrorCode.VALIDATION_FAILED, ErrorCode.DIRECTORY_UNAVAILABLE)
+        Scope.DIRECTORY_READ, answer=examples.UNIT_PAGE,
+        problems=(ErrorCode.VALIDATION_FAILED, ErrorCode.DIRECTORY_UNAVAILABLE, *LIVE_PROBLEMS),
     ),
 )  # fmt: skip
 async def search_units(
     gateway: GatewayParts,
+    live_as: LiveAs,
     q: Annotated[Line, Query(max_length=200, description="Words of the name, or a DETSİS number.")] = "",
     sendable_only: Annotated[bool, Query(description="Only units that can be written to by KEP.")] = False,
     main_institution: Annotated[DetsisNo | None, Query(description="Only units of this main institution.")] = None,
@@ -48,7 +51,17 @@ async def search_units(
 
     Words in any order, as beginnings, with Turkish endings, without their dots and accents, in any case. A word that
     no name has is taken for the nearest ones, and `corrections` says so. Units whose main institution's name holds some of the words come last.
+
+    Asked live, DETSİS itself searches: for the text as it stands, from five letters on, or for a number. Only
+    `main_institution` narrows it, and open units come first.
     """
+    if live_as is not None:
+        only_in_mirror(
+            sendable_only=sendable_only, category_id=category_id, status_id=status_id, place_id=place_id,
+            province_code=province_code, active=None if active is None else "given",
+            external_addressee=None if external_addressee is None else "given",
+        )  # fmt: skip
+        return await gateway.live.search(live_as, q, main_institution=main_institution, cursor=cursor, limit=limit)
     return await gateway.directory.search(
         q,
         limit=limit,

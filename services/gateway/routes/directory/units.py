@@ -13,6 +13,7 @@ from services.gateway.conditional import json_answer
 from services.gateway.deps import GatewayParts
 from services.gateway.operations import operation
 from services.gateway.routes.directory.caching import CACHED, HEADERS, UNCHANGED
+from services.gateway.routes.directory.live import LIVE_PROBLEMS, LiveAs, as_ancestors, as_children, only_in_mirror
 from services.gateway.schemas.text import Cursor, DetsisNo, Line
 from shared.contracts.directory import UnitAnswer
 from shared.contracts.directory.history import UnitHistory
@@ -38,16 +39,26 @@ _Limit = Annotated[int, Query(ge=1, le=100, description="At most so many.")]
     operation_id="getUnit",
     summary="Read one unit",
     **operation(
-        Scope.DIRECTORY_READ, answer=examples.UNIT_ANSWER, headers=HEADERS, others=UNCHANGED, problems=_PROBLEMS
+        Scope.DIRECTORY_READ,
+        answer=examples.UNIT_ANSWER,
+        headers=HEADERS,
+        others=UNCHANGED,
+        problems=(*_PROBLEMS, *LIVE_PROBLEMS),
     ),
 )
-async def get_unit(request: Request, detsis_no: DetsisNo, gateway: GatewayParts, as_of: _AsOf = None) -> Response:
+async def get_unit(
+    request: Request, detsis_no: DetsisNo, gateway: GatewayParts, live_as: LiveAs, as_of: _AsOf = None
+) -> Response:
     """Name, place in the hierarchy, state and KEP addresses of one unit; `sendable` sums them up.
 
     Three things are kept apart: `active` and `operating` are what DETSİS says; `absent_since` is when the lists stopped
     naming the unit; `freshness` says how old the mirror is that answers. With `as_of` it is folded back through the
     recorded changes; before the first snapshot, or before the unit was first seen, the answer is `not-found`.
+    Asked live, DETSİS itself answers (`freshness.source` is `live`); it keeps no history, so there is no `as_of`.
     """
+    if live_as is not None:
+        only_in_mirror(as_of=as_of)
+        return json_answer(request, await gateway.live.unit(live_as, detsis_no), cache_control=CACHED)
     return json_answer(request, await gateway.directory.unit(detsis_no, as_of=as_of), cache_control=CACHED)
 
 
@@ -58,18 +69,22 @@ async def get_unit(request: Request, detsis_no: DetsisNo, gateway: GatewayParts,
     summary="List the units below one",
     **operation(
         Scope.DIRECTORY_READ, answer=directory_examples.CHILDREN, headers=HEADERS, others=UNCHANGED,
-        problems=_PROBLEMS,
+        problems=(*_PROBLEMS, *LIVE_PROBLEMS),
     ),
 )  # fmt: skip
 async def list_children(
     request: Request,
     detsis_no: DetsisNo,
     gateway: GatewayParts,
+    live_as: LiveAs,
     open_only: Annotated[bool, Query(description="Leave out closed units.")] = False,
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: _Limit = 50,
 ) -> Response:
     """Units directly below this one: open ones first, then by name."""
+    if live_as is not None:
+        found = await gateway.live.children(live_as, detsis_no, open_only=open_only, cursor=cursor, limit=limit)
+        return json_answer(request, as_children(detsis_no, found), cache_control=CACHED)
     page = await gateway.directory.children(detsis_no, open_only=open_only, cursor=cursor, limit=limit)
     return json_answer(request, page, cache_control=CACHED)
 
@@ -81,11 +96,14 @@ async def list_children(
     summary="List the units above one",
     **operation(
         Scope.DIRECTORY_READ, answer=directory_examples.ANCESTORS, headers=HEADERS, others=UNCHANGED,
-        problems=_PROBLEMS,
+        problems=(*_PROBLEMS, *LIVE_PROBLEMS),
     ),
 )  # fmt: skip
-async def list_ancestors(request: Request, detsis_no: DetsisNo, gateway: GatewayParts) -> Response:
+async def list_ancestors(request: Request, detsis_no: DetsisNo, gateway: GatewayParts, live_as: LiveAs) -> Response:
     """Units above this one, nearest first, followed from parent to parent; `ends` says why the line stops."""
+    if live_as is not None:
+        found = await gateway.live.ancestors(live_as, detsis_no)
+        return json_answer(request, as_ancestors(detsis_no, found), cache_control=CACHED)
     return json_answer(request, await gateway.directory.ancestors(detsis_no), cache_control=CACHED)
 
 
