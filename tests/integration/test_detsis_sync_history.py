@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -97,12 +97,12 @@ async def test_every_unit_is_given_as_it_was_on_each_day(directory: Directory, d
     await agrees_with(directory, days)
 
 
-async def agrees_with(directory: Directory, days: list[tuple[object, dict[int, UnitAnswer]]]) -> None:
+async def agrees_with(directory: Directory, days: list[tuple[datetime, dict[int, UnitAnswer]]]) -> None:
     """What is said today about those days is what was said then, a moment and half a day after each night."""
     everybody = days[-1][1]
     for moment, known in days:
         for later in (timedelta(), DAY / 2):
-            asked = moment + later  # type: ignore[operator]
+            asked = moment + later
             if asked > directory.clock.moment:
                 continue
             for number in everybody:

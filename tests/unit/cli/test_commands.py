@@ -29,6 +29,7 @@ def test_without_arguments_there_is_help() -> None:
     "arguments",
     [
         ("directory", "status"), ("directory", "unit", "10000001"), ("directory", "search", "x"), ("letter", "m1"),
+        ("directory", "runs"), ("directory", "changes"), ("directory", "release", "7", "--note", "n"),
         ("inbox", "list"), ("keys", "list"), ("keys", "revoke", "k1"), ("inbox", "ack", "m1", "--lease-token", "t",
         "--registry-no", "1"), ("keys", "create", "--client", "c", "--scope", "admin"),
     ],
@@ -131,3 +132,49 @@ def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("kepgw: the database cannot be prepared")
     assert "topsecret" not in result.output
+
+
+TRAILER = b'{"header":{"snapshot_id":7}}\n{"unit":{"detsis_no":10000001}}\n{"trailer":{"units":1}}\n'
+
+
+def test_an_export_appears_once_it_is_whole(answers: Answers, tmp_path: Path) -> None:
+    target = tmp_path / "register.ndjson"
+    answers.say("GET", "/v1/directory/export", TRAILER)
+    result = run("directory", "export", str(target), "--url", answers.url)
+    assert (result.exit_code, "1 units" in result.stdout) == (0, True), result.output
+    assert target.read_bytes() == TRAILER
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("cut", [b"", TRAILER[:20], TRAILER[: TRAILER.rindex(b'{"trailer"')], TRAILER[:-3], b"[]\n"])
+def test_an_export_without_its_last_line_is_none(answers: Answers, tmp_path: Path, cut: bytes) -> None:
+    (tmp_path / "register.ndjson").write_text("the one before")
+    answers.say("GET", "/v1/directory/export", cut)
+    result = run("directory", "export", str(tmp_path / "register.ndjson"), "--url", answers.url)
+    assert (result.exit_code, result.stderr) == (2, "kepgw: the export was cut off: its last line is missing\n")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["the one before"]
+
+
+def test_changes_are_told_with_what_changed(answers: Answers) -> None:
+    change = {
+        "changed_at": "2026-03-02T00:41:00Z", "subject": "unit", "subject_key": "10000021", "kind": "changed",
+        "old": {"name": "ESKİ"}, "new": {"name": "YENİ"},
+    }  # fmt: skip
+    opened = {**change, "kind": "created", "old": None, "new": {"name": "İLK"}}
+    answers.say("GET", "/v1/directory/changes", {"changes": [change, opened], "next_cursor": "abc", "more": False})
+    result = run("directory", "changes", "--url", answers.url)
+    assert result.exit_code == 0
+    assert "name: ESKİ → YENİ" in result.stdout
+    assert "name: İLK" in result.stdout
+    assert "go on: --after abc" in result.stdout
+    answers.say("GET", "/v1/directory/units/10000021/changes", {"changes": [change], "next_cursor": None})
+    result = run("directory", "changes", "--unit", "10000021", "--json", "--url", answers.url)
+    assert json.loads(result.stdout)["changes"] == [change]
+
+
+def test_a_release_says_why(answers: Answers) -> None:
+    answers.say("POST", "/v1/directory/runs/413/release", {"run_id": 413, "state": "accepted"})
+    result = run("directory", "release", "413", "--note", "soruldu", "--url", answers.url)
+    assert (result.exit_code, "state: accepted" in result.stdout) == (0, True), result.output
+    assert json.loads(answers.bodies[-1]) == {"note": "soruldu"}
+    assert run("directory", "release", "413", "--url", answers.url).exit_code == 2
