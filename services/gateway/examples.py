@@ -46,6 +46,7 @@ from shared.contracts.directory import (
     UnitPage,
     WarningCode,
 )
+from shared.contracts.directory.units import UnitSighting
 from shared.contracts.inbound import (
     ComponentVerification,
     InboundMessage,
@@ -208,9 +209,11 @@ VERIFICATION = InboundVerification(
 
 UNIT = Unit(
     detsis_no=_ADDRESSEE, name="Örnek Belediyesi", main_institution_no=_ADDRESSEE,
-    main_institution_name="Örnek Belediyesi", path=["Örnek Belediyesi"], active=True, operating=True,
-    external_addressee=True, sendable=True, place_name="Ankara",
-    kep_addresses=[UnitKepAddress(address=_ADDRESS, active=True)],
+    main_institution_name="Örnek Belediyesi", path=["Örnek Belediyesi"], level=1, category_id=31,
+    category="Belediye", status_id=4, status="Başkanlık", active=True, operating=True, external_addressee=True,
+    sendable=True, place_id=6, place_name="Ankara",
+    sightings=[UnitSighting(list_name="external"), UnitSighting(list_name="main_institutions")], first_snapshot_id=3,
+    changed_snapshot_id=388, kep_addresses=[UnitKepAddress(address=_ADDRESS, active=True, status_text="Aktif")],
 )  # fmt: skip
 UNIT_ANSWER = UnitAnswer(unit=UNIT, freshness=FRESHNESS)
 UNIT_PAGE = UnitPage(units=[UNIT], freshness=FRESHNESS)
