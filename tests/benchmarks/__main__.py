@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.benchmarks import bulk_list, directory_refresh, letters, signatures
+from tests.benchmarks import bulk_list, directory_api, directory_refresh, letters, signatures
 
 
 def main() -> int:
     """Run those named on the command line, or all."""
     known = {
         "bulk": [bulk_list.run],
-        "directory": [directory_refresh.run],
+        "directory": [directory_refresh.run, directory_api.run],
         "letters": [letters.run],
         "signatures": [signatures.run],
     }
