@@ -127,13 +127,6 @@ async def test_a_refresh_killed_midway_leaves_the_mirror_as_it_was_and_is_taken_
         async with directory.database.reading() as session:
             assert await session.scalar(text("SELECT count(*) FROM units")) == 0
             assert await session.scalar(text("SELECT count(*) FROM unit_sightings")) == 0
-        async with directory.database.unit_of_work() as work:  # instead of waiting until nobody can doubt its death
-            await work.session.execute(
-                text(
-                    "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'"
-                    " WHERE id = (SELECT worker_id FROM procrastinate_jobs)"
-                )
-            )
         assert (await directory.ended(run.run_id)).state == "accepted"
         async with directory.database.reading() as session:
             assert await session.scalar(text("SELECT count(*) FROM units")) == 2
