@@ -16,7 +16,7 @@ from services.gateway.callers import Scope
 from tests.support.launch import running_stack
 from tests.support.stack import A, B, Stack, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(800)]
 
 CHECKS = (
     "not_a_server_error",
@@ -106,7 +106,7 @@ def _run(stack: Stack, key: str, directory: Path, *options: str) -> None:
                 "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         if "AST constructor recursion depth mismatch" not in done.stdout:
             break  # else the tool itself fell over a fault of CPython 3.11 and has judged nothing
