@@ -86,7 +86,7 @@ async def get_places(
 async def get_main_institutions(
     request: Request,
     gateway: GatewayParts,
-    live_as: LiveAs,
+    live: LiveAs,
     q: Annotated[Line, Query(max_length=200, description="Words of the name, or their beginnings.")] = "",
     budget_type: Annotated[
         int | None, Query(ge=0, le=_LARGEST, description="Only those of this budget type.", examples=[3])
@@ -98,9 +98,9 @@ async def get_main_institutions(
     limit: _Limit = 100,
 ) -> Response:
     """Main institutions by name, with budget type and legal person, which DETSİS does not name when it is asked live."""
-    if live_as is not None:
+    if (institution := await live.institution()) is not None:
         only_in_mirror(budget_type=budget_type, legal_person=legal_person)
-        page = await gateway.live.main_institutions(live_as, q, cursor=cursor, limit=limit)
+        page = await gateway.live.main_institutions(institution, q, cursor=cursor, limit=limit)
         return json_answer(request, as_main_institutions(page), cache_control=CACHED)
     found = await gateway.directory.main_institutions(
         q, budget_type=budget_type, legal_person=legal_person, cursor=cursor, limit=limit

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 
+from services.gateway.callers import Caller
 from services.gateway.deps import CurrentCaller, GatewayParts
+from services.gateway.live_choices import LiveChoices
 from services.gateway.operations import SCOPED
 from services.gateway.schemas.text import DetsisNo
 from shared.contracts.directory import Unit, UnitPage
@@ -36,20 +39,37 @@ _Source = Annotated[
 ]
 
 
-async def _live_as(
+@dataclass(frozen=True)
+class LiveWish:
+    """What a caller said about who is to answer."""
+
+    caller: Caller
+    choices: LiveChoices
+    source: Literal["auto", "mirror", "live"]
+    institution_no: int | None
+
+    async def institution(self) -> int | None:
+        """The institution as which DETSİS is to be asked; None: the nightly copy answers.
+
+        Raises INSTITUTION_FORBIDDEN, VALIDATION_FAILED when it would have to be named, DIRECTORY_UNAVAILABLE.
+        """
+        if self.source == "live" or self.institution_no is not None:
+            named = self.caller.acting_for(self.institution_no, AS_INSTITUTION)
+            if self.source != "auto":
+                return named if self.source == "live" else None
+            return await self.choices.of((named,))
+        return None if self.source == "mirror" else await self.choices.of(self.caller.institutions)
+
+
+async def _live_wish(
     caller: CurrentCaller, gateway: GatewayParts, source: _Source = "auto", institution_no: AsInstitution = None
-) -> int | None:
-    named = None if institution_no is None else caller.acting_for(institution_no, AS_INSTITUTION)
-    if source == "mirror":
-        return None
-    if source == "live":
-        return caller.acting_for(institution_no, AS_INSTITUTION)
-    return await gateway.live_choices.of(caller.institutions if named is None else (named,))
+) -> LiveWish:
+    # Nothing is asked here: other parameters may still turn out to be wrong.
+    return LiveWish(caller, gateway.live_choices, source, institution_no)
 
 
-LiveAs = Annotated[int | None, Depends(_live_as)]
-"""The institution as which DETSİS is to be asked; None: the nightly copy answers. Adds the parameters ``source`` and
-``institution_no`` to an operation."""
+LiveAs = Annotated[LiveWish, Depends(_live_wish)]
+"""Adds the parameters ``source`` and ``institution_no`` to an operation."""
 
 
 def only_in_mirror(**parameters: object) -> None:

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/directory", tags=["Directory"])
 )  # fmt: skip
 async def search_units(
     gateway: GatewayParts,
-    live_as: LiveAs,
+    live: LiveAs,
     q: Annotated[Line, Query(max_length=200, description="Words of the name, or a DETSİS number.")] = "",
     sendable_only: Annotated[bool, Query(description="Only units that can be written to by KEP.")] = False,
     main_institution: Annotated[DetsisNo | None, Query(description="Only units of this main institution.")] = None,
@@ -55,13 +55,13 @@ async def search_units(
     Asked live, DETSİS itself searches: for the text as it stands, from five letters on, or for a number. Only
     `main_institution` narrows it, and open units come first.
     """
-    if live_as is not None:
+    if (institution := await live.institution()) is not None:
         only_in_mirror(
             sendable_only=sendable_only, category_id=category_id, status_id=status_id, place_id=place_id,
             province_code=province_code, active=None if active is None else "given",
             external_addressee=None if external_addressee is None else "given",
         )  # fmt: skip
-        return await gateway.live.search(live_as, q, main_institution=main_institution, cursor=cursor, limit=limit)
+        return await gateway.live.search(institution, q, main_institution=main_institution, cursor=cursor, limit=limit)
     return await gateway.directory.search(
         q,
         limit=limit,

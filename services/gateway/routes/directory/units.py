@@ -47,7 +47,7 @@ _Limit = Annotated[int, Query(ge=1, le=100, description="At most so many.")]
     ),
 )
 async def get_unit(
-    request: Request, detsis_no: DetsisNo, gateway: GatewayParts, live_as: LiveAs, as_of: _AsOf = None
+    request: Request, detsis_no: DetsisNo, gateway: GatewayParts, live: LiveAs, as_of: _AsOf = None
 ) -> Response:
     """Name, place in the hierarchy, state and KEP addresses of one unit; `sendable` sums them up.
 
@@ -56,9 +56,9 @@ async def get_unit(
     recorded changes; before the first snapshot, or before the unit was first seen, the answer is `not-found`.
     Asked live, DETSİS itself answers (`freshness.source` is `live`); it keeps no history, so there is no `as_of`.
     """
-    if live_as is not None:
+    if (institution := await live.institution()) is not None:
         only_in_mirror(as_of=as_of)
-        return json_answer(request, await gateway.live.unit(live_as, detsis_no), cache_control=CACHED)
+        return json_answer(request, await gateway.live.unit(institution, detsis_no), cache_control=CACHED)
     return json_answer(request, await gateway.directory.unit(detsis_no, as_of=as_of), cache_control=CACHED)
 
 
@@ -76,14 +76,14 @@ async def list_children(
     request: Request,
     detsis_no: DetsisNo,
     gateway: GatewayParts,
-    live_as: LiveAs,
+    live: LiveAs,
     open_only: Annotated[bool, Query(description="Leave out closed units.")] = False,
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: _Limit = 50,
 ) -> Response:
     """Units directly below this one: open ones first, then by name."""
-    if live_as is not None:
-        found = await gateway.live.children(live_as, detsis_no, open_only=open_only, cursor=cursor, limit=limit)
+    if (institution := await live.institution()) is not None:
+        found = await gateway.live.children(institution, detsis_no, open_only=open_only, cursor=cursor, limit=limit)
         return json_answer(request, as_children(detsis_no, found), cache_control=CACHED)
     page = await gateway.directory.children(detsis_no, open_only=open_only, cursor=cursor, limit=limit)
     return json_answer(request, page, cache_control=CACHED)
@@ -99,10 +99,10 @@ async def list_children(
         problems=(*_PROBLEMS, *LIVE_PROBLEMS),
     ),
 )  # fmt: skip
-async def list_ancestors(request: Request, detsis_no: DetsisNo, gateway: GatewayParts, live_as: LiveAs) -> Response:
+async def list_ancestors(request: Request, detsis_no: DetsisNo, gateway: GatewayParts, live: LiveAs) -> Response:
     """Units above this one, nearest first, followed from parent to parent; `ends` says why the line stops."""
-    if live_as is not None:
-        found = await gateway.live.ancestors(live_as, detsis_no)
+    if (institution := await live.institution()) is not None:
+        found = await gateway.live.ancestors(institution, detsis_no)
         return json_answer(request, as_ancestors(detsis_no, found), cache_control=CACHED)
     return json_answer(request, await gateway.directory.ancestors(detsis_no), cache_control=CACHED)
 
