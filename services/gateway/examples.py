@@ -117,7 +117,8 @@ OUTBOUND = OutboundMessage.model_validate(ACCEPTED.model_dump(exclude={"package_
             ACCEPTED.recipients[0].model_copy(
                 update={
                     "name": "Örnek Belediyesi", "state": OutboundState.DELIVERED, "kep_address": _ADDRESS,
-                    "address_source": AddressSource.LIVE, "address_rule": "live.eYazismaPaketi", "attempts": 1,
+                    "address_source": AddressSource.LIVE, "address_rule": "live.eYazismaPaketi",
+                    "address_snapshot_id": 412, "resolved_at": _NOW, "attempts": 1,
                     "submitted_at": _NOW, "delivered_at": _NOW + timedelta(seconds=9), "evidence_codes": [10, 20, 40],
                 }
             )

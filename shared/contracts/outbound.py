@@ -57,6 +57,10 @@ class RecipientStatus(Contract):
     kep_address: str | None = None
     address_source: AddressSource | None = None
     address_rule: str | None = None
+    address_snapshot_id: int | None = None
+    """The refresh the nightly copy stood at when the address was resolved, also beside a live answer."""
+    resolved_at: datetime | None = None
+    """When DETSİS named the address; of one from the nightly copy: when it was looked up there."""
     address_problem: ResolutionProblem | None = None
     message_id_header: str
     rem_id: str

@@ -44,7 +44,7 @@ async def test_a_letter_is_resolved_composed_and_submitted(relay: Relay) -> None
         "live",
         "live.eYazismaPaketi",
     )
-    assert done.submitted_at == START
+    assert done.submitted_at == done.resolved_at == START
     assert done.attempts == 1
     [mail] = relay.provider.sent
     parsed = message_from_bytes(mail.raw, policy=policy.default)
@@ -57,6 +57,10 @@ async def test_a_letter_is_resolved_composed_and_submitted(relay: Relay) -> None
     assert row.claim_token is None
     kinds = [event.kind for event in await relay.events(message_id)]
     assert kinds == ["handed_over", "resolved", "composed", "attempt", "outcome"]
+    assert done.address_snapshot_id == 7
+    assert (await relay.events(message_id))[1].detail == (
+        "kurum.10000002@hs99.kep.tr (live, live.eYazismaPaketi, snapshot 7)"
+    )
     assert [event.sequence for event in await relay.events(message_id)] == [1, 2, 3, 4, 5]
     assert (await relay.ledger.read()).outbound.imbalance == 0
 

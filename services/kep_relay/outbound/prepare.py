@@ -80,7 +80,7 @@ class Preparation:
                 work,
                 letter,
                 kind=EventKind.RESOLVED,
-                detail=f"{address or found.problem or 'no usable address'} ({found.source}, {found.rule})",
+                detail=_why(found, address),
                 at=self._clock.now(),
                 values={
                     Row.kep_address: address,
@@ -152,3 +152,10 @@ class Preparation:
         if not kept:
             raise NotOursError
         recipient.composed_sha256, recipient.composed_size = stored.sha256, stored.size
+
+
+def _why(found: ResolvedAddress, address: KepAddress | None) -> str:
+    """For the letter's history: the address, who named it by which rule, at which snapshot, and what was doubtful."""
+    snapshot = "" if found.snapshot_id is None else f", snapshot {found.snapshot_id}"
+    doubts = "".join(f"; {warning.code}: {warning.detail}" for warning in found.warnings)
+    return f"{address or found.problem or 'no usable address'} ({found.source}, {found.rule}{snapshot}){doubts}"[:2000]

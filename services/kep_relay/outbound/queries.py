@@ -150,6 +150,8 @@ def _recipient(row: OutboundRecipientRow, codes: list[int]) -> RecipientStatus:
             "kep_address": row.kep_address,
             "address_source": row.address_source,
             "address_rule": row.address_rule,
+            "address_snapshot_id": row.address_snapshot_id,
+            "resolved_at": row.resolved_at,
             "address_problem": row.address_problem,
             "message_id_header": row.message_id_header,
             "rem_id": row.rem_id,
