@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
+from services.sandbox.detsis.app import PATH, PRIVATE_SECTOR_PATH
 from services.sandbox.detsis.names import dative
 from services.sandbox.detsis.people import contacts, first_contact, manager_on
 from services.sandbox.detsis.register import PinnedUnit
 from shared.clients.correspondence import CorrespondenceClient
+from shared.clients.live import LiveClient
 from shared.contracts.directory import (
     AnswerSource,
     CertificateHolder,
@@ -30,11 +32,12 @@ from shared.contracts.directory import (
     LetterRecipient,
     MissingReason,
     Origin,
+    RegisterAccount,
     ResolutionLevel,
     ResolutionProblem,
 )
 from shared.errors import DomainError, ErrorCode
-from tests.support.detsis import NOW, TOKEN, A, B, Detsis, Directory, running_detsis, running_directory
+from tests.support.detsis import NOW, PASSWORD, TOKEN, A, B, Detsis, Directory, running_detsis, running_directory
 from tests.unit.detsis_soap.conftest import Authority, make_authority
 
 TOKEN_SECRET = SecretStr(TOKEN)
@@ -556,6 +559,24 @@ async def test_before_the_first_refresh_live_works_and_without_it_there_is_no_an
         await empty.data(B)
     assert caught.value.code is ErrorCode.DIRECTORY_UNAVAILABLE
     assert caught.value.retry_after_seconds
+
+
+async def test_an_account_of_the_private_sectors_endpoint_works_the_same(empty: Office) -> None:
+    expected = await empty.data(*SEVERAL)
+    endpoint = empty.detsis.endpoint.replace(PATH, PRIVATE_SECTOR_PATH)
+    await empty.directory.client.put_account(
+        RegisterAccount(
+            institution_no=A, account_id=str(A), endpoint=endpoint, password=PASSWORD, keeps_copy=False,
+            has_own_tree=False,
+        )
+    )  # fmt: skip
+    found = await empty.data(*SEVERAL)
+    assert found.source is AnswerSource.LIVE
+    assert [r.kep_address for r in found.recipients] == [r.kep_address for r in expected.recipients]
+    live = LiveClient(empty.directory.url, TOKEN_SECRET)
+    assert (await live.unit(A, B)).unit.name == MAIN_B.name
+    assert (await live.main_institutions(A)).units
+    await live.aclose()
 
 
 # Who may ask for whom
