@@ -40,17 +40,17 @@ async def export_lines(session: AsyncSession, header: ExportHeader) -> AsyncIter
     yield _line("header", header)
     last, units = 0, 0
     while True:
-        wanted = select(UnitRecord).where(UnitRecord.detsis_no > last).order_by(UnitRecord.detsis_no).limit(_BATCH)
+        wanted = (
+            select(UnitRecord.detsis_no).where(UnitRecord.detsis_no > last).order_by(UnitRecord.detsis_no).limit(_BATCH)
+        )
         if header.open_only:
             wanted = wanted.where(and_(UnitRecord.active, UnitRecord.operating))
-        rows = list(await session.scalars(wanted))
-        if not rows:
+        numbers = list(await session.scalars(wanted))
+        if not numbers:
             break
-        found = await described(session, rows, paths=False)
+        found = await described(session, numbers, paths=False)
         yield b"".join(_line("unit", unit, without=_PARENTS_SAY) for unit in found)
-        last, units = rows[-1].detsis_no, units + len(rows)
-        # What was handed out is not needed again, and the session would keep it all.
-        session.expunge_all()
+        last, units = numbers[-1], units + len(numbers)
     yield _line("trailer", ExportTrailer(units=units))
 
 

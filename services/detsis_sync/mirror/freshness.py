@@ -11,6 +11,13 @@ from services.detsis_sync.tables import Run
 from shared.clock import Clock
 from shared.contracts.directory import Freshness
 
+_NEWEST = (
+    select(Run.run_id, Run.finished_at)
+    .where(Run.state == "accepted")
+    .order_by(Run.finished_at.desc(), Run.run_id.desc())
+    .limit(1)
+)
+
 
 class MirrorAge:
     """Judges the age of the newest accepted refresh. ``stale_after``: from when on answers say so."""
@@ -36,14 +43,7 @@ class MirrorAge:
         return await session.scalar(select(func.min(Run.published_at)).where(Run.state == "accepted"))
 
     async def _judged(self, session: AsyncSession, moment: datetime | None) -> Freshness:
-        newest = (
-            select(Run.run_id, Run.finished_at)
-            .where(Run.state == "accepted")
-            .order_by(Run.finished_at.desc(), Run.run_id.desc())
-            .limit(1)
-        )
-        if moment is not None:
-            newest = newest.where(Run.published_at <= moment)
+        newest = _NEWEST if moment is None else _NEWEST.where(Run.published_at <= moment)
         row = (await session.execute(newest)).first()
         if row is None or row.finished_at is None:
             return Freshness(as_of=None, stale=True, snapshot_id=None)

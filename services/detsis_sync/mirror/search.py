@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
+from services.detsis_sync.mirror.choices import WordChoice
 from services.detsis_sync.mirror.folding import fold
 from services.detsis_sync.mirror.units import described
-from services.detsis_sync.mirror.vocabulary import Vocabulary, WordChoice
+from services.detsis_sync.mirror.vocabulary import Vocabulary
 from services.detsis_sync.tables import PlaceRecord, UnitRecord
 from shared.contracts.directory import Unit
 from shared.contracts.directory.units import WordCorrection
@@ -23,8 +24,8 @@ _MOST_WORDS = 12
 _DENSE = 5000
 """From so many hits on, sorting all of them costs more than walking along the order until a page is full."""
 _DEEPEST = 10_000
-_MOST_MAIN_INSTITUTIONS = 200
-_MOST_SHARES = 4
+_NEAR = 8000
+"""So far along the index it is worth looking before anything is sorted."""
 _NUMBER_DIGITS = 8
 _CURSOR = re.compile(r"([sdr]):(\d{1,7})")
 _INFLECTION = re.compile(r"['’]\w+")
@@ -33,6 +34,12 @@ _SIMPLE = text("'simple'::regconfig")
 
 _U = UnitRecord
 _LENGTH = func.length(_U.folded_name)
+_ORDER = (_U.search_rank, _LENGTH, _U.level, _U.detsis_no)
+"""As ``ix_units_ranked`` has it."""
+# With the length as a column of its own PostgreSQL sees that the order stays, and stops where the page is full.
+_BEGINNING = select(_U, _LENGTH.label("length")).order_by(*_ORDER).limit(_NEAR).subquery("beginning")
+_FIRST = aliased(UnitRecord, _BEGINNING)
+_FIRST_ORDER = (_FIRST.search_rank, _BEGINNING.c.length, _FIRST.level, _FIRST.detsis_no)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ async def search(
     """Units whose name holds every word of ``query``, best first.
 
     Best: who can receive a letter, then who is open, then the exact name, then a name that starts with
-    the query, then one that holds its words whole; among those the shorter and the higher. After them come
+    the query, then one that holds its words whole; among those the shorter and the higher. Of words that
+    thousands of names hold, length and height alone decide: the shortest names are the exact ones. After them come
     units whose name holds some of the words while their main institution's holds the others. Eight
     digits find the unit of that number; without a query all are listed by number. Raises ``DomainError``
     (validation-failed) for a cursor of another kind, for a longer number, and beyond 10,000 hits.
@@ -78,107 +86,130 @@ async def search(
             raise DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=[Fault("/query/q", detail)])
         confined.append(_U.detsis_no == int(folded))
     elif folded:
-        return await _by_words(session, vocabulary, folded, confined, stage=stage, offset=offset, limit=limit)
+        return await _by_words(session, vocabulary, folded, narrowing, stage=stage, offset=offset, limit=limit)
     elif query.strip():
         return SearchPage([], None)  # a query of which nothing is left is not the same as none
     listed = select(_U.detsis_no).where(*confined).order_by(_U.detsis_no).offset(offset).limit(limit + 1)
     found = list(await session.scalars(listed))
-    return SearchPage(await _units(session, found[:limit]), _more(found, limit, "s", offset))
+    return SearchPage(await described(session, found[:limit]), _more(found, limit, "s", offset))
 
 
 async def _by_words(
     session: AsyncSession,
     vocabulary: Vocabulary,
     folded: str,
-    confined: Sequence[ColumnElement[bool]],
+    narrowing: Narrowing,
     *,
     stage: str,
     offset: int,
     limit: int,
 ) -> SearchPage:
-    choices = [vocabulary.choose(word) for word in dict.fromkeys(folded.split()[:_MOST_WORDS])]
+    choices = vocabulary.choose(list(dict.fromkeys(folded.split()[:_MOST_WORDS])))
     corrections = [
         WordCorrection(written=item.written, taken_as=list(item.guesses)) for item in choices if item.guesses
     ]
     found: list[int] = []
     if stage != "r":
-        stage, found = await _by_name(session, choices, folded, confined, stage=stage, offset=offset, limit=limit + 1)
+        stage, found = await _by_name(session, choices, folded, narrowing, stage=stage, offset=offset, limit=limit + 1)
         following = _more(found, limit, stage, offset)
         offset = 0
         if following is not None:
-            return SearchPage(await _units(session, found[:limit]), following, corrections)
+            return SearchPage(await described(session, found[:limit]), following, corrections)
     room = limit - len(found)
-    related = await _related(session, choices, confined, offset=offset, limit=room + 1)
+    related = await _related(session, vocabulary, choices, narrowing, offset=offset, limit=room + 1)
     following = _more(related, room, "r", offset)
-    return SearchPage(await _units(session, found + related[:room]), following, corrections)
+    return SearchPage(await described(session, found + related[:room]), following, corrections)
 
 
 async def _by_name(
     session: AsyncSession,
     choices: Sequence[WordChoice],
     folded: str,
-    confined: Sequence[ColumnElement[bool]],
+    narrowing: Narrowing,
     *,
     stage: str,
     offset: int,
     limit: int,
 ) -> tuple[str, list[int]]:
     """Numbers of units whose own name fits, and how they are ordered: ``s`` by all that counts, ``d`` along the index."""
-    fits = _matches(" & ".join(choice.condition for choice in choices))
-    if stage == "s":
-        # Materialised and cut off: the planner would otherwise walk the whole register for words that never meet.
+    words = " & ".join(choice.condition for choice in choices)
+    if stage == "s" and (offset or not _perhaps_dense(choices)):
         whole = _matches(" & ".join(choice.written for choice in choices))
-        hits = (
-            select(
-                _U.detsis_no,
-                _U.search_rank,
-                case(
-                    (_U.folded_name == folded, 0),
-                    (_U.folded_name.startswith(folded, autoescape=True), 1),
-                    (whole, 2),
-                    else_=3,
-                ).label("fit"),
-                _LENGTH.label("length"),
-                _U.level,
-            )
-            .where(fits, *confined)
-            .limit(_DENSE + 1)
-            .cte("hits")
-            .prefix_with("MATERIALIZED", dialect="postgresql")
+        fit = case(
+            (_U.folded_name == folded, 0),
+            (_U.folded_name.startswith(folded, autoescape=True), 1),
+            (whole, 2),
+            else_=3,
         )
-        columns = hits.c
-        rows = (
-            await session.execute(
-                select(columns.detsis_no, select(func.count()).select_from(hits).scalar_subquery())
-                .order_by(columns.search_rank, columns.fit, columns.length, columns.level, columns.detsis_no)
-                .offset(offset)
-                .limit(limit)
-            )
-        ).all()
-        if not rows or rows[0][1] <= _DENSE or offset:
-            return "s", [number for number, _hits in rows]
-    walked = (
-        select(_U.detsis_no)
-        .where(fits, *confined)
-        .order_by(_U.search_rank, _LENGTH, _U.level, _U.detsis_no)
-        .offset(offset)
-        .limit(limit)
+        found, hits = await _sorted(session, [_matches(words), *_confined(narrowing)], fit, offset=offset, limit=limit)
+        if hits <= _DENSE or offset:
+            return "s", found
+    return "d", await _along_the_index(session, words, narrowing, offset=offset, limit=limit)
+
+
+def _perhaps_dense(choices: Sequence[WordChoice]) -> bool:
+    """Whether even the rarest word is a common one: names that hold it whole are then found among the shortest."""
+    return all(choice.most_units is not None and choice.most_units > _DENSE for choice in choices)
+
+
+async def _sorted(
+    session: AsyncSession,
+    conditions: Sequence[ColumnElement[bool]],
+    fit: ColumnElement[int],
+    *,
+    offset: int,
+    limit: int,
+) -> tuple[list[int], int]:
+    """One page of all hits in order, and how many there are; more than ``_DENSE`` are not looked at."""
+    # Materialised and cut off: the planner would otherwise walk the whole register for words that never meet.
+    hits = (
+        select(_U.detsis_no, _U.search_rank, fit.label("fit"), _LENGTH.label("length"), _U.level)
+        .where(*conditions)
+        .limit(_DENSE + 1)
+        .cte("hits")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    return "d", list(await session.scalars(walked))
+    columns = hits.c
+    rows = (
+        await session.execute(
+            select(columns.detsis_no, select(func.count()).select_from(hits).scalar_subquery())
+            .order_by(columns.search_rank, columns.fit, columns.length, columns.level, columns.detsis_no)
+            .offset(offset)
+            .limit(limit)
+        )
+    ).all()
+    return [number for number, _hits in rows], rows[0][1] if rows else 0
+
+
+async def _along_the_index(
+    session: AsyncSession, words: str, narrowing: Narrowing, *, offset: int, limit: int
+) -> list[int]:
+    """One page by rank, length and level alone, which an index holds ready."""
+    conditions = [_matches(words, _FIRST), *_confined(narrowing, _FIRST)]
+    walked = select(_FIRST.detsis_no).where(*conditions).order_by(*_FIRST_ORDER).offset(offset).limit(limit)
+    found = list(await session.scalars(walked))
+    if len(found) == limit:
+        return found
+    # Not among the first: then sorting what there is costs less than walking on, unless it is very much.
+    conditions = [_matches(words), *_confined(narrowing)]
+    found, hits = await _sorted(session, conditions, literal(0), offset=offset, limit=limit)
+    if hits <= _DENSE:
+        return found
+    whole = select(_U.detsis_no).where(*conditions).order_by(*_ORDER).offset(offset).limit(limit)
+    return list(await session.scalars(whole))
 
 
 async def _related(
     session: AsyncSession,
+    vocabulary: Vocabulary,
     choices: Sequence[WordChoice],
-    confined: Sequence[ColumnElement[bool]],
+    narrowing: Narrowing,
     *,
     offset: int,
     limit: int,
 ) -> list[int]:
     """Numbers of units that share the words with their main institution: "izmir su isleri" below İZMİR … BELEDİYESİ."""
-    if len(choices) < 2:
-        return []
-    shares = await _main_institutions_by_words(session, choices)
+    shares = vocabulary.mains.shares(choices)
     if not shares:
         return []
     either = [
@@ -192,66 +223,37 @@ async def _related(
     own = _matches(" & ".join(choice.condition for choice in choices))
     statement = (
         select(_U.detsis_no)
-        .where(or_(*either), ~own, *confined)
-        .order_by(_U.search_rank, _LENGTH, _U.level, _U.detsis_no)
+        .where(or_(*either), ~own, *_confined(narrowing))
+        .order_by(*_ORDER)
         .offset(offset)
         .limit(limit)
     )
     return list(await session.scalars(statement))
 
 
-async def _main_institutions_by_words(
-    session: AsyncSession, choices: Sequence[WordChoice]
-) -> list[tuple[frozenset[int], list[int]]]:
-    """Main institutions whose names hold some of the words but not all, by which of the words they hold; most words first."""
-    held = [_matches(choice.condition) for choice in choices]
-    rows = await session.execute(
-        select(_U.detsis_no, *held)
-        .where(_U.detsis_no == _U.main_institution_no, _matches(" | ".join(choice.condition for choice in choices)))
-        .order_by(
-            sum((case((match, 1), else_=0) for match in held[1:]), case((held[0], 1), else_=0)).desc(), _U.search_rank
-        )
-        .limit(_MOST_MAIN_INSTITUTIONS)
-    )
-    by_words: dict[frozenset[int], list[int]] = defaultdict(list)
-    for number, *flags in rows:
-        places = frozenset(place for place, flag in enumerate(flags) if flag)
-        if len(places) < len(choices):
-            by_words[places].append(number)
-    return sorted(by_words.items(), key=lambda item: -len(item[0]))[:_MOST_SHARES]
+def _matches(condition: str, unit: type[UnitRecord] = _U) -> ColumnElement[bool]:
+    return unit.search_words.bool_op("@@")(func.to_tsquery(_SIMPLE, condition))
 
 
-def _matches(condition: str) -> ColumnElement[bool]:
-    return _U.search_words.bool_op("@@")(func.to_tsquery(_SIMPLE, condition))
-
-
-def _confined(narrowing: Narrowing) -> list[ColumnElement[bool]]:
+def _confined(narrowing: Narrowing, unit: type[UnitRecord] = _U) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
     if narrowing.sendable_only:
-        wanted.append(_U.search_rank == 0)
+        wanted.append(unit.search_rank == 0)
     for column, value in (
-        (_U.main_institution_no, narrowing.main_institution),
-        (_U.category_id, narrowing.category_id),
-        (_U.status_id, narrowing.status_id),
-        (_U.place_id, narrowing.place_id),
-        (_U.active, narrowing.active),
-        (_U.external_addressee, narrowing.external_addressee),
+        (unit.main_institution_no, narrowing.main_institution),
+        (unit.category_id, narrowing.category_id),
+        (unit.status_id, narrowing.status_id),
+        (unit.place_id, narrowing.place_id),
+        (unit.active, narrowing.active),
+        (unit.external_addressee, narrowing.external_addressee),
     ):
         if value is not None:
             wanted.append(column == value)
     if narrowing.province_code is not None:
         wanted.append(
-            _U.place_id.in_(select(PlaceRecord.place_id).where(PlaceRecord.province_code == narrowing.province_code))
+            unit.place_id.in_(select(PlaceRecord.place_id).where(PlaceRecord.province_code == narrowing.province_code))
         )
     return wanted
-
-
-async def _units(session: AsyncSession, numbers: Sequence[int]) -> list[Unit]:
-    """The units, in the order of ``numbers``."""
-    if not numbers:
-        return []
-    records = {row.detsis_no: row for row in await session.scalars(select(_U).where(_U.detsis_no.in_(numbers)))}
-    return await described(session, [records[number] for number in numbers if number in records])
 
 
 def _more(found: Sequence[int], limit: int, stage: str, offset: int) -> str | None:

@@ -46,7 +46,7 @@ async def children(
     await known(session, detsis_no)
     closed = (~_OPEN).label("closed")
     name = func.left(UnitRecord.folded_name, _SORTED_LETTERS).collate("C").label("sorted_name")
-    wanted = select(UnitRecord, closed, name).where(
+    wanted = select(UnitRecord.detsis_no, closed, name).where(
         UnitRecord.parent_no == detsis_no, UnitRecord.detsis_no != detsis_no
     )
     if open_only:
@@ -59,8 +59,8 @@ async def children(
     following = None
     if len(rows) > limit:
         last = rows[limit - 1]
-        following = cursors.written("children", last.closed, last.sorted_name, last[0].detsis_no)
-    return Children(await described(session, [row[0] for row in rows[:limit]]), following)
+        following = cursors.written("children", last.closed, last.sorted_name, last.detsis_no)
+    return Children(await described(session, [row.detsis_no for row in rows[:limit]]), following)
 
 
 async def ancestors(session: AsyncSession, detsis_no: int) -> tuple[list[Unit], LineEnd]:

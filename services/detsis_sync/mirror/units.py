@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import literal, or_, select
+from sqlalchemy import literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.detsis_sync.tables import CodeRecord, KepAddressRecord, UnitRecord, UnitSighting
+from services.detsis_sync.tables import CodeRecord, UnitRecord
 from shared.contracts.directory import Unit, UnitKepAddress
 from shared.contracts.directory import units as contract
 
@@ -60,32 +60,81 @@ class Labels:
     statuses: Mapping[int, str] = field(default_factory=dict)
 
 
+_READ = text("""
+    SELECT u.detsis_no, u.name, u.parent_no, u.second_parent_no, u.main_institution_no, u.level, u.category_id,
+      u.status_id, u.active, u.operating, u.external_addressee, u.postal_address, u.place_id, u.place_name, u.kinds,
+      u.first_run_id, u.changed_run_id,
+      (SELECT jsonb_agg(jsonb_build_array(k.address, k.active, k.status_text, k.absent_since))
+        FROM kep_addresses k WHERE k.detsis_no = u.detsis_no) AS addresses,
+      CASE WHEN :around THEN
+        (SELECT m.name FROM units m WHERE m.detsis_no = u.main_institution_no) END AS main_institution_name,
+      CASE WHEN :around THEN
+        (SELECT c.label FROM codes c WHERE c.kind = 'category' AND c.code_id = u.category_id) END AS category,
+      CASE WHEN :around THEN
+        (SELECT c.label FROM codes c WHERE c.kind = 'status' AND c.code_id = u.status_id) END AS status,
+      CASE WHEN :around THEN
+        (SELECT jsonb_agg(jsonb_build_array(s.list_name, s.absent_since, s.tombstoned_at))
+          FROM unit_sightings s WHERE s.detsis_no = u.detsis_no) END AS sightings,
+      CASE WHEN :path THEN
+        (WITH RECURSIVE line (above, names, numbers) AS (
+            SELECT u.parent_no, ARRAY[u.name], ARRAY[u.detsis_no]
+            UNION ALL
+            SELECT p.parent_no, p.name || line.names, p.detsis_no || line.numbers
+            FROM line JOIN units p ON p.detsis_no = line.above
+            WHERE p.detsis_no <> ALL (line.numbers) AND cardinality(line.numbers) <= :deepest)
+          SELECT names FROM line ORDER BY cardinality(numbers) DESC LIMIT 1) END AS path
+    FROM unnest(CAST(:numbers AS bigint[])) WITH ORDINALITY AS wanted (detsis_no, place)
+    JOIN units u ON u.detsis_no = wanted.detsis_no
+    ORDER BY wanted.place
+""")
+"""One question for a whole page: what a question costs on its way to PostgreSQL and back is more than what it finds."""
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    list_name: str
+    absent_since: datetime | None
+    tombstoned_at: datetime | None
+
+
 async def units(session: AsyncSession, numbers: Sequence[int], *, surroundings: bool = True) -> dict[int, Unit]:
     """The units of the given numbers that the mirror knows."""
-    found = list((await session.scalars(select(UnitRecord).where(UnitRecord.detsis_no.in_(numbers)))).all())
-    return {unit.detsis_no: unit for unit in await described(session, found, surroundings=surroundings)}
+    return {unit.detsis_no: unit for unit in await described(session, numbers, surroundings=surroundings)}
 
 
 async def described(
-    session: AsyncSession, records: Sequence[UnitRecord], *, surroundings: bool = True, paths: bool = True
+    session: AsyncSession, numbers: Sequence[int], *, surroundings: bool = True, paths: bool = True
 ) -> list[Unit]:
-    """Records with their addresses, in the same order; a fixed number of queries.
+    """The units of the given numbers with their addresses, in the same order; those the mirror does not know are left out.
 
     With ``surroundings`` also path, main institution's name, labels and sightings, which no letter's address needs;
     without ``paths`` all of these but the path, which costs more than the rest together.
     """
-    numbers = [record.detsis_no for record in records]
-    addresses: dict[int, list[KepAddressRecord]] = {number: [] for number in numbers}
-    for row in await session.scalars(select(KepAddressRecord).where(KepAddressRecord.detsis_no.in_(numbers))):
-        addresses[row.detsis_no].append(row)
-    around: Mapping[int, Surroundings] = await _around(session, records, paths=paths) if surroundings else {}
+    if not numbers:
+        return []
+    asked = {
+        "numbers": list(dict.fromkeys(numbers)), "around": surroundings, "path": surroundings and paths,
+        "deepest": DEEPEST,
+    }  # fmt: skip
+    rows = (await session.execute(_READ, asked)).mappings()
     return [
         unit_of(
-            vars(record),
-            [address_of(vars(row)) for row in addresses[record.detsis_no]],
-            around.get(record.detsis_no, Surroundings()),
+            dict(row),
+            [
+                _address(address, status_text, active=active, absent_since=_moment(since))
+                for address, active, status_text, since in row["addresses"] or ()
+            ],
+            Surroundings(
+                path=row["path"] or (),
+                main_institution_name=row["main_institution_name"],
+                sightings=[
+                    _Sighting(name, _moment(absent), _moment(buried)) for name, absent, buried in row["sightings"] or ()
+                ],
+                category=row["category"],
+                status=row["status"],
+            ),
         )
-        for record in records
+        for row in rows
     ]
 
 
@@ -118,12 +167,23 @@ def unit_of(fields: Mapping[str, Any], addresses: Iterable[UnitKepAddress], arou
 
 def address_of(fields: Mapping[str, Any]) -> UnitKepAddress:
     """One address from the fields of its row."""
-    return UnitKepAddress(
-        address=fields["address"],
-        active=fields["active"] and fields["absent_since"] is None,
-        status_text=fields["status_text"],
-        absent_since=fields["absent_since"],
+    return _address(
+        fields["address"], fields["status_text"], active=fields["active"], absent_since=fields["absent_since"]
     )
+
+
+def _address(address: str, status_text: str | None, *, active: bool, absent_since: datetime | None) -> UnitKepAddress:
+    return UnitKepAddress(
+        address=address,
+        active=active and absent_since is None,
+        status_text=status_text,
+        absent_since=absent_since,
+    )
+
+
+def _moment(written: str | None) -> datetime | None:
+    """A moment that came as JSON."""
+    return None if written is None else datetime.fromisoformat(written)
 
 
 def merged_sightings(rows: Iterable[Sighting]) -> list[contract.UnitSighting]:
@@ -160,28 +220,6 @@ async def labels_of(session: AsyncSession, categories: Iterable[int], statuses: 
     return Labels(found["category"], found["status"])
 
 
-async def _around(session: AsyncSession, records: Sequence[UnitRecord], *, paths: bool) -> dict[int, Surroundings]:
-    numbers = [record.detsis_no for record in records]
-    walked = await _paths(session, numbers) if paths else {}
-    main_names = await _names(session, {record.main_institution_no for record in records})
-    seen: dict[int, list[UnitSighting]] = {}
-    for row in await session.scalars(select(UnitSighting).where(UnitSighting.detsis_no.in_(numbers))):
-        seen.setdefault(row.detsis_no, []).append(row)
-    labels = await labels_of(
-        session, {record.category_id for record in records}, {record.status_id for record in records}
-    )
-    return {
-        record.detsis_no: Surroundings(
-            path=walked.get(record.detsis_no, []),
-            main_institution_name=main_names.get(record.main_institution_no or 0),
-            sightings=seen.get(record.detsis_no, ()),
-            category=labels.categories.get(record.category_id),
-            status=labels.statuses.get(record.status_id),
-        )
-        for record in records
-    }
-
-
 async def lines(session: AsyncSession, numbers: Sequence[int]) -> dict[int, list[tuple[int, str, int | None]]]:
     """Number, name and parent of each unit and of all above it that the mirror knows, nearest first."""
     base = select(
@@ -200,16 +238,3 @@ async def lines(session: AsyncSession, numbers: Sequence[int]) -> dict[int, list
     ):
         found.setdefault(unit, {}).setdefault(number, (number, name, parent))  # a loop is walked once
     return {unit: list(line.values()) for unit, line in found.items()}
-
-
-async def _paths(session: AsyncSession, numbers: Sequence[int]) -> dict[int, list[str]]:
-    """Names from the topmost known ancestor down to each unit; the display path of DETSİS can be wrong."""
-    return {
-        unit: [name for _number, name, _parent in reversed(line)]
-        for unit, line in (await lines(session, numbers)).items()
-    }
-
-
-async def _names(session: AsyncSession, numbers: set[int | None]) -> Mapping[int, str]:
-    wanted = select(UnitRecord.detsis_no, UnitRecord.name).where(UnitRecord.detsis_no.in_(numbers - {None}))
-    return {row.detsis_no: row.name for row in await session.execute(wanted)}
