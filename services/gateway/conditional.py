@@ -33,15 +33,21 @@ class Span:
 
 
 def json_answer(
-    request: Request, model: BaseModel, *, cache_control: str | None = None, volatile: dict[str, Any] | None = None
+    request: Request,
+    model: BaseModel | bytes,
+    *,
+    cache_control: str | None = None,
+    volatile: dict[str, Any] | None = None,
 ) -> Response:
-    """``model`` with an ETag over its bytes, or 304 when the caller has it.
+    """``model``, or one that is JSON already, with an ETag over its bytes, or 304 when the caller has it.
 
     ``volatile``: fields that differ each time and change nothing (as pydantic's ``exclude``); the ETag is
     then a weak one over the others.
     """
-    body = model.model_dump_json().encode()
-    counted = body if volatile is None else model.model_dump_json(exclude=volatile).encode()
+    body = model if isinstance(model, bytes) else model.model_dump_json().encode()
+    counted = body
+    if volatile is not None and isinstance(model, BaseModel):
+        counted = model.model_dump_json(exclude=volatile).encode()
     etag = f'"{hashlib.sha256(counted).hexdigest()[:32]}"'
     headers = {
         "ETag": etag if volatile is None else f"W/{etag}",

@@ -51,13 +51,15 @@ class DirectoryClient:
         ``narrowing``: ``sendable_only``, ``main_institution``, ``category_id``, ``status_id``, ``place_id``,
         ``province_code``, ``active``, ``external_addressee``; None does not confine.
         """
-        wanted: dict[str, str | int | bool | None] = {"q": query, "limit": limit, "cursor": cursor, **narrowing}
-        parameters = {
-            name: str(value).lower() if isinstance(value, bool) else value
-            for name, value in wanted.items()
-            if value is not None
-        }
-        return await self._service.json(UnitPage, "GET", "/units", params=parameters)
+        given = _given(q=query, limit=limit, cursor=cursor, **narrowing)
+        return await self._service.json(UnitPage, "GET", "/units", params=given)
+
+    async def search_json(
+        self, query: str, *, limit: int, cursor: str | None = None, **narrowing: bool | int | None
+    ) -> bytes:
+        """``search`` for passing on: a ``UnitPage`` as JSON, unread."""
+        given = _given(q=query, limit=limit, cursor=cursor, **narrowing)
+        return (await self._service.call("GET", "/units", params=given)).content
 
     async def unit(self, detsis_no: int, *, as_of: str | None = None) -> UnitAnswer:
         """One unit, now or as it was (an RFC 3339 time, or a date: the end of that day in Turkey).
@@ -65,6 +67,10 @@ class DirectoryClient:
         NOT_FOUND if the mirror has never seen it, or did not know it then; VALIDATION_FAILED for the future.
         """
         return await self._service.json(UnitAnswer, "GET", f"/units/{detsis_no}", params=_given(as_of=as_of))
+
+    async def unit_json(self, detsis_no: int, *, as_of: str | None = None) -> bytes:
+        """``unit`` for passing on: a ``UnitAnswer`` as JSON, unread."""
+        return (await self._service.call("GET", f"/units/{detsis_no}", params=_given(as_of=as_of))).content
 
     async def children(
         self, detsis_no: int, *, open_only: bool = False, cursor: str | None = None, limit: int = 50

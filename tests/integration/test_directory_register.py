@@ -20,6 +20,7 @@ from services.sandbox.detsis.register import PinnedUnit
 from services.signer.app import build as build_signer
 from services.signer.settings import Settings as SignerSettings
 from shared.clock import FixedClock
+from shared.contracts.directory import UnitAnswer, UnitPage
 from tests.support.detsis import NOW, TOKEN, A, B, Detsis, Directory, running_detsis, running_directory
 from tests.support.gateway import TOKENS, RunningGateway, running_gateway, serving
 from tests.support.neighbours import Line
@@ -550,11 +551,35 @@ async def test_every_answer_can_be_asked_for_on_condition(world: World) -> None:
     headers = {"X-Api-Key": world.key}
     for path in (
         f"/units/{A}/kep-addresses", "/kep-addresses/kurum.a@hs91.kep.example", f"/units/{A}/certificates",
-        f"/units/{A}/eyp-versions", "/codes/category", "/places", "/main-institutions",
+        f"/units/{A}/eyp-versions", "/codes/category", "/places", "/main-institutions", f"/units/{A}", "/units?q=kurum",
+        "/status", "/runs",
     ):  # fmt: skip
         url = f"/v1/directory{path}"
         first: httpx.Response = await world.gateway.http.get(url, headers=headers)
-        assert first.headers["cache-control"] == "private, max-age=60", path
+        kept = "no-cache" if path in {"/status", "/runs"} else "max-age=60"
+        assert first.headers["cache-control"] == f"private, {kept}", path
         assert first.json()["freshness"]["snapshot_id"] is not None, path
         again = await world.gateway.http.get(url, headers=headers | {"If-None-Match": first.headers["etag"]})
         assert again.status_code == 304, path
+
+
+async def test_what_is_passed_on_unread_is_what_the_contract_says(world: World) -> None:
+    await world.directory.refresh()
+    assert UnitAnswer.model_validate(await world.get(f"/units/{A}")) == await world.directory.client.unit(A)
+    page = UnitPage.model_validate(await world.get("/units", params={"q": "kurum", "limit": 1}))
+    assert page == await world.directory.client.search("kurum", limit=1)
+    assert [unit.detsis_no for unit in page.units] == [A]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["%", "_", "a%", "'; DROP TABLE units--", "\\", "kurum & !x | (y:*", "<->", "🙂", "\u202e", "ﷺ" * 100, "x " * 99],
+)
+async def test_search_text_of_any_sort_finds_nothing_or_something(world: World, query: str) -> None:
+    assert isinstance((await world.get("/units", params={"q": query}))["units"], list)
+
+
+@pytest.mark.parametrize("query", ["a" * 10_000, "a\x00b", "a\nb", "\x1b[31m", "123456789", "99999999999999999999"])
+async def test_search_text_out_of_bounds_is_a_problem_that_points(world: World, query: str) -> None:
+    answer = await world.get("/units", expect=422, params={"q": query})
+    assert (answer["code"], answer["errors"][0]["pointer"]) == ("validation-failed", "/query/q")

@@ -29,16 +29,17 @@ _RunId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Of a refresh: the 
 
 @router.get(
     "/status",
+    response_model=DirectoryStatus,
     operation_id="getDirectoryStatus",
     summary="Read the mirror's state",
     **operation(
-        Scope.DIRECTORY_READ, Scope.ADMIN, answer=examples.DIRECTORY_STATUS,
+        Scope.DIRECTORY_READ, Scope.ADMIN, answer=examples.DIRECTORY_STATUS, headers=HEADERS, others=UNCHANGED,
         problems=(ErrorCode.DIRECTORY_UNAVAILABLE,),
     ),
 )  # fmt: skip
-async def get_status(caller: CurrentCaller, gateway: GatewayParts) -> DirectoryStatus:
+async def get_status(request: Request, caller: CurrentCaller, gateway: GatewayParts) -> Response:
     """Age and size of the mirror; last refreshes and accounts of the caller's institutions (scope admin: of all)."""
-    return await gateway.directory.status(_institutions(caller))
+    return json_answer(request, await gateway.directory.status(_institutions(caller)))
 
 
 @router.get(
@@ -95,35 +96,38 @@ async def export(
 
 @router.get(
     "/runs",
+    response_model=RefreshRuns,
     operation_id="listDirectoryRuns",
     summary="List refreshes",
     **operation(
-        Scope.DIRECTORY_READ, Scope.ADMIN, answer=directory_examples.RUNS,
+        Scope.DIRECTORY_READ, Scope.ADMIN, answer=directory_examples.RUNS, headers=HEADERS, others=UNCHANGED,
         problems=(ErrorCode.VALIDATION_FAILED, ErrorCode.DIRECTORY_UNAVAILABLE),
     ),
 )  # fmt: skip
 async def list_runs(
+    request: Request,
     caller: CurrentCaller,
     gateway: GatewayParts,
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="At most so many refreshes.")] = 20,
-) -> RefreshRuns:
+) -> Response:
     """Refreshes of the caller's institutions (scope admin: of all), newest first."""
-    return await gateway.directory.runs(_institutions(caller), cursor=cursor, limit=limit)
+    return json_answer(request, await gateway.directory.runs(_institutions(caller), cursor=cursor, limit=limit))
 
 
 @router.get(
     "/runs/{run_id}",
+    response_model=RefreshRunAnswer,
     operation_id="getDirectoryRun",
     summary="Read the report of a refresh",
     **operation(
-        Scope.DIRECTORY_READ, Scope.ADMIN, answer=directory_examples.RUN_ANSWER,
+        Scope.DIRECTORY_READ, Scope.ADMIN, answer=directory_examples.RUN_ANSWER, headers=HEADERS, others=UNCHANGED,
         problems=(ErrorCode.VALIDATION_FAILED, ErrorCode.NOT_FOUND, ErrorCode.DIRECTORY_UNAVAILABLE),
     ),
 )  # fmt: skip
-async def get_run(run_id: _RunId, caller: CurrentCaller, gateway: GatewayParts) -> RefreshRunAnswer:
+async def get_run(request: Request, run_id: _RunId, caller: CurrentCaller, gateway: GatewayParts) -> Response:
     """List by list: what came, how it was judged, what it changed; and why the refresh ended as it did."""
-    return await gateway.directory.run_of(run_id, _institutions(caller))
+    return json_answer(request, await gateway.directory.run_of(run_id, _institutions(caller)))
 
 
 @router.post(

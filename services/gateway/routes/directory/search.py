@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
+from starlette.responses import Response
 
 from services.gateway import examples
 from services.gateway.callers import Scope
+from services.gateway.conditional import json_answer
 from services.gateway.deps import GatewayParts
 from services.gateway.operations import operation
+from services.gateway.routes.directory.caching import CACHED, HEADERS, UNCHANGED
 from services.gateway.routes.directory.live import LIVE_PROBLEMS, LiveAs, only_in_mirror
 from services.gateway.schemas.text import Cursor, DetsisNo, Line
 from shared.contracts.directory import UnitPage
@@ -23,14 +26,16 @@ router = APIRouter(prefix="/v1/directory", tags=["Directory"])
 
 @router.get(
     "/units",
+    response_model=UnitPage,
     operation_id="searchUnits",
     summary="Search units",
     **operation(
-        Scope.DIRECTORY_READ, answer=examples.UNIT_PAGE,
+        Scope.DIRECTORY_READ, answer=examples.UNIT_PAGE, headers=HEADERS, others=UNCHANGED,
         problems=(ErrorCode.VALIDATION_FAILED, ErrorCode.DIRECTORY_UNAVAILABLE, *LIVE_PROBLEMS),
     ),
 )  # fmt: skip
 async def search_units(
+    request: Request,
     gateway: GatewayParts,
     live: LiveAs,
     q: Annotated[Line, Query(max_length=200, description="Words of the name, or a DETSİS number.")] = "",
@@ -46,7 +51,7 @@ async def search_units(
     ] = None,
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="At most so many units.")] = 20,
-) -> UnitPage:
+) -> Response:
     """Units of the nightly mirror whose name fits, best first. `freshness` says how old the mirror is.
 
     Words in any order, as beginnings, with Turkish endings, without their dots and accents, in any case. A word that
@@ -61,8 +66,9 @@ async def search_units(
             province_code=province_code, active=None if active is None else "given",
             external_addressee=None if external_addressee is None else "given",
         )  # fmt: skip
-        return await gateway.live.search(institution, q, main_institution=main_institution, cursor=cursor, limit=limit)
-    return await gateway.directory.search(
+        page = await gateway.live.search(institution, q, main_institution=main_institution, cursor=cursor, limit=limit)
+        return json_answer(request, page, cache_control=CACHED)
+    found = await gateway.directory.search_json(
         q,
         limit=limit,
         cursor=cursor,
@@ -75,3 +81,4 @@ async def search_units(
         active=active,
         external_addressee=external_addressee,
     )
+    return json_answer(request, found, cache_control=CACHED)

@@ -59,7 +59,7 @@ async def get_unit(
     if (institution := await live.institution()) is not None:
         only_in_mirror(as_of=as_of)
         return json_answer(request, await gateway.live.unit(institution, detsis_no), cache_control=CACHED)
-    return json_answer(request, await gateway.directory.unit(detsis_no, as_of=as_of), cache_control=CACHED)
+    return json_answer(request, await gateway.directory.unit_json(detsis_no, as_of=as_of), cache_control=CACHED)
 
 
 @router.get(
