@@ -10,6 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from services.detsis_sync.mirror.search import Narrowing, search
+from services.detsis_sync.mirror.vocabulary import Vocabulary
 from services.sandbox.detsis.register import PinnedUnit
 from shared.contracts.directory import Unit
 from shared.errors import DomainError, ErrorCode
@@ -234,27 +236,64 @@ async def test_words_may_be_shared_with_the_main_institution(spelling: Directory
     assert second.next_cursor is None
 
 
-async def test_common_words_are_paged_like_others(directory: Directory) -> None:
-    """So many hits are not sorted one by one: the pages walk along the order, and still hold each unit once."""
+async def many_alike(directory: Directory, count: int) -> None:
+    """Units 30000001 …: every third closed, every fifth one that can be written to."""
     async with directory.database.unit_of_work() as work:
         await work.session.execute(
             text(
                 "INSERT INTO units (detsis_no, name, folded_name, category_id, status_id, level, active, operating,"
-                " external_addressee, content_hash, first_run_id, changed_run_id) SELECT 30000000 + n, 'ORTAK BİRİM ' || n,"
-                " 'ortak birim ' || n, 1, 1, 1, n % 3 > 0, true, true, '', 1, 1 FROM generate_series(1, 5200) AS n"
+                " external_addressee, reachable, content_hash, first_run_id, changed_run_id) SELECT 30000000 + n,"
+                " 'ORTAK BİRİM ' || n, 'ortak birim ' || n, 1, 1, 1, n % 3 > 0, true, true, n % 5 = 0, '', 1, 1"
+                f" FROM generate_series(1, {count}) AS n"
             )
         )
-    seen: list[Unit] = []
+
+
+def in_order(count: int) -> list[int]:
+    """The same by rank, length and number."""
+
+    def place(n: int) -> tuple[int, int, int]:
+        rank = 2 if n % 3 == 0 else 0 if n % 5 == 0 else 1
+        return rank, len(str(n)), n
+
+    return [30000000 + n for n in sorted(range(1, count + 1), key=place)]
+
+
+async def test_common_words_are_paged_like_others(directory: Directory) -> None:
+    """So many hits are not sorted one by one: the pages walk along the order, and still hold each unit once."""
+    await many_alike(directory, 10_200)
+    seen: list[int] = []
     cursor: str | None = None
     for _page in range(30):
         page = await directory.client.search("ortak birim", limit=200, cursor=cursor)
-        seen += page.units
-        if (cursor := page.next_cursor) is None:
-            break
-    assert len(seen) == len({item.detsis_no for item in seen}) == 5200
-    keys = [(not item.active, len(item.name), item.detsis_no) for item in seen]
-    assert keys == sorted(keys)
+        seen += [unit.detsis_no for unit in page.units]
+        cursor = page.next_cursor
+        assert cursor is not None
+    assert seen == in_order(10_200)[:6000]
     assert await found(directory, "ortak birim 5200") == [30005200]
+
+
+async def test_words_known_to_be_common_are_looked_for_at_the_top_first(directory: Directory) -> None:
+    """From the top, then sorted when the top has no full page, then along the whole order: it is one order."""
+    await many_alike(directory, 6000)
+    known = Vocabulary([("ortak", 6000), ("birim", 6000), ("baska", 6000), ("sube", 7000)])
+    seen: list[int] = []
+    cursor: str | None = None
+    async with directory.database.reading() as session:
+        while True:
+            page = await search(session, known, "birim ortak", limit=200, cursor=cursor, narrowing=Narrowing())
+            seen += [unit.detsis_no for unit in page.units]
+            if (cursor := page.next_cursor) is None:
+                break
+        closed = await search(
+            session, known, "ortak birim", limit=3, cursor=None, narrowing=Narrowing(active=False)
+        )  # fmt: skip
+        never = await search(session, known, "ortak baska", limit=3, cursor=None, narrowing=Narrowing())
+        lone = await search(session, known, "sube", limit=3, cursor=None, narrowing=Narrowing())
+    assert seen == in_order(6000)
+    assert [unit.detsis_no for unit in closed.units] == [30000003, 30000006, 30000009]
+    assert never.units == []
+    assert [unit.detsis_no for unit in lone.units] == [10000012]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -23,3 +24,15 @@ class WordChoice:
     def condition(self) -> str:
         """As a part of a PostgreSQL ``tsquery``; letters and digits only, so nothing can break out of it."""
         return "(" + " | ".join((*(f"{prefix}:*" for prefix in self.prefixes), *self.words)) + ")"
+
+
+def shortest_name(choices: Sequence[WordChoice]) -> int:
+    """The least length of a name that holds all the words; of words that may be the same one, one counts."""
+    lengths: list[int] = []
+    counted: list[str] = []
+    for choice in choices:
+        forms = (*choice.prefixes, *choice.words)
+        if not any(known.startswith(form) or form.startswith(known) for known in counted for form in forms):
+            counted += forms
+            lengths.append(min(map(len, forms)))
+    return sum(lengths) + len(lengths) - 1

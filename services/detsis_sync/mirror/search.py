@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from services.detsis_sync.mirror.choices import WordChoice
+from services.detsis_sync.mirror.choices import WordChoice, shortest_name
 from services.detsis_sync.mirror.folding import fold
 from services.detsis_sync.mirror.units import described
 from services.detsis_sync.mirror.vocabulary import Vocabulary
@@ -21,11 +21,13 @@ from shared.contracts.directory.units import WordCorrection
 from shared.errors import DomainError, ErrorCode, Fault
 
 _MOST_WORDS = 12
-_DENSE = 5000
+_COMMON = 5000
+"""Words that so many units have are looked for at the top of the order first."""
+_DENSE = 10_000
 """From so many hits on, sorting all of them costs more than walking along the order until a page is full."""
 _DEEPEST = 10_000
-_NEAR = 8000
-"""So far along the index it is worth looking before anything is sorted."""
+_NEAR = 4000
+"""So far down from the top it is worth looking before anything is sorted."""
 _NUMBER_DIGITS = 8
 _CURSOR = re.compile(r"([sdr]):(\d{1,7})")
 _INFLECTION = re.compile(r"['’]\w+")
@@ -36,10 +38,17 @@ _U = UnitRecord
 _LENGTH = func.length(_U.folded_name)
 _ORDER = (_U.search_rank, _LENGTH, _U.level, _U.detsis_no)
 """As ``ix_units_ranked`` has it."""
-# With the length as a column of its own PostgreSQL sees that the order stays, and stops where the page is full.
-_BEGINNING = select(_U, _LENGTH.label("length")).order_by(*_ORDER).limit(_NEAR).subquery("beginning")
-_FIRST = aliased(UnitRecord, _BEGINNING)
-_FIRST_ORDER = (_FIRST.search_rank, _BEGINNING.c.length, _FIRST.level, _FIRST.detsis_no)
+# Of those that can be written to, from a length on. With the length as a column of its own PostgreSQL sees that the
+# order stays, and stops where the page is full.
+_TOP = (
+    select(_U, _LENGTH.label("length"))
+    .where(_U.search_rank == 0, bindparam("shortest") <= _LENGTH)
+    .order_by(*_ORDER)
+    .limit(_NEAR)
+    .subquery("top")
+)
+_FIRST = aliased(UnitRecord, _TOP)
+_FIRST_ORDER = (_TOP.c.length, _FIRST.level, _FIRST.detsis_no)
 
 
 @dataclass(frozen=True)
@@ -144,12 +153,12 @@ async def _by_name(
         found, hits = await _sorted(session, [_matches(words), *_confined(narrowing)], fit, offset=offset, limit=limit)
         if hits <= _DENSE or offset:
             return "s", found
-    return "d", await _along_the_index(session, words, narrowing, offset=offset, limit=limit)
+    return "d", await _along_the_index(session, words, shortest_name(choices), narrowing, offset=offset, limit=limit)
 
 
 def _perhaps_dense(choices: Sequence[WordChoice]) -> bool:
     """Whether even the rarest word is a common one: names that hold it whole are then found among the shortest."""
-    return all(choice.most_units is not None and choice.most_units > _DENSE for choice in choices)
+    return all(choice.most_units is not None and choice.most_units > _COMMON for choice in choices)
 
 
 async def _sorted(
@@ -182,15 +191,15 @@ async def _sorted(
 
 
 async def _along_the_index(
-    session: AsyncSession, words: str, narrowing: Narrowing, *, offset: int, limit: int
+    session: AsyncSession, words: str, shortest: int, narrowing: Narrowing, *, offset: int, limit: int
 ) -> list[int]:
     """One page by rank, length and level alone, which an index holds ready."""
     conditions = [_matches(words, _FIRST), *_confined(narrowing, _FIRST)]
     walked = select(_FIRST.detsis_no).where(*conditions).order_by(*_FIRST_ORDER).offset(offset).limit(limit)
-    found = list(await session.scalars(walked))
+    found = list(await session.scalars(walked, {"shortest": shortest}))
     if len(found) == limit:
         return found
-    # Not among the first: then sorting what there is costs less than walking on, unless it is very much.
+    # Not all at the top: then sorting what there is costs less than walking on, unless it is very much.
     conditions = [_matches(words), *_confined(narrowing)]
     found, hits = await _sorted(session, conditions, literal(0), offset=offset, limit=limit)
     if hits <= _DENSE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.detsis_sync.mirror.choices import shortest_name
 from services.detsis_sync.mirror.vocabulary import Vocabulary
 
 WORDS = Vocabulary(
@@ -86,3 +87,19 @@ def test_without_a_vocabulary_every_word_is_taken_as_it_is() -> None:
 def test_words_too_long_are_not_kept_and_cost_nothing() -> None:
     assert len(Vocabulary([("x" * 41, 1), ("y", 1)])) == 1
     assert WORDS.choose(["z" * 100_000])[0].guesses == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "length"),
+    [
+        ("belediye baskanligi", 19),
+        ("bel", 8),
+        ("isparta su il", 13),
+        ("bel belediye", 8),
+        ("saglik", 6),
+        ("ispartada", 7),
+    ],
+)
+def test_no_name_that_holds_the_words_is_shorter(query: str, length: int) -> None:
+    """Words that may be one and the same word of the name are counted once."""
+    assert shortest_name(WORDS.choose(query.split())) == length
