@@ -6,13 +6,13 @@ import base64
 import hashlib
 from collections.abc import Iterator
 
+from services.detsis_sync.certificate_content import CertificateContent, read_certificate
 from services.detsis_sync.live import doubts
 from services.detsis_sync.live.contacts import FAX, PHONE
 from services.detsis_sync.live.material import Material, from_contacts
 from services.detsis_sync.live.resolve import judged
 from services.detsis_sync.mirror.addresses import mirrored
 from services.detsis_sync.mirror.warnings import level, of_mirrored_address, warning
-from services.detsis_sync.refresh.certificate_content import CertificateContent, read_certificate
 from services.detsis_sync.rows import ContactRow, PackageRecipient
 from services.detsis_sync.tables import CertificateRecord
 from shared.contracts.directory import (

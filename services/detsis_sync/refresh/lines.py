@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from services.detsis_sync.certificate_content import read_certificate
 from services.detsis_sync.mirror.folding import fold
-from services.detsis_sync.refresh.certificate_content import read_certificate
 from services.detsis_sync.rows import (
     BudgetRow,
     CertificateOwnerRow,
