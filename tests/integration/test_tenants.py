@@ -154,7 +154,7 @@ NAMED: dict[Operation, dict[str, Any]] = {
     ("GET", "/v1/outbound-messages"): {"params": {"institution": OWNER}},
     ("GET", "/v1/inbound-messages"): {"params": {"institution": OWNER}},
     ("POST", "/v1/inbound-messages/leases"): {"json": {"institution_no": OWNER}},
-    ("GET", "/v1/kep-registrations"): {"params": {"institution_no": OWNER}},
+    ("GET", "/v1/kep-registrations"): {"params": {"institution": OWNER}},
     ("POST", "/v1/kep-registrations"): {"json": {"institution_no": OWNER, "kep_address": "baska@hs98.kep.tr"}},
     ("POST", "/v1/correspondence-data"): {"json": {"institution_no": OWNER, "recipients": [10000002]}},
     ("GET", "/v1/directory/units/by-former-number"): {"params": {"institution_no": OWNER, "numbers": "1"}},

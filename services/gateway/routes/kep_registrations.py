@@ -62,13 +62,13 @@ async def open_kep_registration(
 async def list_kep_registrations(
     caller: CurrentCaller,
     gateway: GatewayParts,
-    institution_no: DetsisNo | None = None,
+    institution: Annotated[DetsisNo | None, Query(description="Only registrations of this institution.")] = None,
     state: Annotated[list[RegistrationState] | None, Query(max_length=10)] = None,
     cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> RegistrationList:
     """The registrations of the caller's institutions, newest first; with scope admin, of all."""
-    institutions = await _visible(caller, gateway, institution_no)
+    institutions = await _visible(caller, gateway, institution)
     if not institutions:
         return RegistrationList(registrations=[], next_cursor=None)
     page = await gateway.registrations.page(institutions, states=state or (), cursor=cursor, limit=limit)
