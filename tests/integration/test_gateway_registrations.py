@@ -173,7 +173,7 @@ async def test_the_whole_way_is_joined_and_audited(world: World) -> None:
     actions = [action for action, _detail in await world.audited()]
     for action in ("kep-registration.open", "kep-registration.entered", "kep-registration.confirm"):
         assert action in actions
-    listed = (await world.call("GET", "", params={"institution_no": A, "state": "confirmed"})).json()
+    listed = (await world.call("GET", "", params={"institution": A, "state": "confirmed"})).json()
     assert [item["registration_id"] for item in listed["registrations"]] == [registration["registration_id"]]
     assert (await world.call("GET", "", params={"state": "active"})).json()["registrations"] == []
     cancelled = await world.call("POST", f"{one}/cancel", json={"reason": "vazgeçildi"})
