@@ -395,3 +395,42 @@ async def test_leftovers_of_dead_runs_are_swept(directory: Directory) -> None:
     await directory.refresh()
     left = await rows(directory, "SELECT relname FROM pg_class WHERE relname LIKE 'staged\\_%' AND relkind = 'r'")
     assert left == [("staged_by_somebody_else",)]
+
+
+# A process that died between two of its own notes
+
+
+async def _taken_up(directory: Directory, state: str) -> RefreshRun:
+    """A run whose external list was noted as ``state`` when its process died, once another has ended it."""
+    async with directory.database.unit_of_work() as work:
+        run_id = await work.session.scalar(
+            text(
+                "INSERT INTO runs (institution_no, trigger, state, started_at)"
+                " VALUES (:account, 'nightly', 'running', :now) RETURNING run_id"
+            ),
+            {"account": A, "now": directory.clock.moment},
+        )
+        await work.session.execute(
+            text(
+                "INSERT INTO run_lists (run_id, list_name, state, started_at, reason)"
+                " VALUES (:run, 'external', :state, :now, 'list external is empty')"
+            ),
+            {"run": run_id, "state": state, "now": directory.clock.moment},
+        )
+    directory.start("schedule")
+    return await directory.ended(run_id)
+
+
+async def test_a_list_that_failed_just_before_is_asked_for_again(directory: Directory) -> None:
+    await directory.refresh()
+    run = await _taken_up(directory, "failed")
+    assert run.state == "accepted"
+    report = await directory.client.run(run.run_id)
+    assert {item.list_name: item.state for item in report.lists}["external"] == "applied"
+
+
+async def test_a_refusal_just_before_is_not_forgotten(directory: Directory) -> None:
+    before = await directory.refresh()
+    run = await _taken_up(directory, "refused")
+    assert (run.state, run.reason) == ("refused", "list external is empty")
+    assert (await directory.client.status()).freshness.snapshot_id == before.run_id

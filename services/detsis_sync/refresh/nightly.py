@@ -88,7 +88,8 @@ class Refresher:
             log.exception("refresh_failed", run_id=run_id)
         if end != "accepted":
             await end_run(self._database, run, end, reason or "", self._clock.now(), self._policy)
-        log.log(20 if end == "accepted" else 30, "refresh_ended", run_id=run_id, state=end, reason=reason)
+        tell = log.info if end == "accepted" else log.warning
+        tell("refresh_ended", run_id=run_id, state=end, reason=reason)
         self._metrics.duration.labels(end).observe((self._clock.now() - started).total_seconds())
         self._metrics.runs.labels(end).inc()
         await self.sweep()
@@ -116,7 +117,7 @@ class Refresher:
         known = await known_units(self._database)
         for plan in PLANS:
             row = noted.get(plan.name)
-            if row is not None and (row.state != "staged" or await self._staging.is_there(row)):
+            if row is not None and await self._needs_no_fetching(row):
                 continue
             if plan.of_own_tree and not account.has_own_tree:
                 await list_skipped(self._database, run.run_id, plan.name, self._clock.now())
@@ -125,14 +126,18 @@ class Refresher:
             try:
                 await self._staging.fill(run.run_id, plan, client, asking, known)
             except DirectoryCallError as error:
-                await list_failed(
-                    self._database, run.run_id, plan.name, started_at, self._clock.now(), error.detail
-                )  # fmt: skip
+                await list_failed(self._database, run.run_id, plan.name, started_at, self._clock.now(), error.detail)
                 log.warning("refresh_list_failed", run_id=run.run_id, list=plan.name, reason=error.detail)
                 if plan.required:
                     raise
             else:
                 await self._report(run.run_id, plan)
+
+    async def _needs_no_fetching(self, row: RunList) -> bool:
+        """Of a list noted before this process took the run up; one that failed is asked for again."""
+        if row.state == "staged":
+            return await self._staging.is_there(row)
+        return row.state != "failed"
 
     async def _judge(self, run: Run, lists: Mapping[str, RunList]) -> dict[str, str]:
         """Why lists may not be published, by list."""
@@ -141,9 +146,12 @@ class Refresher:
         refused = {}
         for plan in PLANS:
             row = lists.get(plan.name)
+            if row is not None and row.state == "refused":
+                # By a process that died before it could end the run.
+                refused[plan.name] = row.reason or f"list {plan.name} was refused"
             if row is None or row.state != "staged":
                 continue
-            reason = refusal(plan, row, previous, mode=run.mode, shrink_limit=self._policy.shrink_limit)  # fmt: skip
+            reason = refusal(plan, row, previous, mode=run.mode, shrink_limit=self._policy.shrink_limit)
             if reason is not None:
                 refused[plan.name] = reason
                 await list_refused(self._database, run.run_id, plan.name, reason)
