@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.stack import A, Stack, codes, problem, recipient_of, wait_until
+from services.cli.api import ApiError
+from tests.support.stack import A, B, Stack, codes, problem, recipient_of, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -186,6 +187,7 @@ def test_forged_evidence_proves_nothing(stack: Stack) -> None:
 
 def test_detsis_is_down_and_the_mirror_helps(stack: Stack) -> None:
     with stack.faulty("detsis.down"):
+        _until_mirror_answers(stack)
         sent = stack.send()
         message = arrives_once(stack, sent["message_id"])
     recipient = recipient_of(message)
@@ -196,6 +198,7 @@ def test_detsis_is_down_and_the_mirror_helps(stack: Stack) -> None:
 
 def test_detsis_is_down_and_the_mirror_empty(stack: Stack) -> None:
     with stack.faulty("detsis.down"), _mirror_never_filled(stack):
+        _until_mirror_answers(stack)
         sent = stack.send()
         waiting = stack.wait_for_reason(sent["message_id"], "directory-unavailable")
         assert waiting["state"] == "retry_wait"
@@ -218,6 +221,20 @@ def _mirror_never_filled(stack: Stack) -> Iterator[None]:
             connection.execute(
                 "UPDATE detsis_sync.runs SET state = 'accepted' WHERE run_id = ANY(%s)", ([row[0] for row in accepted],)
             )
+
+
+def _until_mirror_answers(stack: Stack) -> None:
+    """What DETSİS said about the letter before is forgotten: it serves further steps for a few seconds."""
+
+    def is_forgotten() -> bool:
+        order = {"institution_no": A, "recipients": [B]}
+        try:
+            answer = stack.sender.json("POST", "/directory/resolve", json=order)
+        except ApiError as error:
+            return bool(error.problem["code"] == "directory-unavailable")
+        return bool(answer["recipients"][0]["source"] == "mirror")
+
+    wait_until(is_forgotten, 60, "the mirror, or nobody, answers instead of DETSİS", pause=0.5)
 
 
 def _until_live_again(stack: Stack) -> None:
@@ -279,6 +296,7 @@ def test_sandbox_restarts_while_letters_are_under_way(stack: Stack) -> None:
     """The whole outside world goes away at once, and comes back with the same mailboxes."""
     package = stack.package()
     with stack.stopped("sandbox"):
+        _until_mirror_answers(stack)
         sent = stack.send(package)
         waiting = stack.wait_for_reason(sent["message_id"], "provider-unavailable", seconds=90)
         assert recipient_of(waiting)["address_source"] == "mirror"
