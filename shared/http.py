@@ -27,6 +27,7 @@ from shared.contracts.problems import FieldError, Problem
 from shared.errors import DomainError, ErrorCode, Fault
 from shared.telemetry.logging import CORRELATION_HEADER, correlated, correlation_id
 from shared.telemetry.metrics import HttpMetrics
+from shared.tls import default_context
 
 log = structlog.get_logger(__name__)
 
@@ -288,6 +289,7 @@ class ServiceClient:
             headers={"Authorization": f"Bearer {token.get_secret_value()}"},
             timeout=httpx.Timeout(timeout_seconds, connect=3),
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
+            verify=default_context(),
             trust_env=False,
         )
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from shared.tls import default_context
+
 
 class ApiError(Exception):
     """The gateway answered with a problem, or not at all: then ``status`` is None."""
@@ -33,7 +35,11 @@ class Api:
         self.base_url = base_url.rstrip("/")
         with _readable_failures(self.base_url):
             self._http = httpx.Client(
-                base_url=f"{self.base_url}/v1", headers=headers, timeout=timeout_seconds, trust_env=False
+                base_url=f"{self.base_url}/v1",
+                headers=headers,
+                timeout=timeout_seconds,
+                verify=default_context(),
+                trust_env=False,
             )
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:

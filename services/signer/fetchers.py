@@ -18,6 +18,7 @@ import httpx
 import structlog
 
 from shared.clock import Clock
+from shared.tls import default_context
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class GuardedFetcher:
         self._on_outcome = on_outcome
         self._breakers: dict[str, _Breaker] = {}
         self._http = httpx.AsyncClient(
+            verify=default_context(),
             trust_env=False,
             follow_redirects=False,
             timeout=policy.timeout_seconds,

@@ -17,6 +17,7 @@ from typing import Self
 import psycopg
 
 from services.cli.supervisor.postgres import keep
+from tests.support.schemas import drop_templates
 
 
 class KeptServer:
@@ -66,10 +67,17 @@ class KeptServer:
 def embedded_server() -> Iterator[str]:
     """URL of a PostgreSQL superuser; ``KEPGW_TEST_DATABASE_URL`` names a running server to use instead."""
     if given := os.environ.get("KEPGW_TEST_DATABASE_URL"):
-        yield given
+        try:
+            yield given
+        finally:
+            drop_templates(given)
         return
     # Not pytest's directory: the path of the server's socket must be short, and its user must get there.
     with KeptServer(Path(tempfile.mkdtemp(prefix="kepgw-pg-")) / "data", disposable=True) as server:
+        # Nothing here has to outlive a power cut; what is committed still outlives a killed process.
+        with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.superuser_url
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.detsis_sync.app import build, migrate_schema
+from services.detsis_sync.app import build
 from services.detsis_sync.settings import Settings
 from services.sandbox import world
 from services.sandbox.detsis.app import PATH, build_detsis_app
@@ -25,6 +25,7 @@ from shared.clock import FixedClock
 from shared.contracts.directory import RefreshRun, RegisterAccount, ResolutionRequest, ResolvedAddress
 from shared.db.session import Database
 from shared.service import Service
+from tests.support.schemas import bring_up
 from tests.unit.detsis_soap.conftest import Authority
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -190,7 +191,7 @@ async def running_directory(
 ) -> AsyncIterator[Directory]:
     """The service, migrated, with the named background parts running."""
     chosen = Settings.model_validate(setting_values(database_url, detsis.authority, **settings))
-    await asyncio.to_thread(migrate_schema, chosen)
+    await asyncio.to_thread(bring_up, database_url, "detsis_sync")
     clock = clock or FixedClock(NOW)
     async with AsyncExitStack() as stack:
         service = await build(chosen, clock)

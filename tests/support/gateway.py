@@ -15,12 +15,13 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from services.gateway.__main__ import migrate_schema
 from services.gateway.app import build
 from services.gateway.settings import Settings
 from shared.clock import Clock, SystemClock
 from shared.service import Service
+from shared.tls import default_context
 from tests.support.ports import free_port
+from tests.support.schemas import bring_up
 
 ADMIN_KEY = "kepgw_testadmin_" + "s" * 40
 TOKENS = {name: f"token-of-{name}" for name in ("gateway", "detsis_sync", "kep_relay", "signer")}
@@ -97,7 +98,11 @@ async def running_gateway(
 ) -> AsyncIterator[RunningGateway]:
     """Migrate, build and serve a gateway."""
     settings = gateway_settings(database_url, directory, **overrides)
-    await asyncio.to_thread(migrate_schema, settings)
+    await asyncio.to_thread(bring_up, database_url, "gateway")
     service = await build(settings, clock or SystemClock())
-    async with service.resources, serving(service.app) as url, httpx.AsyncClient(base_url=url, timeout=30) as http:
+    async with (
+        service.resources,
+        serving(service.app) as url,
+        httpx.AsyncClient(base_url=url, timeout=30, verify=default_context()) as http,
+    ):
         yield RunningGateway(url, service, http, settings)

@@ -50,7 +50,6 @@ from shared.clock import Clock, SystemClock
 from shared.contracts.inbound import InboundMessage
 from shared.contracts.mailboxes import MailboxConfiguration, ServerAddress
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
-from shared.db.migrate import migrate
 from shared.db.session import Database
 from shared.domain.identifiers import KepAddress, new_id
 from shared.domain.verdict import Conclusion, Indication, SubIndication
@@ -59,8 +58,10 @@ from shared.http import internal_app, problem_response
 from shared.jobs import Job, JobQueue
 from shared.secrets import SecretBox
 from shared.telemetry.metrics import HttpMetrics, new_registry
+from shared.tls import default_context
 from tests.support.gateway import serving
 from tests.support.relay import SENDER_NO, Register, SigningDesk, relay_settings, submission
+from tests.support.schemas import bring_up
 
 ID_OF_TESTS = "<letter-1@kepgw.test>"
 INDICATIONS = {
@@ -279,7 +280,7 @@ async def running_inbound(
     settings = relay_settings(database_url, directory, **fields)
     clock, registry = clock or SystemClock(), new_registry()
     database = Database(database_url, schema="kep_relay")
-    await asyncio.to_thread(migrate, database, package="kep_relay", with_jobs=True)
+    await asyncio.to_thread(bring_up, database_url, "kep_relay")
     metrics, addresses, token = RelayMetrics(registry), AddressBook(settings.kep_domains), SecretStr("unused")
     submission = SmtpSubmission(SmtpTimes(connect=5, command=5, data=5, idle=0), client_name="test")
     reading = ImapReading(ImapTiming(connect_seconds=5, command_seconds=5, fetch_seconds=10))
@@ -310,6 +311,7 @@ async def running_inbound(
         base_url="http://relay/internal/v1",
         headers={"Authorization": "Bearer token"},
         timeout=40,
+        verify=default_context(),
     )
     try:
         yield Inbound(deps, parts, outbound, http, registry)

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.detsis_sync.app import build as build_directory
-from services.detsis_sync.app import migrate_schema as migrate_directory
 from services.detsis_sync.mirror.folding import fold
 from services.detsis_sync.settings import Settings as DirectorySettings
 from services.detsis_sync.tables import Account, KepAddressRecord, Run, UnitRecord
@@ -31,6 +30,7 @@ from shared.http import internal_app
 from shared.telemetry.metrics import HttpMetrics, new_registry
 from tests.support.gateway import TOKENS, serving
 from tests.support.relay import Relay, running_relay
+from tests.support.schemas import bring_up
 
 
 @dataclass
@@ -143,7 +143,7 @@ async def served_directory(database_url: str) -> AsyncIterator[ServedDirectory]:
          "secret_keys": Fernet.generate_key().decode()}
     )  # fmt: skip
     clock = SystemClock()
-    await asyncio.to_thread(migrate_directory, settings)
+    await asyncio.to_thread(bring_up, database_url, "detsis_sync")
     async with AsyncExitStack() as stack:
         service = await build_directory(settings, clock)
         await stack.enter_async_context(service.resources)

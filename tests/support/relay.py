@@ -36,7 +36,6 @@ from shared.clock import Clock, FixedClock
 from shared.contracts.directory import AddressSource, ResolutionAnswer, ResolutionRequest, ResolvedAddress
 from shared.contracts.mailboxes import MailboxConfiguration, ServerAddress
 from shared.contracts.outbound import OutboundEvent, OutboundMessage, OutboundSubmission
-from shared.db.migrate import migrate
 from shared.db.session import Database
 from shared.domain.identifiers import new_id
 from shared.errors import DomainError
@@ -44,6 +43,7 @@ from shared.jobs import JobQueue
 from shared.secrets import SecretBox
 from shared.telemetry.metrics import new_registry
 from tests.support.kep_provider import MemoryProvider
+from tests.support.schemas import bring_up
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SENDER_NO = 10000001
@@ -224,7 +224,7 @@ async def running_relay(
     """
     settings = relay_settings(database_url, directory, **changes)
     database = Database(database_url, schema="kep_relay")
-    migrate(database, package="kep_relay", with_jobs=True)
+    await asyncio.to_thread(bring_up, database_url, "kep_relay")
     clock, registry = clock or FixedClock(START), new_registry()
     metrics, addresses = RelayMetrics(registry), AddressBook(settings.kep_domains)
     provider, register, desk = MemoryProvider(), Register(clock), SigningDesk()

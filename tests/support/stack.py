@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.cli.supervisor.processes import ChildProcess
 from services.cli.supervisor.up import RunningGateway
+from shared.tls import default_context
 from tests.support.database import KeptServer
 
 Result = TypeVar("Result")
@@ -59,8 +60,10 @@ class Stack:
         self.admin = gateway.admin
         self.url = gateway.url
         self.world = gateway.world
-        self._control = httpx.Client(base_url=gateway.world["control_url"], timeout=30, trust_env=False)
-        self._ops = httpx.Client(timeout=10, trust_env=False)
+        self._control = httpx.Client(
+            base_url=gateway.world["control_url"], timeout=30, verify=default_context(), trust_env=False
+        )
+        self._ops = httpx.Client(timeout=10, verify=default_context(), trust_env=False)
 
     def close(self) -> None:
         self._control.close()
@@ -279,7 +282,7 @@ class Stack:
             "Authorization": f"Bearer {self.gateway.keys[str(A)]}", "Accept-Language": "en",
             "Idempotency-Key": str(uuid4()), **options.pop("headers", {}),
         }  # fmt: skip
-        with httpx.Client(base_url=f"{self.url}/v1", timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=f"{self.url}/v1", timeout=60, verify=default_context(), trust_env=False) as client:
             return client.post("/outbound-messages", files=files, headers=headers, **options)
 
     def send(self, package: bytes | None = None, recipient_no: int = B, **options: Any) -> dict[str, Any]:

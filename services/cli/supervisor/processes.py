@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from shared.tls import default_context
+
 _LOG_LINES = 15
 _LOG_BYTES = 64 * 1024
 
@@ -59,7 +61,7 @@ class ChildProcess:
     async def wait_for(self, path: str, seconds: float) -> None:
         """Wait until ``path`` of the operator's interface answers 200; raise ``StartError`` otherwise."""
         reason = "no answer"
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        async with httpx.AsyncClient(verify=default_context(), trust_env=False, timeout=5) as client:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while True:

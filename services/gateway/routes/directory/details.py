@@ -11,10 +11,10 @@ from starlette.responses import Response
 from services.gateway import detail_examples as examples
 from services.gateway.callers import Scope
 from services.gateway.conditional import json_answer
-from services.gateway.deps import CurrentCaller, GatewayParts
+from services.gateway.deps import GatewayParts
 from services.gateway.operations import operation
 from services.gateway.routes.directory.caching import CACHED, HEADERS, UNCHANGED
-from services.gateway.routes.directory.live import AS_INSTITUTION, LIVE_PROBLEMS, AsInstitution
+from services.gateway.routes.directory.live import LIVE_PROBLEMS, AskingInstitution
 from services.gateway.schemas.text import Cursor, DetsisNo, Line
 from shared.contracts.directory.live import (
     DetsisOfficers,
@@ -42,16 +42,15 @@ _PROBLEMS = (*LIVE_PROBLEMS, ErrorCode.VALIDATION_FAILED, ErrorCode.DIRECTORY_UN
 )
 async def by_former_number(
     request: Request,
-    caller: CurrentCaller,
     gateway: GatewayParts,
+    institution: AskingInstitution,
     numbers: Annotated[
         list[Annotated[Line, Query(min_length=1, max_length=100)]],
         Query(min_length=1, max_length=100, description="Numbers of the register before DETSİS (kütük numarası)."),
     ],
-    institution_no: AsInstitution = None,
 ) -> Response:
     """Which units have these numbers now; a number DETSİS names no unit for comes back with `detsis_no` null."""
-    found = await gateway.live.former_numbers(caller.acting_for(institution_no, AS_INSTITUTION), numbers)
+    found = await gateway.live.former_numbers(institution, numbers)
     return json_answer(request, found, cache_control=CACHED)
 
 
@@ -65,16 +64,15 @@ async def by_former_number(
 async def get_contacts(
     request: Request,
     detsis_no: DetsisNo,
-    caller: CurrentCaller,
     gateway: GatewayParts,
-    institution_no: AsInstitution = None,
+    institution: AskingInstitution,
 ) -> Response:
     """Telephones, fax numbers, e-mail and web addresses, several of a kind included.
 
     They are asked for when the stored ones are older than `KEPGW_DETSIS_SYNC_CONTACT_MAX_AGE_HOURS`; while DETSİS does
     not answer, older ones come with `stale` true. `freshness.source` is `live` or `stored`.
     """
-    found = await gateway.live.contacts(caller.acting_for(institution_no, AS_INSTITUTION), detsis_no)
+    found = await gateway.live.contacts(institution, detsis_no)
     return json_answer(request, found, cache_control=CACHED)
 
 
@@ -90,12 +88,11 @@ async def get_contacts(
 async def get_uets_numbers(
     request: Request,
     detsis_no: DetsisNo,
-    caller: CurrentCaller,
     gateway: GatewayParts,
-    institution_no: AsInstitution = None,
+    institution: AskingInstitution,
 ) -> Response:
     """Numbers of the unit in UETS, as DETSİS lists them; remembered for some minutes."""
-    found = await gateway.live.uets_numbers(caller.acting_for(institution_no, AS_INSTITUTION), detsis_no)
+    found = await gateway.live.uets_numbers(institution, detsis_no)
     return json_answer(request, found, cache_control=CACHED)
 
 
@@ -107,16 +104,15 @@ async def get_uets_numbers(
 )
 async def get_managers(
     detsis_no: DetsisNo,
-    caller: CurrentCaller,
     gateway: GatewayParts,
+    institution: AskingInstitution,
     on: Annotated[date | None, Query(description="A day in Turkey; left out: today.")] = None,
-    institution_no: AsInstitution = None,
 ) -> UnitManagers:
     """Names, titles and times in office. DETSİS also sends birth dates and ages: they are not read, kept or shown.
 
     Personal data, hence a scope of its own, and caches must not keep the answer.
     """
-    return await gateway.live.managers(caller.acting_for(institution_no, AS_INSTITUTION), detsis_no, on)
+    return await gateway.live.managers(institution, detsis_no, on)
 
 
 @router.get(
@@ -125,11 +121,9 @@ async def get_managers(
     summary="Read whom to call to have data in DETSİS corrected",
     **operation(Scope.DIRECTORY_PEOPLE, answer=examples.OFFICERS, problems=_PROBLEMS),
 )
-async def get_officers(
-    caller: CurrentCaller, gateway: GatewayParts, institution_no: AsInstitution = None
-) -> DetsisOfficers:
+async def get_officers(institution: AskingInstitution, gateway: GatewayParts) -> DetsisOfficers:
     """The DETSİS officers of the own institution: DETSİS tells nobody those of others (EK-3/5)."""
-    return await gateway.live.officers(caller.acting_for(institution_no, AS_INSTITUTION))
+    return await gateway.live.officers(institution)
 
 
 @router.get(
@@ -142,13 +136,11 @@ async def get_officers(
 async def get_file_plan(
     request: Request,
     detsis_no: DetsisNo,
-    caller: CurrentCaller,
     gateway: GatewayParts,
+    institution: AskingInstitution,
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")] = 200,
-    institution_no: AsInstitution = None,
 ) -> Response:
     """Codes of the Standart Dosya Planı with their retention times, in the order of DETSİS."""
-    institution = caller.acting_for(institution_no, AS_INSTITUTION)
     found = await gateway.live.file_plan(institution, detsis_no, cursor=cursor, limit=limit)
     return json_answer(request, found, cache_control=CACHED)

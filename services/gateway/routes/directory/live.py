@@ -30,6 +30,14 @@ AsInstitution = Annotated[
     ),
 ]
 
+
+async def _asking_institution(caller: CurrentCaller, institution_no: AsInstitution = None) -> int:
+    return caller.acting_for(institution_no, AS_INSTITUTION)
+
+
+AskingInstitution = Annotated[int, Depends(_asking_institution)]
+"""The institution as which DETSİS is asked; adds the parameter ``institution_no`` to an operation."""
+
 _Source = Annotated[
     Literal["auto", "mirror", "live"],
     Query(
