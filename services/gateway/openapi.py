@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from services.gateway.callers import Scope
 from services.gateway.schemas.outbound import OutboundMessageRequest
 from shared.contracts.problems import Problem
 
@@ -31,7 +32,22 @@ was lost with the same `Idempotency-Key`.
 
 **Receiving**: lease, download, register, acknowledge. A letter whose lease runs out is offered again, so registering
 must be safe to repeat: recognise a letter by its `message_id`.
+
+**Scopes** of keys; give each program the least it needs:
+
+{scopes}
 """
+_SCOPES = {
+    Scope.MESSAGES_SEND: "hand letters over, repeat and cancel them",
+    Scope.MESSAGES_READ: "follow letters and download them and their evidence",
+    Scope.INBOUND_CONSUME: "take incoming letters and register them",
+    Scope.DIRECTORY_READ: "the directory, and the data of a letter",
+    Scope.DIRECTORY_PEOPLE: "names of managers and DETSİS officers: personal data, for those who need it",
+    Scope.REGISTRATIONS_MANAGE: "bring KEP addresses into DETSİS: shows the links that open an address to others",
+    Scope.PACKAGES_INSPECT: "look into packages and judge them",
+    Scope.SIGNATURES_VERIFY: "verify signatures and certificates",
+    Scope.ADMIN: "institutions, accounts, mailboxes, keys and releases, for the operator",
+}
 _TAGS = [
     {"name": "Outgoing letters", "description": "Hand letters over and follow them."},
     {"name": "Incoming letters", "description": "Take letters, verify and register them."},
@@ -60,7 +76,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         title="KEP Gateway",
         version=version(),
         summary="Official letters by KEP, from and to document systems.",
-        description=_DESCRIPTION,
+        description=_DESCRIPTION.format(scopes="\n".join(f"- `{scope}`: {what}" for scope, what in _SCOPES.items())),
         routes=app.routes,
         tags=_TAGS,
         servers=[{"url": "/", "description": "This gateway"}],

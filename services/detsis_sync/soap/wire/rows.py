@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from lxml import etree
 
 from services.detsis_sync.soap.wire.operations import local_name, tag
+from services.detsis_sync.soap.wire.plain import PlainRow
 from services.detsis_sync.soap.wire.result import items
 
 WireRow = TypeVar("WireRow")
@@ -30,11 +31,13 @@ class WireRowError(ValueError):
 class ListContract(Generic[WireRow_co]):
     """How the items of a bulk list look: their element and how one becomes a wire row.
 
-    ``read`` raises ``WireRowError`` and counts unknown elements by local name.
+    ``read`` raises ``WireRowError`` and counts unknown elements by local name. ``plain`` reads a row from its bytes,
+    without its end tag, and gives None for one that has to be parsed.
     """
 
     item_tag: str
     read: Callable[[etree._Element, Counter[str]], WireRow_co]
+    plain: Callable[[bytes], WireRow_co | None]
 
 
 class RowShape(Generic[WireRow]):
@@ -49,22 +52,29 @@ class RowShape(Generic[WireRow]):
     ) -> None:
         self.item = item
         self._row = row
-        self._elements = elements
+        self.elements = elements
         self._tags = tuple(map(tag, elements))
+        unread = tuple(unread)
         self._known = frozenset({*self._tags, *map(tag, unread)})
+        self._plain = PlainRow(item, elements, unread)
 
     @property
     def contract(self) -> ListContract[WireRow]:
         """For the bulk list of such rows."""
-        return ListContract(tag(self.item), self.from_element)
+        return ListContract(tag(self.item), self.from_element, self.from_bytes)
 
     def from_element(self, element: etree._Element, unknown: Counter[str]) -> WireRow:
         """One row of a bulk list. Raises ``WireRowError`` when a child stands twice."""
         return self._row(*map(texts(element, self._known, unknown).get, self._tags))
 
+    def from_bytes(self, row: bytes) -> WireRow | None:
+        """One plain row of a bulk list; None for any other."""
+        texts_found = self._plain.texts(row)
+        return None if texts_found is None else self._row(*texts_found)
+
     def from_object(self, item: Any) -> WireRow:
         """One row of a small answer."""
-        return self._row(*(item[element] for element in self._elements))
+        return self._row(*(item[element] for element in self.elements))
 
     def from_reply(self, content: Any) -> list[WireRow]:
         """The rows of a small answer; empty when there is no list."""

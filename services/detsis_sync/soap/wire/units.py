@@ -9,6 +9,7 @@ from typing import Any
 from lxml import etree
 
 from services.detsis_sync.soap.wire.operations import tag
+from services.detsis_sync.soap.wire.plain import PlainRow
 from services.detsis_sync.soap.wire.result import items
 from services.detsis_sync.soap.wire.rows import ListContract, RowShape, texts
 
@@ -82,6 +83,11 @@ _KIND_ID, _KIND_LABEL = tag("Fk_KurumBirimTip3ID"), tag("TipAdi")
 _UNIT_TAGS = tuple(map(tag, _UNIT_ELEMENTS))
 _UNIT_KNOWN = frozenset({*_UNIT_TAGS, _KINDS})
 _KIND_KNOWN = frozenset({_KIND_ID, _KIND_LABEL, tag("ID"), tag("DETSISNo")})
+_UNIT_START = b"<KurumBirimWS>"
+_KINDS_START, _KINDS_END = b"<KurumBirimTip3ler>", b"</KurumBirimTip3ler>"
+_KIND_END = b"</KurumBirimTip3WS>"
+_PLAIN_UNIT = PlainRow("KurumBirimWS", _UNIT_ELEMENTS)
+_PLAIN_KIND = PlainRow("KurumBirimTip3WS", ("Fk_KurumBirimTip3ID", "TipAdi"), ("ID", "DETSISNo"))
 
 FORMER_NUMBER = RowShape(
     "DevletTeskilatiKutukWs",
@@ -106,7 +112,37 @@ def _unit_from_element(element: etree._Element, unknown: Counter[str]) -> WireUn
     return unit
 
 
-UNIT_LIST = ListContract(tag("KurumBirimWS"), _unit_from_element)
+def _unit_from_bytes(row: bytes) -> WireUnit | None:
+    kinds: tuple[tuple[str | None, str | None], ...] = ()
+    begin = row.find(_KINDS_START)
+    if begin >= 0:
+        end = row.find(_KINDS_END, begin)
+        before, inside, after = row[:begin], row[begin + len(_KINDS_START) : end], row[end + len(_KINDS_END) :]
+        found = _kinds_from_bytes(inside) if end >= 0 and _between_children(before, after) else None
+        if found is None:
+            return None
+        kinds, row = found, before + after
+    unit = _PLAIN_UNIT.texts(row)
+    return None if unit is None else WireUnit(*unit, kinds)  # type: ignore[arg-type, call-arg]  # as many as fields
+
+
+def _between_children(before: bytes, after: bytes) -> bool:
+    """Whether what was cut out between these two was a child of the row and not a part of one."""
+    before = before.rstrip()
+    last_tag = before[before.rfind(b"<") :]
+    return last_tag.endswith(b">") and last_tag.startswith((b"</", _UNIT_START)) and after.lstrip()[:1] in {b"<", b""}
+
+
+def _kinds_from_bytes(inside: bytes) -> tuple[tuple[str | None, str | None], ...] | None:
+    *kinds, rest = inside.split(_KIND_END)
+    if rest.strip():
+        return None
+    found: list[Any] = [_PLAIN_KIND.texts(kind.lstrip()) for kind in kinds]
+    # One without texts may be one without children, which is none.
+    return None if None in found or (None, None) in found else tuple(found)
+
+
+UNIT_LIST = ListContract(tag("KurumBirimWS"), _unit_from_element, _unit_from_bytes)
 BUDGET_LIST = BUDGET.contract
 
 
