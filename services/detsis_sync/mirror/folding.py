@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _TURKISH = str.maketrans("İIı", "iii")
 _USUAL = str.maketrans("İIıÇçĞğÖöŞşÜüÂâÎîÛû", "iiiccggoossuuaaiiuu")
 _WORD = re.compile(r"[0-9a-z]+")
+_LONGEST_REMEMBERED = 40
 
 
 def fold(text: str) -> str:
@@ -16,12 +18,21 @@ def fold(text: str) -> str:
     The dotted and dotless i become one letter before lower-casing: plain ``lower()`` would leave
     a combining dot behind İ and make ISPARTA and ısparta two words.
     """
+    # Names are made of few words: remembering them takes a fifth of the time.
+    words = [_known_word(word) if len(word) <= _LONGEST_REMEMBERED else _folded(word) for word in text.split()]
+    return " ".join([word for word in words if word])
+
+
+def _folded(text: str) -> str:
     usual = text.translate(_USUAL)
-    if usual.isascii():  # nearly every name of the register, in a fifth of the time
+    if usual.isascii():
         return " ".join(_WORD.findall(usual.lower()))
     decomposed = unicodedata.normalize("NFKD", text.translate(_TURKISH)).casefold()
     letters = "".join(character for character in decomposed if not unicodedata.combining(character))
     return " ".join(_WORD.findall(letters.replace("ı", "i")))
+
+
+_known_word = lru_cache(maxsize=16_384)(_folded)
 
 
 def prefix_query(text: str) -> str | None:

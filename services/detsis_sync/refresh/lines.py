@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from services.detsis_sync.certificate_content import read_certificate
@@ -22,6 +23,7 @@ from services.detsis_sync.rows import (
     ContactRow,
     KepAddressRow,
     PlaceRow,
+    UnitKind,
     UnitRow,
 )
 
@@ -91,9 +93,7 @@ def unit_line(row: UnitRow, digest: bytes | None) -> bytes:
             _NONE if row.main_institution_no is None else str(row.main_institution_no),
             str(row.category_id),
             str(row.status_id),
-            json.dumps([{"id": kind.kind_id, "label": kind.label} for kind in kinds], ensure_ascii=False)
-            if kinds
-            else _NO_KINDS,
+            _kinds_text(kinds) if kinds else _NO_KINDS,
             _NONE if row.place_id is None else str(row.place_id),
             row.place_name or _NONE,
             row.postal_address or _NONE,
@@ -106,6 +106,11 @@ def unit_line(row: UnitRow, digest: bytes | None) -> bytes:
         )
     )
     return _finished((str(row.detsis_no), fold(row.name)), content, len(UNIT_CONTENT), _bytea(digest))
+
+
+@lru_cache(maxsize=4096)
+def _kinds_text(kinds: tuple[UnitKind, ...]) -> str:
+    return json.dumps([{"id": kind.kind_id, "label": kind.label} for kind in kinds], ensure_ascii=False)
 
 
 def address_line(row: KepAddressRow, _digest: bytes | None) -> bytes:

@@ -49,9 +49,10 @@ def flag_and_text(text: str | None) -> tuple[bool, str | None]:
 
 def number(field: str, text: str | None) -> DetsisNumber:
     """A DETSİS number that must be one."""
-    if (found := other_number(text)) is None:
-        raise WireRowError(field, f"{(text or '')[:20]!r} is not a DETSİS number")
-    return found
+    try:
+        return detsis_number(text or "")
+    except ValueError as error:
+        raise WireRowError(field, f"{(text or '')[:20]!r} is not a DETSİS number") from error
 
 
 def other_number(text: str | None) -> DetsisNumber | None:
@@ -101,6 +102,8 @@ def plain(field: str, text: str | None) -> str | None:
         return None
     if len(text) > FIELD_LIMIT:
         raise WireRowError(field, f"longer than {FIELD_LIMIT} characters")
+    if text.isprintable() and "  " not in text and text[0] != " " and text[-1] != " ":
+        return text  # nearly every one: a space is the only white space that counts as printable
     return " ".join(text.split()) or None
 
 
