@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,7 +38,19 @@ from shared.contracts.directory import (
     ResolutionProblem,
 )
 from shared.errors import DomainError, ErrorCode
-from tests.support.detsis import NOW, PASSWORD, TOKEN, A, B, Detsis, Directory, running_detsis, running_directory
+from tests.support.database import fresh_database
+from tests.support.detsis import (
+    NOW,
+    PASSWORD,
+    TOKEN,
+    A,
+    B,
+    Detsis,
+    Directory,
+    first_night,
+    running_detsis,
+    running_directory,
+)
 from tests.unit.detsis_soap.conftest import Authority, make_authority
 
 TOKEN_SECRET = SecretStr(TOKEN)
@@ -83,6 +96,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return make_authority(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture(scope="module")
+def after_a_night(database_server: str, authority: Authority) -> Iterator[str]:
+    with first_night(database_server, authority, *UNITS) as url:
+        yield url
+
+
+@pytest.fixture
+def filled_url(database_server: str, after_a_night: str) -> Iterator[str]:
+    with fresh_database(database_server, like=after_a_night) as url:
+        yield url
+
+
 @pytest.fixture
 async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
     async with running_detsis(authority, *UNITS) as found:
@@ -111,8 +136,8 @@ class Office:
         return found
 
 
-@pytest.fixture
-async def empty(database_url: str, detsis: Detsis) -> AsyncIterator[Office]:
+@asynccontextmanager
+async def at_office(database_url: str, detsis: Detsis) -> AsyncIterator[Office]:
     async with running_directory(
         database_url, detsis, "jobs", shrink_limit_ratio=0.9, live_breaker_seconds=0
     ) as directory:
@@ -123,10 +148,16 @@ async def empty(database_url: str, detsis: Detsis) -> AsyncIterator[Office]:
 
 
 @pytest.fixture
-async def office(empty: Office) -> Office:
-    assert (await empty.directory.refresh()).state == "accepted"
-    empty.detsis.calls.clear()
-    return empty
+async def empty(database_url: str, detsis: Detsis) -> AsyncIterator[Office]:
+    """Before the first refresh."""
+    async with at_office(database_url, detsis) as office:
+        yield office
+
+
+@pytest.fixture
+async def office(filled_url: str, detsis: Detsis) -> AsyncIterator[Office]:
+    async with at_office(filled_url, detsis) as office:
+        yield office
 
 
 def missing(data: CorrespondenceData, detsis_no: int | None = None) -> dict[str, MissingReason]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +12,8 @@ import pytest
 from services.sandbox.detsis.register import PinnedUnit
 from shared.contracts.directory import AddressSource, RegisterAccount, ResolutionProblem, ResolvedAddress
 from shared.errors import DomainError, ErrorCode
-from tests.support.detsis import NOW, A, B, Detsis, Directory, running_detsis, running_directory
+from tests.support.database import fresh_database
+from tests.support.detsis import NOW, A, B, Detsis, Directory, first_night, running_detsis, running_directory
 from tests.unit.detsis_soap.conftest import Authority, make_authority
 
 LETTER, ONE_UNIT = "eYazismaPaketi", "DETSISNoKurumBirimWs"
@@ -33,15 +35,26 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return make_authority(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture(scope="module")
+def after_a_night(database_server: str, authority: Authority) -> Iterator[str]:
+    with first_night(database_server, authority, *UNITS) as url:
+        yield url
+
+
+@pytest.fixture
+def filled_url(database_server: str, after_a_night: str) -> Iterator[str]:
+    with fresh_database(database_server, like=after_a_night) as url:
+        yield url
+
+
 @pytest.fixture
 async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
     async with running_detsis(authority, *UNITS) as found:
         yield found
 
 
-@pytest.fixture
-async def empty(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
-    """With an account, before the first refresh."""
+@asynccontextmanager
+async def with_account(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
     async with running_directory(
         database_url, detsis, "jobs", shrink_limit_ratio=0.9, live_breaker_seconds=60
     ) as found:
@@ -50,10 +63,16 @@ async def empty(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
 
 
 @pytest.fixture
-async def directory(empty: Directory) -> Directory:
-    assert (await empty.refresh()).state == "accepted"
-    empty.detsis.calls.clear()
-    return empty
+async def empty(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
+    """Before the first refresh."""
+    async with with_account(database_url, detsis) as found:
+        yield found
+
+
+@pytest.fixture
+async def directory(filled_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
+    async with with_account(filled_url, detsis) as found:
+        yield found
 
 
 def told(found: ResolvedAddress) -> tuple[str | None, ResolutionProblem | None]:

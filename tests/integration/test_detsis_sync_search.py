@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import httpx
@@ -15,7 +15,8 @@ from services.detsis_sync.mirror.vocabulary import Vocabulary
 from services.sandbox.detsis.register import PinnedUnit
 from shared.contracts.directory import Unit
 from shared.errors import DomainError, ErrorCode
-from tests.support.detsis import NOW, TOKEN, A, Detsis, Directory, running_detsis, running_directory
+from tests.support.database import fresh_database
+from tests.support.detsis import NOW, TOKEN, A, Detsis, Directory, first_night, running_detsis, running_directory
 from tests.unit.detsis_soap.conftest import Authority, make_authority
 
 UNITS = (
@@ -37,6 +38,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return make_authority(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture(scope="module")
+def after_a_night(database_server: str, authority: Authority) -> Iterator[str]:
+    with first_night(database_server, authority, *UNITS) as url:
+        yield url
+
+
+@pytest.fixture
+def filled_url(database_server: str, after_a_night: str) -> Iterator[str]:
+    with fresh_database(database_server, like=after_a_night) as url:
+        yield url
+
+
 @pytest.fixture
 async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
     async with running_detsis(authority, *UNITS) as found:
@@ -44,10 +57,9 @@ async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
 
 
 @pytest.fixture
-async def directory(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
-    async with running_directory(database_url, detsis, "jobs") as found:
+async def directory(filled_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
+    async with running_directory(filled_url, detsis, "jobs") as found:
         await found.account()
-        assert (await found.refresh()).state == "accepted"
         yield found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,8 @@ from shared.contracts.directory.registrations import (
 )
 from shared.domain.identifiers import new_id
 from shared.errors import DomainError, ErrorCode
-from tests.support.detsis import NOW, TOKEN, A, B, Detsis, Directory, running_detsis, running_directory
+from tests.support.database import fresh_database
+from tests.support.detsis import NOW, TOKEN, A, B, Detsis, Directory, first_night, running_detsis, running_directory
 from tests.unit.detsis_soap.conftest import Authority, make_authority
 
 DEPARTMENT, FOREIGN, NOBODY = 10000011, 10000021, 10000099
@@ -43,6 +44,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return make_authority(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture(scope="module")
+def after_a_night(database_server: str, authority: Authority) -> Iterator[str]:
+    with first_night(database_server, authority, *UNITS) as url:
+        yield url
+
+
+@pytest.fixture
+def filled_url(database_server: str, after_a_night: str) -> Iterator[str]:
+    with fresh_database(database_server, like=after_a_night) as url:
+        yield url
+
+
 @pytest.fixture
 async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
     async with running_detsis(authority, *UNITS) as found:
@@ -50,11 +63,10 @@ async def detsis(authority: Authority) -> AsyncIterator[Detsis]:
 
 
 @pytest.fixture
-async def directory(database_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
+async def directory(filled_url: str, detsis: Detsis) -> AsyncIterator[Directory]:
     """With an account and a filled mirror."""
-    async with running_directory(database_url, detsis, "jobs", shrink_limit_ratio=0.9) as found:
+    async with running_directory(filled_url, detsis, "jobs", shrink_limit_ratio=0.9) as found:
         await found.account()
-        assert (await found.refresh()).state == "accepted"
         yield found
 
 

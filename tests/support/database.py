@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -82,11 +83,12 @@ def embedded_server() -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """URL of an empty database, dropped afterwards."""
+def fresh_database(server_url: str, like: str | None = None) -> Iterator[str]:
+    """URL of an empty database, or of a copy of the one at ``like``; dropped afterwards."""
     name = f"t_{secrets.token_hex(6)}"
+    template = "template1" if like is None else urlsplit(like).path.removeprefix("/")
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield server_url.replace("/postgres?", f"/{name}?")
     finally:

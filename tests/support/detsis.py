@@ -25,6 +25,7 @@ from shared.clock import FixedClock
 from shared.contracts.directory import RefreshRun, RegisterAccount, ResolutionRequest, ResolvedAddress
 from shared.db.session import Database
 from shared.service import Service
+from tests.support.database import fresh_database
 from tests.support.schemas import bring_up
 from tests.unit.detsis_soap.conftest import Authority
 
@@ -183,6 +184,23 @@ class Directory:
     def metric(self, name: str, **labels: str) -> float | None:
         """A sample of the service's metrics."""
         return self.service.registry.get_sample_value(name, labels)
+
+
+@contextmanager
+def first_night(server_url: str, authority: Authority, *units: PinnedUnit) -> Iterator[str]:
+    """URL of a database as one accepted refresh of ``units`` for A leaves it: for copies, which cost less than refreshes."""
+
+    async def refresh(database_url: str) -> None:
+        async with (
+            running_detsis(authority, *units) as detsis,
+            running_directory(database_url, detsis, "jobs") as directory,
+        ):
+            await directory.account()
+            assert (await directory.refresh()).state == "accepted"
+
+    with fresh_database(server_url) as url:
+        asyncio.run(refresh(url))
+        yield url
 
 
 @asynccontextmanager
