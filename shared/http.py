@@ -238,12 +238,19 @@ def from_validation(error: RequestValidationError) -> DomainError:
     """FastAPI's list of what is wrong, as one error with JSON pointers."""
     malformed = any(item["type"] == "json_invalid" for item in error.errors())
     faults = [
-        Fault("".join(f"/{_pointer_step(step)}" for step in item["loc"]), str(item["msg"]))
+        Fault("".join(f"/{_pointer_step(step)}" for step in item["loc"]), fault_text(item["msg"]))
         for item in error.errors()[:50]
     ]
     if malformed:
         return DomainError(ErrorCode.MALFORMED_REQUEST, "the body is not valid JSON", faults=faults)
     return DomainError(ErrorCode.VALIDATION_FAILED, "the request does not have the documented form", faults=faults)
+
+
+def fault_text(message: str) -> str:
+    """What pydantic says is wrong; it takes the letters of a text with a check of its own for items."""
+    if not message.startswith("Value should have at "):
+        return message
+    return message.replace(" item", " character").replace(" after validation, not", ", not")
 
 
 def _pointer_step(step: object) -> str:

@@ -65,7 +65,7 @@ DATA = CorrespondenceData(
     sender_no=_UNIT,
     source=AnswerSource.LIVE,
     rule="live.eYazismaPaketi",
-    freshness=Freshness(as_of=_NOW, stale=False, snapshot_id=None),
+    freshness=Freshness(as_of=_NOW, stale=False, snapshot_id=None, source=AnswerSource.LIVE),
     letterhead=Letterhead(lines=["T.C.", "ÖRNEK BAKANLIĞI", "Personel Genel Müdürlüğü"], source=_PACKAGE),
     number_unit_no=NumberUnit(detsis_no=_UNIT, text=str(_UNIT), source=_PACKAGE),
     addressee_line=AddresseeLine(text="DAĞITIM YERLERİNE", distribution=True, source=_PACKAGE),

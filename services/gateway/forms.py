@@ -11,6 +11,7 @@ from services.gateway.schemas.text import Body, Moment
 from services.gateway.uploads import FieldPart
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
 from shared.errors import DomainError, ErrorCode, Fault
+from shared.http import fault_text
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -79,7 +80,7 @@ def read_verification_request(fields: Mapping[str, bytes]) -> VerificationReques
         wanted = _VerificationFields.model_validate(texts)
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False, include_input=False)
-        faults = [Fault("/" + "/".join(map(_step, item["loc"])), item["msg"]) for item in items]
+        faults = [Fault("/" + "/".join(map(_step, item["loc"])), fault_text(item["msg"])) for item in items]
         raise DomainError(ErrorCode.VALIDATION_FAILED, "a field of the form is not valid", faults=faults) from None
     return VerificationRequest(format=wanted.format, profile=wanted.profile, moment=wanted.moment)
 
@@ -95,7 +96,7 @@ def read_json_part(model: type[ModelT], name: str, content: bytes) -> ModelT:
 def invalid_part(name: str, error: ValidationError) -> DomainError:
     """What pydantic found, as one of our errors."""
     items = error.errors(include_url=False, include_context=False, include_input=False)
-    faults = [Fault("/" + "/".join([name, *map(_step, item["loc"])]), item["msg"]) for item in items[:50]]
+    faults = [Fault("/" + "/".join([name, *map(_step, item["loc"])]), fault_text(item["msg"])) for item in items[:50]]
     if any(item["type"] == "json_invalid" for item in items):
         return DomainError(ErrorCode.MALFORMED_REQUEST, f"the part {name} is not valid JSON", faults=faults)
     return DomainError(ErrorCode.VALIDATION_FAILED, f"the part {name} does not have the documented form", faults=faults)

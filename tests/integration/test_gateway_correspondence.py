@@ -67,6 +67,7 @@ async def test_a_letters_data_is_answered_and_may_leave_out_what_is_clear(world:
     assert answer.status_code == 200, answer.text
     data = answer.json()
     assert (data["institution_no"], data["sender_no"], data["source"]) == (A, DEPARTMENT.detsis_no, "live")
+    assert (data["freshness"]["source"], data["freshness"]["stale"]) == ("live", False)
     assert data["letterhead"]["lines"] == ["T.C.", MAIN_A.name, DEPARTMENT.name]
     assert data["closing_phrase"]["kind"] == "arz"
     assert [item["kep_address"]["address"] for item in data["recipients"]] == [

@@ -101,6 +101,15 @@ async def test_bad_parameters_are_client_errors(gateway: RunningGateway, path: s
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_long_query_is_told_its_length_in_characters(gateway: RunningGateway) -> None:
+    key = await gateway.key("directory:read", institutions=(10000001,))
+    answer = await gateway.http.get("/v1/directory/units", params={"q": "a" * 10_000}, headers={"X-Api-Key": key})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"pointer": "/query/q", "detail": "Value should have at most 200 characters, not 10000"}
+    ]
+
+
 async def test_titles_follow_accept_language_and_trace_ids_the_caller(gateway: RunningGateway) -> None:
     headers = {"X-Correlation-ID": "my-correlation-1", "Accept-Language": "en"}
     answer = await gateway.http.get("/v1/ledger", headers=headers)

@@ -55,7 +55,7 @@ def assemble(material: Material) -> CorrespondenceData:
         rule=material.rule,
         freshness=material.freshness
         if live is None
-        else Freshness(as_of=live.answered_at, stale=False, snapshot_id=None),
+        else Freshness(as_of=live.answered_at, stale=False, snapshot_id=None, source=AnswerSource.LIVE),
         letterhead=letterhead,
         number_unit_no=number_unit,
         addressee_line=addressee_line,
