@@ -1,7 +1,8 @@
 """The e-Yazışma package codec: reading, judging and writing .eyp (and reading .eyps, .eypg) of 1.x and 2.x.
 
 ``inspect`` reads and judges any package; ``Container`` gives access to its parts; ``PackageDraft``
-starts writing one. Everything here is pure: bytes and files in, typed objects out; no clock, no network.
+starts writing one, ``OlderDraft`` one of 1.3. Everything here is pure: bytes and files in, typed
+objects out; no clock, no network.
 """
 
 from shared.eyp.container import Container, Entry
@@ -39,6 +40,7 @@ from shared.eyp.model import (
     Urgency,
 )
 from shared.eyp.writer import FinishedPackage, PackageDraft, PartSource, SignedPackage, UnsealedPackage
+from shared.eyp.writer_older import OlderDraft, OlderSigned, OlderUnsealed
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -63,6 +65,9 @@ __all__ = [
     "LegalEntity",
     "Limits",
     "Metadata",
+    "OlderDraft",
+    "OlderSigned",
+    "OlderUnsealed",
     "Organisation",
     "PackageDraft",
     "PackageKind",

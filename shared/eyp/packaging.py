@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import BinaryIO
 
 from lxml import etree
@@ -34,6 +34,8 @@ PartSource = bytes | Callable[[], BinaryIO]
 
 _DEFAULTS = {"rels": RELATIONSHIPS_CONTENT_TYPE, "xml": XML, "psmdcp": CORE_CONTENT_TYPE, "imz": BINARY}
 _CHUNK = 256 * 1024
+_FIRST_TIME, _LAST_TIME = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
+"""What a ZIP can say."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,14 @@ def open_source(source: PartSource) -> BinaryIO:
 
 
 def write_package(parts: Sequence[NewPart], created: datetime, file: BinaryIO) -> None:
-    """Write the container. Raises DIGEST_MISMATCH if a source changed since it was digested."""
-    stamp = max(created.astimezone(UTC).timetuple()[:6], (1980, 1, 1, 0, 0, 0))
+    """Write the container into a seekable file; the same parts and time give the same bytes.
+
+    Raises DIGEST_MISMATCH if a source changed since it was digested, ``ValueError`` for a file that
+    cannot seek: sizes would then stand behind the parts, which some readers do not take.
+    """
+    if not file.seekable():
+        raise ValueError("a package is written into a seekable file")
+    stamp = min(max(created.astimezone(UTC).timetuple()[:6], _FIRST_TIME), _LAST_TIME)
     names = {part.role: part.name for part in parts}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         _write(archive, CONTENT_TYPES_NAME, _content_types(parts), stamp)
@@ -80,25 +88,31 @@ def write_package(parts: Sequence[NewPart], created: datetime, file: BinaryIO) -
                 name = relationships_part_name(names[source] if source else None)
                 _write(archive, name, _relationships(related), stamp)
         for part in parts:
-            _write(archive, part.name, part.source, stamp, part.digests.get(DigestAlgorithm.SHA512))
+            _write(archive, part.name, part.source, stamp, part.digests)
 
 
 _Stamp = tuple[int, ...]
 
 
-def _write(archive: zipfile.ZipFile, name: str, source: PartSource, stamp: _Stamp, sha512: bytes | None = None) -> None:
+def _write(
+    archive: zipfile.ZipFile,
+    name: str,
+    source: PartSource,
+    stamp: _Stamp,
+    digests: Mapping[DigestAlgorithm, bytes] = MappingProxyType({}),
+) -> None:
     entry = zipfile.ZipInfo(name.removeprefix("/"), (stamp[0], stamp[1], stamp[2], stamp[3], stamp[4], stamp[5]))
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.create_system = 0
+    # The longest digest is one of those that were taken, whatever the generation asks for.
+    algorithm, expected = max(digests.items(), key=lambda item: len(item[1]), default=(None, b""))
+    running = hashlib.new(algorithm.value[1]) if algorithm else None
     with open_source(source) as stream, archive.open(entry, "w") as target:
-        if sha512 is None:
-            shutil.copyfileobj(stream, target, _CHUNK)
-            return
-        running = hashlib.sha512()
         while chunk := stream.read(_CHUNK):
-            running.update(chunk)
+            if running is not None:
+                running.update(chunk)
             target.write(chunk)
-    if running.digest() != sha512:
+    if running is not None and running.digest() != expected:
         raise DomainError(ErrorCode.DIGEST_MISMATCH, "a file changed while the package was being made")
 
 

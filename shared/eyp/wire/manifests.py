@@ -57,18 +57,19 @@ def write_manifest(
     kind: ManifestKind,
     document_id: str,
     entries: Iterable[tuple[str, Mapping[DigestAlgorithm, bytes]]],
+    generation: Generation = Generation.V2,
 ) -> bytes:
-    """A 2.x manifest over parts, in the order given."""
+    """A manifest over parts, in the order given; in 1.x each has the one digest that is given."""
     schema = MANIFEST_SCHEMAS[kind]
-    own = namespace(schema, Generation.V2)
-    types = namespace("PaketOzeti", Generation.V2)
+    own = namespace(schema, generation)
+    types = namespace("PaketOzeti", generation)
     root = etree.Element(f"{{{own}}}{schema}", nsmap=prefixes(own), Id=document_id)
     for part_name, digests in entries:
         reference = etree.SubElement(
             root, f"{{{types}}}Reference", nsmap=prefixes(types), URI=part_name, Type=INTERNAL_COMPONENT
         )
         for algorithm, value in digests.items():
-            item = etree.SubElement(reference, f"{{{types}}}DigestItem")
+            item = reference if generation is Generation.V1 else etree.SubElement(reference, f"{{{types}}}DigestItem")
             etree.SubElement(item, f"{{{types}}}DigestMethod", Algorithm=algorithm.uri)
             etree.SubElement(item, f"{{{types}}}DigestValue").text = base64.b64encode(value).decode("ascii")
     return serialise(root)

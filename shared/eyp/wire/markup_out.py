@@ -13,5 +13,9 @@ def prefixes(default: str, **others: str) -> Any:
 
 
 def serialise(root: etree._Element) -> bytes:
-    """The bytes that are digested and signed: UTF-8 with a declaration, indented for people."""
+    """The bytes that are digested and signed: UTF-8 with a declaration, indented for people.
+
+    No byte order mark, unlike the official library's: the declaration says the same, and some
+    readers take a mark before it for content (decision 0020).
+    """
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)

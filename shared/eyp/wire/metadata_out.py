@@ -1,8 +1,14 @@
-"""From the model to the official XML of 2.x."""
+"""From the model to the official XML of both generations.
+
+One order of elements serves both: where 1.x and 2.x differ, an element is there in one and not in
+the other. A value whose element the generation does not know is written all the same, so that the
+check of the structure, which every writer runs, refuses it: nothing is left out in silence.
+"""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from datetime import datetime
 
 from lxml import etree
@@ -28,23 +34,23 @@ from shared.eyp.wire.names import ANNEX_KINDS, PURPOSES, SECURITY_CODES, URGENCI
 from shared.eyp.wire.schema import ROOTS
 from shared.eyp.wire.values import write_time
 
-_TYPES = namespace("Tipler", Generation.V2)
-
 
 class _Branch:
     """An element under construction; empty values write nothing."""
 
-    def __init__(self, element: etree._Element) -> None:
+    def __init__(self, element: etree._Element, generation: Generation) -> None:
         self.element = element
+        self.generation = generation
 
     @classmethod
-    def root(cls, document: str) -> _Branch:
-        place = ROOTS[Generation.V2][document]
-        own = namespace(place.schema, Generation.V2)
-        return cls(etree.Element(f"{{{own}}}{place.element}", nsmap=prefixes(own, tipler=_TYPES)))
+    def root(cls, document: str, generation: Generation) -> _Branch:
+        place = ROOTS[generation][document]
+        own, types = namespace(place.schema, generation), namespace("Tipler", generation)
+        return cls(etree.Element(f"{{{own}}}{place.element}", nsmap=prefixes(own, tipler=types)), generation)
 
     def add(self, name: str, **attributes: str) -> _Branch:
-        return _Branch(etree.SubElement(self.element, f"{{{_TYPES}}}{name}", attributes))
+        types = namespace("Tipler", self.generation)
+        return _Branch(etree.SubElement(self.element, f"{{{types}}}{name}", attributes), self.generation)
 
     def text(self, name: str, value: str | None, **attributes: str) -> None:
         if value:
@@ -61,13 +67,19 @@ class _Branch:
         return serialise(self.element)
 
 
-def write_metadata(metadata: Metadata) -> bytes:
-    """The metadata document. Raise ``KeyError`` for a code 2.x has no token for (``PERSONAL``, ``VERY_URGENT``)."""
-    root = _Branch.root("Metadata")
+def write_metadata(metadata: Metadata, generation: Generation = Generation.V2) -> bytes:
+    """The metadata document; number and date stand in it in 1.x.
+
+    Raise ``KeyError`` for a code the generation has no token for (2.x: ``PERSONAL``, ``VERY_URGENT``),
+    ``ValueError`` for a text XML cannot hold and for a time without a zone.
+    """
+    root = _Branch.root("Metadata", generation)
     root.text("BelgeId", metadata.document_id)
     root.text("Konu", metadata.subject)
+    root.time("Tarih", metadata.date)
+    root.text("BelgeNo", metadata.document_no)
     if metadata.security_code is not None:
-        root.text("GuvenlikKodu", token_of(metadata.security_code, SECURITY_CODES[Generation.V2]))
+        root.text("GuvenlikKodu", token_of(metadata.security_code, SECURITY_CODES[generation]))
     root.time("GuvenlikKoduGecerlilikTarihi", metadata.security_code_valid_until)
     root.text("MimeTuru", metadata.media_type)
     root.identifier("OzId", metadata.local_id)
@@ -101,13 +113,14 @@ def write_metadata(metadata: Metadata) -> bytes:
         services = root.add("HeyskListesi")
         for service in metadata.service_codes:
             _service(services.add("Heysk"), service)
-    root.add("DogrulamaBilgisi").text("DogrulamaAdresi", metadata.verification_address)
+    if metadata.verification_address:
+        root.add("DogrulamaBilgisi").text("DogrulamaAdresi", metadata.verification_address)
     return bytes(root)
 
 
 def write_final_metadata(final: FinalMetadata) -> bytes:
-    """The final metadata document."""
-    root = _Branch.root("FinalMetadata")
+    """The final metadata document of 2.x."""
+    root = _Branch.root("FinalMetadata", Generation.V2)
     root.time("Tarih", final.date)
     root.text("BelgeNo", final.document_no)
     signatories = root.add("BelgeImzalar")
@@ -116,11 +129,29 @@ def write_final_metadata(final: FinalMetadata) -> bytes:
     return bytes(root)
 
 
+def write_signatories(signatories: Iterable[Signatory]) -> bytes:
+    """The list of signers, a part of its own in 1.x."""
+    root = _Branch.root("Signatories", Generation.V1)
+    items = root.add("ImzaListesi")
+    for signatory in signatories:
+        _signatory(items.add("Imza"), signatory)
+    return bytes(root)
+
+
+def write_destinations(parties: Iterable[Party], generation: Generation) -> bytes:
+    """The recipients named outside the metadata (1.x, and encrypted packages)."""
+    root = _Branch.root("Destinations", generation)
+    items = root.add("HedefListesi")
+    for party in parties:
+        _party(items.add("Hedef"), party)
+    return bytes(root)
+
+
 def _distribution(branch: _Branch, distribution: Distribution) -> None:
     if distribution.recipient is not None:
         _party(branch, distribution.recipient)
     if distribution.urgency is not None:
-        branch.text("Ivedilik", token_of(distribution.urgency, URGENCIES[Generation.V2]))
+        branch.text("Ivedilik", token_of(distribution.urgency, URGENCIES[branch.generation]))
     if distribution.purpose is not None:
         branch.text("DagitimTuru", token_of(distribution.purpose, PURPOSES))
     branch.text("Miat", distribution.term)
@@ -134,6 +165,7 @@ def _party(branch: _Branch, party: Party) -> None:
     if isinstance(party, Organisation):
         organisation = branch.add("KurumKurulus")
         organisation.text("KKK", party.number)
+        organisation.text("BYK", party.legacy_unit_number)
         organisation.text("Adi", party.name)
         _contact(organisation, party.contact)
         organisation.text("BirimKKK", party.unit_number)
