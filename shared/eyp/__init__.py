@@ -1,14 +1,16 @@
-"""The e-Yazışma package codec: reading, judging and writing .eyp (and reading .eyps, .eypg) of 1.x and 2.x.
+"""The e-Yazışma package codec: reading, judging and writing .eyp, .eyps and .eypg of 1.x and 2.x.
 
-``inspect`` reads and judges any package; ``Container`` gives access to its parts; ``PackageDraft``
-starts writing one, ``OlderDraft`` one of 1.3. Everything here is pure: bytes and files in, typed
-objects out; no clock, no network.
+``inspect`` reads and judges any package, ``inspect_decrypted`` an encrypted one together with what
+came out of it; ``Container`` gives access to its parts. ``PackageDraft`` starts writing a letter,
+``OlderDraft`` one of 1.3, ``UnsealedUpdate`` an update; ``EncryptedPackage`` goes around an envelope.
+Everything here is pure: bytes and files in, typed objects out; no clock, no network.
 """
 
 from shared.eyp.container import Container, Entry
 from shared.eyp.digests import DigestAlgorithm
 from shared.eyp.findings import INTEROP, STRICT, Finding, Profile, Severity
-from shared.eyp.inspection import Inspection, inspect
+from shared.eyp.inspection import Inspection, ManifestSummary
+from shared.eyp.judging import inspect, inspect_decrypted
 from shared.eyp.limits import DEFAULT_LIMITS, Limits
 from shared.eyp.model import (
     Annex,
@@ -22,6 +24,7 @@ from shared.eyp.model import (
     Generation,
     Identifier,
     LegalEntity,
+    ManifestKind,
     Metadata,
     Organisation,
     PackageKind,
@@ -39,8 +42,11 @@ from shared.eyp.model import (
     SignatureKind,
     Urgency,
 )
+from shared.eyp.notes import DegreeChange, EncryptionNote, UpdateNote
 from shared.eyp.writer import FinishedPackage, PackageDraft, PartSource, SignedPackage, UnsealedPackage
+from shared.eyp.writer_encrypted import EncryptedPackage
 from shared.eyp.writer_older import OlderDraft, OlderSigned, OlderUnsealed
+from shared.eyp.writer_update import FinishedUpdate, UnsealedUpdate
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -52,18 +58,24 @@ __all__ = [
     "Contact",
     "Container",
     "CoreProperties",
+    "DegreeChange",
     "DigestAlgorithm",
     "Distribution",
+    "EncryptedPackage",
+    "EncryptionNote",
     "Entry",
     "FilePlanCode",
     "FinalMetadata",
     "Finding",
     "FinishedPackage",
+    "FinishedUpdate",
     "Generation",
     "Identifier",
     "Inspection",
     "LegalEntity",
     "Limits",
+    "ManifestKind",
+    "ManifestSummary",
     "Metadata",
     "OlderDraft",
     "OlderSigned",
@@ -88,6 +100,9 @@ __all__ = [
     "SignatureKind",
     "SignedPackage",
     "UnsealedPackage",
+    "UnsealedUpdate",
+    "UpdateNote",
     "Urgency",
     "inspect",
+    "inspect_decrypted",
 ]

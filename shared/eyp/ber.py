@@ -34,7 +34,7 @@ class Element:
 
 def read_element(data: bytes, position: int, limit: int) -> Element:
     """The element at ``position``, which must end at or before ``limit``. Raise ``BerError``."""
-    identifier, start, length = _header(data, position, limit)
+    identifier, start, length = read_header(data, position, limit)
     if length is not None:
         return Element(identifier, start, start + length, start + length)
     end = _end_of_contents(data, start, limit)
@@ -51,9 +51,12 @@ def children(data: bytes, parent: Element, most: int) -> list[Element]:
     return found
 
 
-def _header(data: bytes, position: int, limit: int) -> tuple[int, int, int | None]:
-    """Identifier octet, start of content and length (None: indefinite)."""
-    if position + 2 > limit:
+def read_header(data: bytes, position: int, limit: int) -> tuple[int, int, int | None]:
+    """Identifier octet, start of content and length (None: indefinite) of the element at ``position``.
+
+    ``limit`` is where its surroundings end; ``data`` may be only their beginning. Raise ``BerError``.
+    """
+    if position + 2 > min(limit, len(data)):
         raise BerError("ends too early")
     identifier, first = data[position], data[position + 1]
     start = position + 2
@@ -66,7 +69,7 @@ def _header(data: bytes, position: int, limit: int) -> tuple[int, int, int | Non
     length = first
     if first & 0x80:
         octets = first & 0x7F
-        if octets > 4 or start + octets > limit:
+        if octets > 4 or start + octets > min(limit, len(data)):
             raise BerError("length of a length")
         length = int.from_bytes(data[start : start + octets], "big")
         start += octets
@@ -78,7 +81,7 @@ def _header(data: bytes, position: int, limit: int) -> tuple[int, int, int | Non
 def _end_of_contents(data: bytes, position: int, limit: int) -> int:
     open_elements = 1
     for _ in range(_BUDGET):
-        identifier, start, length = _header(data, position, limit)
+        identifier, start, length = read_header(data, position, limit)
         if identifier == 0 and length == 0:
             open_elements -= 1
             position = start

@@ -109,6 +109,8 @@ INTEROP = Profile(
         "R.38": Severity.IMPORTANT,
         "R.39": Severity.IMPORTANT,
         "R.57.label-not-unique": Severity.IMPORTANT,
+        "R.80.clear": Severity.IMPORTANT,
+        "R.81.clear": Severity.IMPORTANT,
     },
 )
 """For packages other software wrote: departures that change neither content nor proof do not block."""
@@ -146,8 +148,13 @@ class FindingList:
 
     def weighed(self, profile: Profile) -> tuple[Finding, ...]:
         """All findings under a profile, worst first, otherwise in the order met."""
-        order = list(Severity)
-        return tuple(sorted(map(profile.weigh, self._findings), key=lambda finding: order.index(finding.severity)))
+        return worst_first(map(profile.weigh, self._findings))
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by severity, otherwise in their order."""
+    order = list(Severity)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
 
 def _shown(value: object, longest: int = _LONGEST_VALUE) -> str:

@@ -27,6 +27,8 @@ class Limits:
     xml_marks: int = 150_000
     """Opening brackets and equal signs in one XML part: an upper bound for its nodes."""
     signature_size: int = 16 * MIB
+    nesting: int = 8
+    """Packages inside one another. ``parts`` and ``total_size`` count over all of them together."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -296,11 +296,12 @@ class CoreProperties:
 
 
 class ManifestKind(StrEnum):
-    """The three digest manifests: over the content, over what was initialled, over everything."""
+    """The digest manifests: over the content, what was initialled, everything; over an update package."""
 
     PACKAGE = "package-digest"
     INITIALS = "initials-digest"
     FINAL = "final-digest"
+    UPDATE = "update-digest"
 
 
 @dataclass(frozen=True)

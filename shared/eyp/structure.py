@@ -20,7 +20,7 @@ def check_structure(root: etree._Element, document: str, generation: Generation,
     if root.tag != f"{{{namespace(expected.schema, generation)}}}{expected.element}":
         yield rules.WRONG_ROOT.found(part, etree.QName(root).localname)
         return
-    prefix = f"{{{namespace('Tipler', generation)}}}"
+    prefix = f"{{{namespace(expected.children, generation)}}}"
     yield from _sequence(root, expected.sequence, expected.element, _Context(prefix, generation, part))
 
 

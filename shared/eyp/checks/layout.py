@@ -1,14 +1,16 @@
-"""Parts: how many, where, under which names (rules R.1 to R.20, R.80 to R.85)."""
+"""Parts: how many, where, under which names (rules R.1 to R.20, R.80 to R.82, R.85)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shared.eyp.checks.content import GUID
 from shared.eyp.container import part_key
-from shared.eyp.findings import Finding
+from shared.eyp.findings import Finding, Rule
 from shared.eyp.layout import EXPECTED, Layout
 from shared.eyp.model import CoreProperties, Generation, Metadata, PackageKind
 from shared.eyp.rules import layout as rules
+from shared.eyp.rules import wrapping as wrapping_rules
 from shared.eyp.wire.names import CATEGORIES, FILE_EXTENSIONS, PACKAGE_CONTENT_TYPE, Role, place_name
 
 _TARGETS_JUDGED_ELSEWHERE = frozenset({Role.ANNEX, Role.UNSIGNED_ANNEX, Role.INITIALS, Role.ENCRYPTED_CONTENT})
@@ -16,6 +18,10 @@ _FOLDER_RULES = {
     Role.COVER_LETTER: rules.COVER_LETTER_PLACE,
     Role.ANNEX: rules.ANNEX_PLACE,
     Role.UNSIGNED_ANNEX: rules.ANNEX_PLACE,
+}
+_WRAPPING_PLACES: dict[PackageKind, dict[Role, Rule]] = {
+    PackageKind.ENCRYPTED: dict.fromkeys(wrapping_rules.ENCRYPTED_PLACES, wrapping_rules.ENCRYPTED_PLACE),
+    PackageKind.UPDATE: dict.fromkeys(wrapping_rules.UPDATE_PLACES, wrapping_rules.UPDATE_PLACE),
 }
 
 
@@ -30,12 +36,12 @@ def check_layout(layout: Layout, kind: PackageKind, generation: Generation) -> I
         if layout.existing(item) is None and item.role not in _TARGETS_JUDGED_ELSEWHERE:
             yield rules.TARGET_MISSING.found(item.target)
         if item.role is Role.ENCRYPTED_CONTENT and layout.existing(item) is None:
-            yield rules.ENCRYPTED_CONTENT_MISSING.found(item.target)
+            yield wrapping_rules.ENCRYPTED_CONTENT_MISSING.found(item.target)
         if item.target and any(character.isspace() for character in item.target.replace("%20", " ")):
             yield rules.WHITE_SPACE.found(item.target)
     for item in layout.misplaced:
         yield rules.FOREIGN_ROLE.found(item.target, item.role.value)
-    yield from _places(layout, generation)
+    yield from _places(layout, kind, generation)
 
 
 def _counts(layout: Layout, kind: PackageKind, generation: Generation) -> Iterator[Finding]:
@@ -48,25 +54,28 @@ def _counts(layout: Layout, kind: PackageKind, generation: Generation) -> Iterat
             case PackageKind.PLAIN if role in rules.COUNT_RULES:
                 yield rules.COUNT_RULES[role].found(value=count)
             case PackageKind.ENCRYPTED:
-                yield rules.ENCRYPTED_LAYOUT.found(value=f"{role.value} = {count}")
+                yield wrapping_rules.ENCRYPTED_LAYOUT[generation].found(value=f"{role.value} = {count}")
+            case PackageKind.UPDATE if role is Role.SEAL:
+                yield wrapping_rules.UPDATE_SEAL_COUNT.found(value=count)
             case PackageKind.UPDATE:
-                yield rules.UPDATE_LAYOUT.found(value=f"{role.value} = {count}")
+                code = wrapping_rules.COUNT_CODES.get(role) if count == 0 else None
+                yield wrapping_rules.UPDATE_LAYOUT.found(value=f"{role.value} = {count}", code=code)
     for role in Role:
         if role not in expected and layout.of(role):
-            yield rules.FOREIGN_ROLE.found(value=role.value)
+            foreign = wrapping_rules.CLEAR_PART[generation] if kind is PackageKind.ENCRYPTED else rules.FOREIGN_ROLE
+            yield foreign.found(value=role.value)
 
 
-def _places(layout: Layout, generation: Generation) -> Iterator[Finding]:
-    for role, rule in rules.PLACE_RULES.items():
+def _places(layout: Layout, kind: PackageKind, generation: Generation) -> Iterator[Finding]:
+    for role, rule in (rules.PLACE_RULES | _FOLDER_RULES | _WRAPPING_PLACES.get(kind, {})).items():
         expected = place_name(role, generation)
         for item in layout.of(role):
-            if item.target and part_key(item.target) != part_key(expected):
+            if item.target and not _is_at(part_key(item.target), part_key(expected)):
                 yield rule.found(item.target, expected)
-    for role, rule in _FOLDER_RULES.items():
-        folder = place_name(role, generation)
-        for item in layout.of(role):
-            if item.target and not part_key(item.target).startswith(part_key(folder)):
-                yield rule.found(item.target, folder)
+
+
+def _is_at(key: str, place: str) -> bool:
+    return key.startswith(place) if place.endswith("/") else key == place
 
 
 def check_core(
@@ -74,7 +83,10 @@ def check_core(
 ) -> Iterator[Finding]:
     """What the core properties must repeat from the letter."""
     if core.category != CATEGORIES[kind]:
-        yield rules.CATEGORY_WRONG.found(part, core.category or "")
+        wrong = wrapping_rules.UPDATE_CATEGORY if kind is PackageKind.UPDATE else rules.CATEGORY_WRONG
+        yield wrong.found(part, core.category or "")
+    if kind is PackageKind.UPDATE and not GUID.fullmatch(core.identifier or ""):
+        yield wrapping_rules.UPDATE_IDENTIFIER.found(part, core.identifier or "")
     if core.content_type != PACKAGE_CONTENT_TYPE:
         yield rules.CONTENT_TYPE_WRONG.found(part, core.content_type or "")
     if not core.creator:

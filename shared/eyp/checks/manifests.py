@@ -1,4 +1,4 @@
-"""The three digest manifests against the parts (rules R.60 to R.64)."""
+"""The digest manifests against the parts (rules R.60 to R.64, R.88)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COVERED: dict[tuple[PackageKind, Generation, ManifestKind], tuple[Role, ...]] = 
     (PackageKind.PLAIN, Generation.V2, ManifestKind.FINAL): (
         *_V2_CONTENT, Role.PACKAGE_DIGEST, Role.SIGNATURE, Role.FINAL_METADATA, Role.CORE,
     ),
-    (PackageKind.UPDATE, Generation.V2, ManifestKind.FINAL): (Role.UPDATE_NOTE, Role.ORIGINAL_PACKAGE, Role.CORE),
+    (PackageKind.UPDATE, Generation.V2, ManifestKind.UPDATE): (Role.UPDATE_NOTE, Role.ORIGINAL_PACKAGE, Role.CORE),
 }  # fmt: skip
 """Which parts each manifest covers; those that are in the package must be covered, others may not."""
 
@@ -40,11 +40,13 @@ _MISSING_CODES: dict[tuple[ManifestKind, Role], int] = {
     (ManifestKind.FINAL, Role.SIGNATORIES): 22,
     (ManifestKind.FINAL, Role.SIGNATURE): 23,
     (ManifestKind.FINAL, Role.CORE): 24,
-    (ManifestKind.FINAL, Role.UPDATE_NOTE): 34,
-    (ManifestKind.FINAL, Role.ORIGINAL_PACKAGE): 36,
+    (ManifestKind.UPDATE, Role.CORE): 24,
+    (ManifestKind.UPDATE, Role.UPDATE_NOTE): 34,
+    (ManifestKind.UPDATE, Role.ORIGINAL_PACKAGE): 36,
     (ManifestKind.INITIALS, Role.COVER_LETTER): 26,
     (ManifestKind.INITIALS, Role.METADATA): 27,
 }
+_NOTHING_EXTERNAL = frozenset({ManifestKind.FINAL, ManifestKind.UPDATE})
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,25 @@ def check_manifest(manifest: Manifest, check: ManifestCheck) -> Iterator[Finding
         yield from _entry(entry, key, allowed, check)
 
 
+def differing_parts(manifest: Manifest, digests: Mapping[str, PartDigests]) -> tuple[str, ...]:
+    """The parts (as the manifest names them) whose bytes are there and differ from a digest of the manifest."""
+    differing: dict[str, None] = {}
+    for entry in manifest.entries:
+        computed = digests.get(part_key(entry.uri)) if entry.uri and entry.internal is not False else None
+        if entry.uri is None or computed is None:
+            continue
+        for digest in entry.digests:
+            algorithm = algorithm_of(digest.algorithm) if digest.algorithm else None
+            value = computed.values.get(algorithm) if algorithm else None
+            if value is not None and value != digest.value:
+                differing[entry.uri] = None
+    return tuple(differing)
+
+
 def _entry(entry: ManifestEntry, key: str, allowed: set[str], check: ManifestCheck) -> Iterator[Finding]:
     exists = check.layout.container.entry(entry.uri or "") is not None
     if entry.internal is False:
-        if exists or check.kind is ManifestKind.FINAL:
+        if exists or check.kind in _NOTHING_EXTERNAL:
             yield rules.EXTERNAL_FORBIDDEN[check.kind].found(check.part, entry.uri)
         return
     if exists:

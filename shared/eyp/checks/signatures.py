@@ -1,19 +1,24 @@
-"""The CMS files' shape and what they were made over (rules R.70, R.71); cryptography is signer's business."""
+"""The CMS files' shape and what they were made over (rules R.70, R.71, R.83, R.89); cryptography is signer's business."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.eyp.ber import BerError, Element, children, read_element
+from shared.eyp.ber import BerError, Element, children, read_element, read_header
 from shared.eyp.findings import Finding
 from shared.eyp.model import SignatureComponent
 from shared.eyp.rules import proof as rules
+from shared.eyp.rules import wrapping as wrapping_rules
 
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
 _ENVELOPES = (bytes.fromhex("2a864886f70d010703"), bytes.fromhex("2a864886f70d0109100117"))
-_SEQUENCE, _OID, _OCTETS, _EXPLICIT_0 = 0x30, 0x06, 0x04, 0xA0
+_SEQUENCE, _OID, _OCTETS, _SET, _EXPLICIT_0 = 0x30, 0x06, 0x04, 0x31, 0xA0
 _CONSTRUCTED_OCTETS = 0x24
 _MOST_CHUNKS = 100_000
+_MOST_FIELDS = 8
+_MOST_SIGNERS = 1_000
+ENVELOPE_HEAD = 64
+"""How many of a file's first bytes tell whether it is an envelope."""
 
 
 def check_signature(component: SignatureComponent, cms: bytes, covered: bytes) -> Iterator[Finding]:
@@ -23,6 +28,19 @@ def check_signature(component: SignatureComponent, cms: bytes, covered: bytes) -
         yield rules.NOT_CMS[component.kind].found(component.part_name)
     elif content != covered:
         yield rules.CONTENT_DIFFERS[component.kind].found(component.part_name)
+
+
+def check_update_seal(component: SignatureComponent, cms: bytes, covered: bytes) -> Iterator[Finding]:
+    """An update's seal: as any signature, and by one signer (R.89)."""
+    content = signed_content(cms)
+    if content is None:
+        yield wrapping_rules.UPDATE_SEAL_FORMAT.found(component.part_name)
+        return
+    if content != covered:
+        yield wrapping_rules.UPDATE_SEAL_CONTENT.found(component.part_name)
+    signers = _signer_count(cms)
+    if signers > 1:
+        yield wrapping_rules.UPDATE_SEAL_SIGNERS.found(component.part_name, signers)
 
 
 def signed_content(cms: bytes) -> bytes | None:
@@ -39,12 +57,34 @@ def signed_content(cms: bytes) -> bytes | None:
         return None
 
 
-def is_envelope(cms: bytes) -> bool:
-    """Whether the bytes start as CMS EnvelopedData or AuthEnvelopedData."""
+def is_envelope(head: bytes, size: int) -> bool:
+    """Whether a file of ``size`` bytes that starts like this is CMS EnvelopedData or AuthEnvelopedData (DER or BER)."""
     try:
-        return _content_info(cms)[0] in _ENVELOPES
+        inside = _enter(head, 0, _SEQUENCE, size)
+        content_type, start, length = read_header(head, inside, size)
+        if content_type != _OID or length is None or head[start : start + length] not in _ENVELOPES:
+            return False
+        content = _enter(head, start + length, _EXPLICIT_0, size)
+        return _enter(head, content, _SEQUENCE, size) > 0
     except BerError:
         return False
+
+
+def _enter(head: bytes, position: int, identifier: int, limit: int) -> int:
+    """Where the content of the element at ``position`` starts, which must have that identifier octet."""
+    found, start, _ = read_header(head, position, limit)
+    if found != identifier:
+        raise BerError("another structure was expected")
+    return start
+
+
+def _signer_count(cms: bytes) -> int:
+    """The SignerInfos of a SignedData (RFC 5652, 5.1); 0 if they cannot be found."""
+    try:
+        infos = children(cms, _content_info(cms)[1], _MOST_FIELDS)[-1]
+        return len(children(cms, infos, _MOST_SIGNERS)) if infos.identifier == _SET else 0
+    except (BerError, IndexError):
+        return 0
 
 
 def _content_info(cms: bytes) -> tuple[bytes, Element]:

@@ -1,4 +1,4 @@
-"""Rules about the container and which parts it holds (eyp.md 6.1, 6.6)."""
+"""Rules about the container and which parts it holds (eyp.md 6.1)."""
 
 from __future__ import annotations
 
@@ -207,30 +207,6 @@ TYPE_SPELLING = Rule(
     _W,
     "İlişki türünün yazımı hatalı: {value}.",
     "The relationship type is misspelled: {value}.",
-)
-ENCRYPTED_LAYOUT = Rule(
-    "R.80.count",
-    _F,
-    "Şifreli pakette bileşen sayısı kurala uymuyor: {value}.",
-    "The number of some part of the encrypted package breaks the rule: {value}.",
-)
-ENCRYPTED_CONTENT_MISSING = Rule(
-    "R.82.missing",
-    _F,
-    "Şifreli içerik pakette yok.",
-    "The encrypted content is not in the package.",
-)
-NOT_AN_ENVELOPE = Rule(
-    "R.83.format",
-    _F,
-    "Şifreli içerik bir CMS zarfı değil.",
-    "The encrypted content is not a CMS envelope.",
-)
-UPDATE_LAYOUT = Rule(
-    "R.85.count",
-    _F,
-    "Güncelleme paketinde bileşen sayısı kurala uymuyor: {value}.",
-    "The number of some part of the update package breaks the rule: {value}.",
 )
 
 COUNT_RULES: dict[Role, Rule] = {

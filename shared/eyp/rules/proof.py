@@ -1,6 +1,8 @@
-"""Rules about the digest manifests and the CMS files over them (eyp.md 6.4, 6.5)."""
+"""Rules about the digest manifests and the CMS files over them (eyp.md 6.4 to 6.6)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from shared.eyp.findings import Rule, Severity
 from shared.eyp.model import ManifestKind, SignatureKind
@@ -11,15 +13,27 @@ NAMES: dict[ManifestKind, tuple[str, str, str]] = {
     ManifestKind.PACKAGE: ("R.60", "Paket özeti", "The package digest"),
     ManifestKind.FINAL: ("R.61", "Nihai özet", "The final digest"),
     ManifestKind.INITIALS: ("R.62", "Paraf özeti", "The initials digest"),
+    ManifestKind.UPDATE: ("R.88", "Güncellemenin nihai özeti", "The update's final digest"),
 }
 
 
-def _for_each(variant: str, severity: Severity, tr: str, en: str, code: int | None = None) -> dict[ManifestKind, Rule]:
-    """The same rule for each of the three manifests, under that manifest's own id."""
-    return {
-        kind: Rule(f"{rule_id}.{variant}", severity, f"{name_tr}: {tr}", f"{name_en}: {en}", code)
-        for kind, (rule_id, name_tr, name_en) in NAMES.items()
-    }
+_LETTER = (ManifestKind.PACKAGE, ManifestKind.FINAL, ManifestKind.INITIALS)
+
+
+def _for_each(
+    variant: str,
+    severity: Severity,
+    tr: str,
+    en: str,
+    code: int | None = None,
+    kinds: Iterable[ManifestKind] = tuple(NAMES),
+) -> dict[ManifestKind, Rule]:
+    """The same rule for each of the manifests, under that manifest's own id."""
+    rules = {}
+    for kind in kinds:
+        rule_id, name_tr, name_en = NAMES[kind]
+        rules[kind] = Rule(f"{rule_id}.{variant}", severity, f"{name_tr}: {tr}", f"{name_en}: {en}", code)
+    return rules
 
 
 SCHEMA = _for_each("schema", _F, "şemaya uymuyor: {value}.", "breaks its schema: {value}.")
@@ -61,6 +75,7 @@ WITHHELD = _for_each(
     _W,
     "konulmamış ek pakette yok: {value}.",
     "a withheld annex is not in the package: {value}.",
+    kinds=_LETTER,
 )
 INITIALS_STRIPPED = _for_each(
     "initials-stripped",
@@ -68,6 +83,7 @@ INITIALS_STRIPPED = _for_each(
     "paraf imzası paketten çıkarılmış; geçerlidir.",
     "the initials signature was taken out before sending; that is allowed.",
     32,
+    _LETTER,
 )
 ALGORITHM_UNSUPPORTED = Rule(
     "R.63.unsupported",

@@ -55,6 +55,17 @@ def namespace(schema: str, generation: Generation) -> str:
     return f"urn:dpt:eyazisma:schema:xsd:{schema}-{generation.value}"
 
 
+_IDENTIFYING_SCHEMAS = ("Ustveri", "SifreliIcerikBilgisi", "Tipler")
+
+
+def generation_of(namespace_uri: str) -> Generation | None:
+    """The generation whose documents that identify a package are in this namespace."""
+    for generation in Generation:
+        if any(namespace_uri == namespace(schema, generation) for schema in _IDENTIFYING_SCHEMAS):
+            return generation
+    return None
+
+
 class Role(StrEnum):
     """What a part is for; found by the type of the relationship that points to it."""
 
@@ -140,11 +151,13 @@ MANIFEST_ROLES: dict[ManifestKind, Role] = {
     ManifestKind.PACKAGE: Role.PACKAGE_DIGEST,
     ManifestKind.INITIALS: Role.INITIALS_DIGEST,
     ManifestKind.FINAL: Role.FINAL_DIGEST,
+    ManifestKind.UPDATE: Role.FINAL_DIGEST,
 }
 MANIFEST_SCHEMAS: dict[ManifestKind, str] = {
     ManifestKind.PACKAGE: "PaketOzeti",
     ManifestKind.INITIALS: "ParafOzeti",
     ManifestKind.FINAL: "NihaiOzet",
+    ManifestKind.UPDATE: "NihaiOzet",
 }
 SIGNATURE_ROLES: dict[SignatureKind, Role] = {
     SignatureKind.SIGNATURE: Role.SIGNATURE,

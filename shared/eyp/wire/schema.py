@@ -36,6 +36,7 @@ _COMMON: dict[str, str] = {
     "SignatoryList": "Imza*:Signatory",
     "Destinations": "HedefListesi:DestinationList",
     "DestinationList": "Hedef+:Party",
+    "EncryptionNote": "URI*:text",
 }
 _SIGNATORY = (
     "Imzalayan?:Person YetkiDevreden?:Person VekaletVeren?:Person Makam?:text Amac?:text Aciklama?:text Tarih?:dateTime"
@@ -71,6 +72,12 @@ _LINES: dict[Generation, dict[str, str]] = {
         "Service": "Kod?:text Ad?:text Tanim?:text",
         "Verification": "DogrulamaAdresi?:text",
         "FinalMetadata": "Tarih?:dateTime BelgeNo?:text BelgeImzalar?:SignatoryList",
+        "UpdateNote": "Guncellemeler*:Update",
+        "Update": "GuncellemeTuru?:text GuvenlikKoduDegisiklikBilgisi?:DegreeChange",
+        "DegreeChange": (
+            "YeniGizlilikDerecesi?:security DegistirmeTarihi?:dateTime Aciklama?:text KomisyonKarariBelgeNo?:text "
+            "KomisyonKarariBelgeId?:text"
+        ),
     },
 }
 
@@ -107,11 +114,15 @@ SEQUENCES: dict[Generation, dict[str, tuple[Particle, ...]]] = {
 
 @dataclass(frozen=True)
 class Root:
-    """A document: the schema its root element is in, the element's name, its content type."""
+    """A document: the schema its root element is in, the element's name, its content type.
+
+    ``children`` is the schema of all elements below.
+    """
 
     schema: str
     element: str
     sequence: str
+    children: str = "Tipler"
 
 
 ROOTS: dict[Generation, dict[str, Root]] = {
@@ -119,10 +130,15 @@ ROOTS: dict[Generation, dict[str, Root]] = {
         "Metadata": Root("Ustveri", "Ustveri", "Metadata"),
         "Destinations": Root("BelgeHedef", "BelgeHedef", "Destinations"),
         "Signatories": Root("BelgeImza", "BelgeImza", "Signatories"),
+        "EncryptionNote": Root(
+            "SifreliIcerikBilgisi", "SifreliIcerikBilgisi", "EncryptionNote", children="SifreliIcerikBilgisi"
+        ),
     },
     Generation.V2: {
         "Metadata": Root("Ustveri", "UstVeri", "Metadata"),
         "Destinations": Root("BelgeHedef", "BelgeHedef", "Destinations"),
         "FinalMetadata": Root("NihaiUstveri", "NihaiUstVeri", "FinalMetadata"),
+        "EncryptionNote": Root("Tipler", "SifreliIcerikBilgisi", "EncryptionNote"),
+        "UpdateNote": Root("Tipler", "GuncellemeBilgisi", "UpdateNote"),
     },
 }

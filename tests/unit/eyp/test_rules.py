@@ -309,7 +309,7 @@ def test_all_first_generation_versions(version: str) -> None:
 
 
 def test_encrypted_and_update_packages_are_recognised() -> None:
-    """Their own checks are few yet, but kind and layout faults are told."""
+    """By their category alone; what they then lack is told."""
     parts = letters.parts_of(_V2)
     name = next(name for name in parts if name.endswith(".psmdcp"))
     for category, rule in (("SIFRELI", "R.80.count"), ("GUNCELLEME", "R.85.count")):

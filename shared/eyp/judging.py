@@ -1,0 +1,134 @@
+"""Reading and judging a package and those inside it: the functions most callers need."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import BinaryIO
+
+from shared.errors import DomainError, ErrorCode
+from shared.eyp.checks.wrapping import check_decrypted, check_original
+from shared.eyp.container import Container
+from shared.eyp.findings import INTEROP, Finding, Profile
+from shared.eyp.inspection import Inspection
+from shared.eyp.inspector import Inspector
+from shared.eyp.layout import read_layout
+from shared.eyp.limits import DEFAULT_LIMITS, Limits
+from shared.eyp.model import Generation, PackageKind
+from shared.eyp.relationships import read_relationships
+from shared.eyp.rules import wrapping as rules
+from shared.eyp.wire.names import Role
+
+_CHUNK = 256 * 1024
+COPIED_ROLES = {Generation.V1: Role.PACKAGE_DIGEST, Generation.V2: Role.FINAL_DIGEST}
+"""Which digest manifest of the package inside stands outside of an encrypted one as well."""
+
+
+def inspect(
+    source: bytes | BinaryIO,
+    *,
+    profile: Profile = INTEROP,
+    limits: Limits = DEFAULT_LIMITS,
+    file_name: str | None = None,
+    recipient: str | None = None,
+) -> Inspection:
+    """Read a package of any kind and judge it; of an update package also what lies inside, level by level.
+
+    ``source`` is the package or a seekable file, which stays open. ``file_name`` is judged if
+    given. ``recipient`` (DETSİS, identity or register number) decides which annexes may be absent.
+
+    Bad content becomes findings. Raises ``DomainError`` only when there is nothing to judge:
+    NOT_A_PACKAGE (no ZIP, or a ZIP that is no e-Yazışma package), PACKAGE_INVALID (a damaged or
+    hostile ZIP), TOO_LARGE (a limit). Blocking; bounded in time and memory by ``limits``.
+    """
+    container = Container.open(source, limits)
+    levels = [Inspector(container, limits).run(profile, file_name, recipient)]
+    faults: list[Finding] = []
+    left = limits
+    while (name := levels[-1].original_package) is not None:
+        if len(levels) >= limits.nesting:
+            faults.append(rules.ORIGINAL_TOO_DEEP.found(name, limits.nesting))
+            break
+        left = _less(left, container)
+        try:
+            # The one outside is let go before the one inside is read: never more than two are held.
+            container = Container.open(_content(container, name, left), left)
+            levels.append(Inspector(container, left).run(profile, recipient=recipient))
+        except DomainError as error:
+            faults.append(rules.ORIGINAL_UNREADABLE.found(name, error.detail))
+            break
+    found = levels.pop()
+    if faults:
+        found = found.with_inner(None, faults, profile)
+    for outer in reversed(levels):
+        found = outer.with_inner(found, check_original(found, outer.original_package), profile)
+    return found
+
+
+def inspect_decrypted(
+    outer: bytes | BinaryIO,
+    decrypted: bytes | BinaryIO,
+    *,
+    profile: Profile = INTEROP,
+    limits: Limits = DEFAULT_LIMITS,
+    recipient: str | None = None,
+) -> Inspection:
+    """Judge an encrypted package together with what its key holder decrypted from it (eyp.md 5).
+
+    The answer is the package outside, with ``inner`` and with findings about what differs between
+    the two. Raises ``DomainError`` as ``inspect`` does about ``outer``, and VALIDATION_FAILED if it
+    is no encrypted package; about ``decrypted`` never.
+    """
+    found = inspect(outer, profile=profile, limits=limits, recipient=recipient)
+    if found.kind is not PackageKind.ENCRYPTED:
+        raise DomainError(ErrorCode.VALIDATION_FAILED, "the package outside is not an encrypted one")
+    try:
+        inner = inspect(decrypted, profile=profile, limits=limits, recipient=recipient)
+    except DomainError as error:
+        unreadable = rules.DECRYPTED_UNREADABLE.found(found.encrypted_content, error.detail)
+        return found.with_inner(None, [unreadable], profile)
+    differences = _copies(Container.open(outer, limits), Container.open(decrypted, limits), found.generation, limits)
+    return found.with_inner(inner, [*check_decrypted(found, inner), *differences], profile)
+
+
+def _copies(outer: Container, inner: Container, generation: Generation, limits: Limits) -> Iterator[Finding]:
+    """The parts that stand outside and inside must be the same, byte for byte."""
+    for role in (COPIED_ROLES[generation], Role.DESTINATIONS):
+        name, content = part_of(outer, role, limits)
+        if role is Role.DESTINATIONS and (name is None or generation is Generation.V2):
+            # A package of 2.x has no such list inside; the one outside only helps to route.
+            continue
+        if content is None or content != part_of(inner, role, limits)[1]:
+            yield rules.COPY_DIFFERS.found(name)
+
+
+def part_of(container: Container, role: Role, limits: Limits) -> tuple[str | None, bytes | None]:
+    """Name and bytes of the one part of a role; None for what is not there or cannot be read."""
+    name = read_layout(container, read_relationships(container, None, limits), limits).part(role)
+    try:
+        return name, container.read_part(name, limits.xml_size) if name else None
+    except DomainError:
+        return name, None
+
+
+def _less(limits: Limits, container: Container) -> Limits:
+    """What is left for the packages inside."""
+    entries = container.entries
+    return replace(
+        limits,
+        parts=max(0, limits.parts - len(entries)),
+        total_size=max(0, limits.total_size - sum(entry.size for entry in entries)),
+    )
+
+
+def _content(container: Container, name: str, limits: Limits) -> BinaryIO:
+    """A part as a file. Raises TOO_LARGE beyond a package's size; PACKAGE_INVALID when it is damaged."""
+    entry = container.entry(name)
+    if entry is not None and entry.size > limits.package_size:
+        raise DomainError(ErrorCode.TOO_LARGE, f"the package is larger than {limits.package_size} bytes")
+    file = io.BytesIO()
+    with container.open_part(name) as stream:
+        while chunk := stream.read(_CHUNK):
+            file.write(chunk)
+    return file
