@@ -39,6 +39,8 @@ class ErrorCode(StrEnum):
     NOT_A_PACKAGE = "not-a-package"
     CONFIDENTIALITY_FORBIDDEN = "confidentiality-forbidden"
     SIGNATURE_INVALID = "signature-invalid"
+    ENVELOPE_INVALID = "envelope-invalid"
+    CERTIFICATE_UNFIT = "certificate-unfit"
     SIGNING_KEY_UNAVAILABLE = "signing-key-unavailable"
     MAILBOX_NOT_READY = "mailbox-not-ready"
     MAILBOX_MISSING = "mailbox-missing"

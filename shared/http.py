@@ -57,6 +57,8 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.NOT_A_PACKAGE: 422,
     ErrorCode.CONFIDENTIALITY_FORBIDDEN: 422,
     ErrorCode.SIGNATURE_INVALID: 422,
+    ErrorCode.ENVELOPE_INVALID: 422,
+    ErrorCode.CERTIFICATE_UNFIT: 422,
     ErrorCode.SIGNING_KEY_UNAVAILABLE: 503,
     ErrorCode.MAILBOX_NOT_READY: 503,
     ErrorCode.MAILBOX_MISSING: 409,
@@ -333,13 +335,13 @@ class ServiceClient:
         return await self.call(method, path, content=content, **options)
 
     @asynccontextmanager
-    async def download(self, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
-        """GET whose body is read by the caller, as a stream.
+    async def download(self, path: str, *, method: str = "GET", **options: Any) -> AsyncIterator[httpx.Response]:
+        """A call whose answer is read by the caller, as a stream.
 
         A refusal is raised before the block starts; an answer that breaks off is raised out of it.
         """
         async with self._guarded():
-            request = self._http.build_request("GET", path, **self._correlated(options))
+            request = self._http.build_request(method, path, **self._correlated(options))
             response = await self._http.send(request, stream=True)
             try:
                 if response.is_error:

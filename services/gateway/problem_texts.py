@@ -146,6 +146,16 @@ TEXTS: dict[ErrorCode, ProblemText] = {
         "Paketteki imza ya da mühür doğrulanamadı; ayrıntı için /v1/package-inspections kullanın.",
         "A signature or seal in the package failed verification; /v1/package-inspections gives the details.",
     ),
+    _C.ENVELOPE_INVALID: ProblemText(
+        "Şifreli içerik açılamadı", "The encrypted content cannot be opened",
+        "Nedeni errors listesindedir; gönderen, kurumun geçerli şifreleme sertifikasıyla yeniden şifrelemelidir.",
+        "errors gives the reason; the sender must encrypt again for the institution's current certificate.",
+    ),
+    _C.CERTIFICATE_UNFIT: ProblemText(
+        "Sertifika şifrelemeye uygun değil", "A certificate is not fit for encryption",
+        "Alıcının DETSİS'teki geçerli şifreleme sertifikasını kullanın; uygun olmayanlar errors listesindedir.",
+        "Use the recipient's current encryption certificate in DETSİS; errors names those that are not fit.",
+    ),
     _C.SIGNING_KEY_UNAVAILABLE: ProblemText(
         "İmzalama anahtarı kullanılamıyor", "The signing key is unavailable",
         "İşletmen anahtarı açmalı ya da yenilemeli; sonra yineleyin.",

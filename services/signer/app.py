@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from services.signer.enveloping import Enveloping
 from services.signer.fetchers import FetchPolicy, GuardedFetcher
 from services.signer.keys import KeyRing, KeysUnreadable, load_keys
 from services.signer.lists import RevocationLists
 from services.signer.metrics import SignerMetrics
+from services.signer.routes.envelopes import envelope_routes
 from services.signer.routes.signatures import signature_routes
 from services.signer.routes.verifications import verification_routes
 from services.signer.sealing import Sealing
@@ -58,6 +60,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )
     resources.callback(verifier.close)
     sealing = Sealing(keys, clock)
+    enveloping = Enveloping(keys, clock, at_once=settings.envelopes_at_once)
     reloading = _Reloading(settings, trust, lists, metrics)
     reloading.publish()
     app = internal_app(
@@ -79,6 +82,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
         ),
         prefix=_PREFIX,
     )
+    app.include_router(envelope_routes(enveloping, metrics, file_limit=settings.file_limit_bytes), prefix=_PREFIX)
 
     async def anchors_present() -> None:
         if not trust.store.size:

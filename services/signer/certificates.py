@@ -267,6 +267,29 @@ def _touch(certificate: Certificate) -> None:
     )
 
 
+def certificate_fields(certificate: bytes) -> tuple[bytes, bytes]:
+    """Issuer and serial number as they stand in a DER certificate."""
+    fields = der.children(der.children(der.read_whole(certificate))[0])
+    if fields[0].tag == der.CONTEXT_0:
+        fields = fields[1:]
+    return fields[2].encoded, fields[0].encoded
+
+
+def issuer_and_serial(certificate: bytes) -> bytes:
+    """IssuerAndSerialNumber of CMS (RFC 5652, 10.2.4)."""
+    return der.encode(der.SEQUENCE, *certificate_fields(certificate))
+
+
+def readable_name(encoded: bytes) -> str:
+    """An encoded name for people, without identity numbers; ``?`` when it is too long or unreadable."""
+    if len(encoded) > _NAME_LIMIT:
+        return "?"
+    try:
+        return _human_name(_name_values(x509.Name.load(encoded)))
+    except ASN1_FAULTS:
+        return "?"
+
+
 def names_equal(one: bytes, other: bytes) -> bool:
     """Whether two encoded names are the same by RFC 5280 comparison rules."""
     if one == other:

@@ -7,11 +7,16 @@ bytes are walked here once, without recursion, and BER indefinite lengths become
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from services.signer.findings import CheckFailed
 from services.signer.texts import say
 from shared.domain.verdict import SubIndication
+
+Readable: TypeAlias = bytes | mmap.mmap
+"""Bytes in memory, or a file mapped into it."""
 
 _CONSTRUCTED = 0x20
 _LONG_TAG = 0x1F
@@ -37,6 +42,9 @@ class Limits:
     mail_header_bytes: int = 256 * 1024
     content_type_characters: int = 4096
     rsa_bits: int = 8192
+    recipients: int = 64
+    envelope_frame_bytes: int = 1024 * 1024
+    """What surrounds the encrypted content of an envelope: recipients, originator, attributes."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -53,7 +61,9 @@ def too_much(what: str, limit: int) -> CheckFailed:
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
+    """Where one value lies; ``end`` stands before the end-of-contents octets, ``parent`` is an index (-1: none)."""
+
     start: int
     body: int
     end: int
@@ -70,11 +80,11 @@ def definite(data: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """
     if len(data) > limits.asn1_bytes:
         raise too_much("bytes", limits.asn1_bytes)
-    nodes, any_indefinite = _walk(data, limits)
+    nodes, any_indefinite = walk(data, limits)
     return _rebuild(data, nodes) if any_indefinite else data
 
 
-def _header(data: bytes, start: int, bound: int) -> tuple[int, int]:
+def _header(data: Readable, start: int, bound: int) -> tuple[int, int]:
     """Offset of the contents and their length (-1: indefinite) of the value at ``start``."""
     position = start + 1
     if data[start] & _LONG_TAG == _LONG_TAG:
@@ -97,8 +107,13 @@ def _header(data: bytes, start: int, bound: int) -> tuple[int, int]:
     return position + octets, int.from_bytes(data[position : position + octets], "big")
 
 
-def _walk(data: bytes, limits: Limits) -> tuple[list[_Node], bool]:
-    nodes: list[_Node] = []
+def walk(data: Readable, limits: Limits) -> tuple[list[Node], bool]:
+    """Every value of ``data`` in the order they stand, and whether any length is indefinite.
+
+    Raises ``CheckFailed`` (FORMAT_FAILURE) when the value is malformed, is followed by other bytes, or
+    exceeds a limit.
+    """
+    nodes: list[Node] = []
     stack: list[int] = []
     bounds = [len(data)]
     any_indefinite = False
@@ -132,7 +147,7 @@ def _walk(data: bytes, limits: Limits) -> tuple[list[_Node], bool]:
         end = bound if indefinite else body + length
         if end > bound:
             raise malformed("truncated value")
-        nodes.append(_Node(position, body, end, parent, indefinite))
+        nodes.append(Node(position, body, end, parent, indefinite))
         any_indefinite = any_indefinite or indefinite
         position = body
         if not constructed:
@@ -147,7 +162,7 @@ def _walk(data: bytes, limits: Limits) -> tuple[list[_Node], bool]:
     return nodes, any_indefinite
 
 
-def _rebuild(data: bytes, nodes: list[_Node]) -> bytes:
+def _rebuild(data: bytes, nodes: list[Node]) -> bytes:
     changed = [node.indefinite for node in nodes]
     for index in range(len(nodes) - 1, 0, -1):
         if changed[index]:
@@ -176,7 +191,7 @@ def _rebuild(data: bytes, nodes: list[_Node]) -> bytes:
     return b"".join(parts)
 
 
-def _tag_size(data: bytes, node: _Node) -> int:
+def _tag_size(data: bytes, node: Node) -> int:
     if data[node.start] & _LONG_TAG != _LONG_TAG:
         return 1
     size = 2

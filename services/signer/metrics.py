@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.signer.keys import LoadedKey
+from services.signer.keys import HeldKey
 from shared.contracts.signatures import CertificatePurpose, Profile, SignatureFormat
 from shared.domain.verdict import Conclusion
 
@@ -40,6 +40,12 @@ class SignerMetrics:
         self.signatures = Counter(
             "kepgw_signatures_made_total", "Signatures and seals made.", ["purpose", "result"], registry=registry
         )
+        self.envelopes = Counter(
+            "kepgw_envelopes_total",
+            "Envelopes made (encryption), opened (decryption) and looked at (facts), by how it ended.",
+            ["operation", "result"],
+            registry=registry,
+        )
         self.sources = Gauge(
             "kepgw_revocation_source_up",
             "1 unless the last request to this host failed.",
@@ -48,7 +54,7 @@ class SignerMetrics:
         )
         self.expiry = Gauge(
             "kepgw_certificate_expiry_timestamp_seconds",
-            "When the certificate of a signing key ends.",
+            "When the certificate of a key ends.",
             ["key_id"],
             registry=registry,
         )
@@ -68,11 +74,15 @@ class SignerMetrics:
             for result in ("made", "refused"):
                 self.signatures.labels(purpose, result)
 
+        for operation in ("encryption", "decryption", "facts"):
+            for result in ("done", "refused", "failed"):
+                self.envelopes.labels(operation, result)
+
     def source_outcome(self, host: str, up: bool) -> None:
         """Note how the last request to a host ended; hosts outside the list share one label."""
         self.sources.labels(host if host in self._hosts else OTHER_HOST).set(1 if up else 0)
 
-    def note_keys(self, keys: Iterable[LoadedKey]) -> None:
+    def note_keys(self, keys: Iterable[HeldKey]) -> None:
         """Publish the end of every key's certificate."""
         for key in keys:
             self.expiry.labels(key.key_id).set(key.certificate.not_after.timestamp())

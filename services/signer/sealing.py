@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from services.signer import der
+from services.signer.certificates import certificate_fields, issuer_and_serial
 from services.signer.checks.algorithms import ECDSA, OID_BY_DIGEST, SIGNATURE_BY_OID
 from services.signer.facts import BytesContent, Content, DigestedContent
 from services.signer.formats import cms
@@ -53,7 +54,7 @@ def build_signed_data(
     signer_info = der.encode(
         der.SEQUENCE,
         der.encode_integer(1),
-        _issuer_and_serial(certificates[0]),
+        issuer_and_serial(certificates[0]),
         digest_algorithm,
         der.encode_set_of(attributes, der.CONTEXT_0),
         _signature_algorithm(port),
@@ -77,21 +78,9 @@ def _attribute(oid: str, value: bytes) -> bytes:
     return der.encode(der.SEQUENCE, der.encode_oid(oid), der.encode(der.SET, value))
 
 
-def _certificate_fields(certificate: bytes) -> tuple[bytes, bytes]:
-    """Issuer and serial number as they stand in the certificate."""
-    fields = der.children(der.children(der.read_whole(certificate))[0])
-    if fields[0].tag == der.CONTEXT_0:
-        fields = fields[1:]
-    return fields[2].encoded, fields[0].encoded
-
-
-def _issuer_and_serial(certificate: bytes) -> bytes:
-    return der.encode(der.SEQUENCE, *_certificate_fields(certificate))
-
-
 def _signing_certificate(certificate: bytes) -> bytes:
     """SigningCertificateV2 with one entry; SHA-256 is its default and so not written (RFC 5035)."""
-    issuer, serial_number = _certificate_fields(certificate)
+    issuer, serial_number = certificate_fields(certificate)
     names = der.encode(der.SEQUENCE, der.encode(0xA4, issuer))
     entry = der.encode(
         der.SEQUENCE,

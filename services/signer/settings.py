@@ -26,7 +26,8 @@ class Settings(CommonSettings):
         description="Trust anchors by purpose: qualified/ seal/ kephs/ timestamp/ encryption/ (empty: those of seal/), and intermediates/."
     )
     keys_file: Path | None = Field(
-        default=None, description="JSON list of signing keys (PKCS#12). Without it this signer only verifies."
+        default=None,
+        description="JSON list of keys (PKCS#12) that sign or decrypt. Without it this signer only verifies and encrypts.",
     )
     revocation_directory: Path | None = Field(
         default=None, description="Revocation lists (*.crl) brought by other means, for a signer without network."
@@ -46,7 +47,10 @@ class Settings(CommonSettings):
         default=30, ge=1, le=86_400, description="How often the trust and revocation directories are looked at."
     )
     file_limit_bytes: int = Field(
-        default=60 * 1024 * 1024, gt=0, le=1024 * 1024 * 1024, description="Largest file or content to verify or sign."
+        default=60 * 1024 * 1024,
+        gt=0,
+        le=1024 * 1024 * 1024,
+        description="Largest file or content to verify, sign, encrypt or decrypt.",
     )
     seal_limit_bytes: int = Field(
         default=10 * 1024 * 1024, gt=0, le=100 * 1024 * 1024, description="Largest package component to seal."
@@ -54,6 +58,12 @@ class Settings(CommonSettings):
     verification_workers: int = Field(default=2, ge=1, le=64, description="Verifications computed at the same time.")
     verification_timeout_seconds: float = Field(
         default=45, gt=0, le=600, description="After this a verification is reported as not completed."
+    )
+    envelopes_at_once: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Envelopes made, opened or looked at at the same time; what is opened is in memory until it is sent.",
     )
     retry_after_seconds: int = Field(
         default=300, ge=1, le=86_400, description="When to ask again after revocation data was missing."

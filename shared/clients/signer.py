@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import tempfile
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, TypeAlias
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from shared.contracts.envelopes import EnvelopeFacts, EnvelopeRefusal, EnvelopeRequest
 from shared.contracts.signatures import (
     CertificatePurpose,
     CertificateVerificationReport,
@@ -91,6 +94,49 @@ class SignerClient:
         answer = await self._service.call("POST", "/seals", params=parameters, content=component, headers=_OCTETS)
         return answer.content
 
+    @asynccontextmanager
+    async def encrypt(self, content: Material, certificates: Sequence[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A CMS envelope (DER) of ``content`` for these certificates (DER), as a stream read inside the block.
+
+        Raises CERTIFICATE_UNFIT with a fault for every certificate that is not fit by itself; chain and
+        revocation are ``verify_certificates``'s question, to be asked before. An answer that breaks off
+        raises SIGNER_UNAVAILABLE out of the block.
+        """
+        request = EnvelopeRequest(certificates=[base64.b64encode(item).decode() for item in certificates])
+        opened: list[IO[bytes]] = []
+        try:
+            parts = {"file": ("file", await _sendable(content, opened), "application/octet-stream")}
+            form = {"request": request.model_dump_json()}
+            async with self._service.download("/envelopes", method="POST", data=form, files=parts) as answer:
+                yield answer.aiter_bytes()
+        finally:
+            for handle in opened:
+                handle.close()
+
+    @asynccontextmanager
+    async def decrypt(
+        self, envelope: Material, *, institution_no: int, key_id: str | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The package inside a CMS envelope, as a stream read inside the block.
+
+        Opened with the decryption key of the institution that the envelope names, or with ``key_id`` only.
+        Raises ENVELOPE_INVALID (``envelope_refusal`` tells why), NOT_FOUND when the institution has no such
+        key, INSTITUTION_FORBIDDEN for a key of another institution or purpose. What comes out is not
+        proven: the envelope has no sender, and unless it is authenticated changed bytes may go unnoticed.
+        The package's own seal decides.
+        """
+        parameters = {"institution_no": str(institution_no)} | ({} if key_id is None else {"key_id": key_id})
+        async with self._service.download(
+            "/envelope-openings", method="POST", params=parameters, content=_pieces(envelope), headers=_OCTETS
+        ) as answer:
+            yield answer.aiter_bytes()
+
+    async def envelope_facts(self, envelope: Material) -> EnvelopeFacts:
+        """Recipients and algorithms of a CMS envelope, without a key; raises ENVELOPE_INVALID."""
+        return await self._service.json(
+            EnvelopeFacts, "POST", "/envelope-facts", content=_pieces(envelope), headers=_OCTETS
+        )
+
     async def keys(self) -> list[SigningKey]:
         """The keys signer holds, without anything secret."""
         answer = await self._service.call("GET", "/keys")
@@ -98,6 +144,14 @@ class SignerClient:
             return _KEYS.validate_json(answer.content)
         except ValidationError as error:
             raise DomainError(ErrorCode.SIGNER_UNAVAILABLE, "unexpected answer to GET /keys") from error
+
+
+def envelope_refusal(error: DomainError) -> EnvelopeRefusal | None:
+    """Why an envelope was refused; None when the failure is about something else."""
+    for fault in error.faults:
+        if error.code is ErrorCode.ENVELOPE_INVALID and fault.pointer == "/envelope":
+            return EnvelopeRefusal(fault.detail)
+    return None
 
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
@@ -126,3 +180,22 @@ async def _sendable(material: Material, opened: list[IO[bytes]]) -> bytes | IO[b
         spool.seek(0)
         return spool
     return material
+
+
+async def _pieces(material: Material) -> AsyncIterator[bytes]:
+    """The bytes in pieces that can be a request's body."""
+    if isinstance(material, bytes):
+        yield material
+    elif isinstance(material, AsyncIterable):
+        async for chunk in material:
+            yield chunk
+    else:
+        opened: list[IO[bytes]] = []
+        try:
+            handle = await _sendable(material, opened)
+            assert not isinstance(handle, bytes)
+            while chunk := await asyncio.to_thread(handle.read, _SPOOLED_IN_MEMORY):
+                yield chunk
+        finally:
+            for handle in opened:
+                handle.close()

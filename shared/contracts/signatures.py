@@ -154,6 +154,8 @@ class SigningPurpose(StrEnum):
 
     KEP_MESSAGE = "kep-message"
     PACKAGE_SEAL = "package-seal"
+    PACKAGE_DECRYPTION = "package-decryption"
+    """Opens what was encrypted for the institution; such a key signs nothing."""
 
 
 class SigningKey(Contract):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,11 +10,11 @@ from services.signer.keys import KeyRing
 from services.signer.metrics import SignerMetrics
 from services.signer.policy import POLICY_VERSION
 from services.signer.routes.answers import AnchorList, TrustAnswer
+from services.signer.routes.bodies import bounded, requester
 from services.signer.sealing import Sealing
 from services.signer.trust import ANCHOR_PURPOSES, TrustDirectory
 from shared.contracts.signatures import SigningKey, SigningPurpose
 from shared.errors import DomainError, ErrorCode
-from shared.telemetry.logging import correlation_id
 
 _SIGNATURE_TYPE = "application/pkcs7-signature"
 KeyId = Annotated[str, Query(max_length=64)]
@@ -36,15 +35,15 @@ def signature_routes(
             if purpose is not SigningPurpose.KEP_MESSAGE:
                 raise DomainError(ErrorCode.VALIDATION_FAILED, f"this resource signs for kep-message, not {purpose}")
             key = sealing.message_key(key_id, institution_no)
-            signed = await sealing.sign_message(key, _bounded(request, file_limit), _requester(request))
+            signed = await sealing.sign_message(key, bounded(request, file_limit), requester(request))
         return Response(signed, media_type=_SIGNATURE_TYPE)
 
     @router.post("/seals")
     async def seal(request: Request, key_id: KeyId, institution_no: InstitutionNo = None) -> Response:
         with _counted(metrics, SigningPurpose.PACKAGE_SEAL):
             key = sealing.seal_key(key_id, institution_no)
-            component = b"".join([chunk async for chunk in _bounded(request, seal_limit)])
-            signed = await sealing.seal(key, component, _requester(request))
+            component = b"".join([chunk async for chunk in bounded(request, seal_limit)])
+            signed = await sealing.seal(key, component, requester(request))
         return Response(signed, media_type=_SIGNATURE_TYPE)
 
     @router.get("/keys")
@@ -73,19 +72,3 @@ class _counted:  # noqa: N801 - reads as a statement
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         self._counter.labels(self._purpose, "made" if kind is None else "refused").inc()
-
-
-def _requester(request: Request) -> str:
-    """Who asked, as far as one can tell inside the cluster: peer address and correlation id."""
-    peer = request.client.host if request.client else "?"
-    return f"{peer} {correlation_id.get()}"
-
-
-async def _bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise DomainError(ErrorCode.TOO_LARGE, f"the body is larger than {limit} bytes")
-        if chunk:
-            yield chunk
