@@ -73,6 +73,8 @@ class Inspection:
     update: UpdateNote | None = None
     original_package: str | None = None
     """Part name of the package that an update is about; only if it is there."""
+    stray_degree: SecurityCode | None = None
+    """What metadata that have no place in this kind of package say; it may only raise the degree in force."""
     inner: Inspection | None = None
     """The package inside: an update's original; an encrypted package's content once it was decrypted."""
 
@@ -109,16 +111,18 @@ class Inspection:
     def security_code(self) -> SecurityCode | None:
         """The degree of confidentiality in force: the outermost update's that gives one, else the letter's own.
 
-        None if it cannot be known, as of an encrypted package that nobody decrypted.
+        None if it cannot be known, as of an encrypted package that nobody decrypted. Metadata that have no place
+        in their package are not believed, but a higher degree in them counts.
         """
         level: Inspection | None = self
+        found, strays = None, []
         while level is not None:
             own = level.metadata.security_code if level.metadata else None
-            degree = level.update.new_degree if level.update else own
-            if degree is not None:
-                return degree
+            found = found or (level.update.new_degree if level.update else own)
+            strays.append(level.stray_degree)
             level = level.inner
-        return None
+        order = list(SecurityCode)
+        return max(filter(None, (found, *strays)), key=order.index, default=None)
 
     def with_inner(self, inner: Inspection | None, findings: Iterable[Finding], profile: Profile) -> Inspection:
         """The same with the package inside, and with what is wrong between the two."""

@@ -38,6 +38,7 @@ from shared.eyp.model import (
     PackageVersion,
     Part,
     Party,
+    SecurityCode,
     Signatory,
     SignatureComponent,
 )
@@ -113,6 +114,7 @@ class Inspector:
             self._copied_manifest(layout, generation)
         self._envelope(layout)
 
+        stray = None if plain else self._stray_degree(layout)
         digests, manifests = self._manifests(layout, kind, generation, core, metadata, recipient)
         components = _components(layout, kind, generation)
         for component in components:
@@ -137,6 +139,7 @@ class Inspector:
             encryption_note=encryption_note,
             update=update,
             original_package=layout.part(Role.ORIGINAL_PACKAGE) if kind is PackageKind.UPDATE else None,
+            stray_degree=stray,
         )
 
     def _xml(self, name: str | None) -> etree._Element | None:
@@ -185,6 +188,15 @@ class Inspector:
         if cover_letter is not None:
             self._findings.take(check_cover_name(metadata, cover_letter, part))
         return metadata
+
+    def _stray_degree(self, layout: Layout) -> SecurityCode | None:
+        """Of the metadata in a package that should have none: whoever decides what may travel must not miss it."""
+        for item in layout.of(Role.METADATA):
+            root = self._xml(layout.existing(item))
+            generation = generation_of(etree.QName(root).namespace or "") if root is not None else None
+            if root is not None and generation is not None:
+                return read_metadata(root, generation).security_code
+        return None
 
     def _final_metadata(
         self, layout: Layout, generation: Generation, metadata: Metadata | None

@@ -97,7 +97,7 @@ def test_a_letter_from_hand_to_hand(stack: Stack, kepgw: Command, package: Path,
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     inspected = kepgw.json("inspect", package)
     assert inspected["sha256"] == digest
-    assert [finding["rule"] for finding in inspected["findings"]] == ["R.19.file-name"]
+    assert [finding["key"] for finding in inspected["findings"]] == ["R.19.file-name"]
     assert f"sha256: {digest}" in kepgw.text("inspect", package)
 
     arguments = ("send", package, "--to", B, "--reference", "sıra-1", "--idempotency-key", f"cli-{digest}")

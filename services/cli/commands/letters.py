@@ -1,4 +1,4 @@
-"""``kepgw send``, ``letter``, ``inspect`` and ``verify``."""
+"""``kepgw send``, ``letter`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -48,13 +48,6 @@ def letter(message_id: str, url: Url = URL, key: Key = "", as_json: Json = False
     output.show(call(url, key, "GET", f"/outbound-messages/{message_id}"), as_json=as_json)
 
 
-def inspect(package: Path, url: Url = URL, key: Key = "", as_json: Json = False) -> None:
-    """Check an e-Yazışma package: contents, rules, digests, signatures."""
-    with connected(url, key) as api, readable(package) as file:
-        answer = api.json("POST", "/package-inspections", files={"package": (package.name, file, MEDIA_TYPE)})
-    output.show(answer, as_json=as_json)
-
-
 def verify(
     file: Path,
     content: Annotated[Path | None, typer.Option(help="What a detached signature covers.")] = None,
@@ -76,5 +69,5 @@ def verify(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    for command in (send, letter, inspect, verify):
+    for command in (send, letter, verify):
         app.command()(command)

@@ -45,8 +45,9 @@ def test_a_gateway_that_is_down_is_one_line_on_stderr(arguments: tuple[str, ...]
 
 @pytest.mark.parametrize("command", [("send", "--to", "10000002"), ("inspect",), ("verify",)])
 def test_a_file_that_cannot_be_read_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    gateway = () if command == ("inspect",) else ("--url", OFFLINE)
     for path, reason in ((tmp_path / "nothing.eyp", "No such file"), (tmp_path, "Is a directory")):
-        result = run(*command, str(path), "--url", OFFLINE)
+        result = run(*command, str(path), *gateway)
         assert result.exit_code == 2
         assert str(path) in result.stderr
         assert reason in result.stderr

@@ -256,6 +256,15 @@ def test_a_contradiction_takes_the_highest_degree_and_an_unknown_update_none() -
     assert inspect(wrappers.resealed(_ONCE, OrijinalPaket=b"no ZIP")).inner is None
 
 
+@pytest.mark.parametrize("category", ["GUNCELLEME", "SIFRELI"])
+def test_a_secret_letter_under_another_category_stays_secret(category: str) -> None:
+    """What may travel is decided by the degree: a wrong label must not hide it."""
+    edit = replacing(">RESMIYAZISMA<", f">RESMIYAZISMA/{category}<")
+    found = inspect(wrappers.edited(_LETTER, "package/", edit))
+    assert found.metadata is None
+    assert found.security_code is SecurityCode.SECRET
+
+
 def _nested(levels: int) -> bytes:
     content = _LETTER
     for _ in range(levels - 1):

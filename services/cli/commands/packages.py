@@ -1,0 +1,78 @@
+"""``kepgw inspect``: looks into a package on this machine; no gateway is asked and nothing leaves."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from services.cli import output
+from services.cli.options import FAILED, Json
+from shared.errors import DomainError
+from shared.eyp import INTEROP, STRICT, Inspection, inspect, inspect_decrypted
+from shared.eyp.wire.report import report
+
+_FATAL = 1
+
+
+class ProfileName(StrEnum):
+    """How strictly findings weigh."""
+
+    STRICT = "strict"
+    INTEROP = "interop"
+
+
+_PROFILES = {ProfileName.STRICT: STRICT, ProfileName.INTEROP: INTEROP}
+
+
+def inspect_package(
+    package: Path,
+    recipient: Annotated[
+        str | None, typer.Option(help="Number of the recipient this copy is for: its withheld annexes may be absent.")
+    ] = None,
+    profile: Annotated[
+        ProfileName, typer.Option(help="strict: every rule with its own weight; interop: what the field sends passes.")
+    ] = ProfileName.INTEROP,
+    decrypted: Annotated[
+        Path | None, typer.Option(help="What was decrypted from an .eyps, to be held against it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check an e-Yazışma package on this machine: contents, rules, digests.
+
+    Exit code 0: no fatal finding; 1: fatal findings; 2: not a package that can be read. Signatures are named, not
+    verified: that takes trust anchors and revocation lists (POST /v1/package-inspections, or ``kepgw verify``).
+    """
+    try:
+        with ExitStack() as stack:
+            file = stack.enter_context(package.open("rb"))
+            inside = stack.enter_context(decrypted.open("rb")) if decrypted is not None else None
+            found = _inspection(file, inside, package.name, recipient, profile)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            answer: dict[str, Any] = {"sha256": digest, "size": file.tell(), **report(found)}
+    except DomainError as error:
+        output.failure(f"{package}: {error.detail} [{error.code}]")
+        raise typer.Exit(FAILED) from error
+    except OSError as error:
+        output.failure(f"{error.filename or package}: {error.strerror or error}")
+        raise typer.Exit(FAILED) from error
+    output.show(answer, as_json=as_json)
+    raise typer.Exit(0 if found.acceptable else _FATAL)
+
+
+def _inspection(
+    file: BinaryIO, decrypted: BinaryIO | None, name: str, recipient: str | None, profile: ProfileName
+) -> Inspection:
+    if decrypted is not None:
+        return inspect_decrypted(file, decrypted, profile=_PROFILES[profile], recipient=recipient)
+    return inspect(file, profile=_PROFILES[profile], file_name=name, recipient=recipient)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("inspect")(inspect_package)
