@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.signer.keys import HeldKey
+from services.signer.keys import DecryptionKey, HeldKey
 from shared.contracts.signatures import CertificatePurpose, Profile, SignatureFormat
 from shared.domain.verdict import Conclusion
 
@@ -83,6 +83,13 @@ class SignerMetrics:
         self.sources.labels(host if host in self._hosts else OTHER_HOST).set(1 if up else 0)
 
     def note_keys(self, keys: Iterable[HeldKey]) -> None:
-        """Publish the end of every key's certificate."""
-        for key in keys:
+        """Publish the end of every key's certificate.
+
+        Of an institution's decryption keys only the one that ends last: older ones are kept on purpose.
+        """
+        held = sorted(keys, key=lambda key: key.certificate.not_after)
+        last = {key.institution_no: key for key in held if isinstance(key, DecryptionKey)}
+        for key in held:
+            if isinstance(key, DecryptionKey) and last[key.institution_no] is not key:
+                continue
             self.expiry.labels(key.key_id).set(key.certificate.not_after.timestamp())

@@ -26,8 +26,9 @@ _EC_USES = frozenset({"key_agreement"})
 
 @dataclass(frozen=True)
 class FitRecipient:
-    """A certificate that passed, and its public key."""
+    """A certificate that passed, its public key and its place in the list that was given."""
 
+    index: int
     certificate: Certificate
     key: PublicKey
 
@@ -52,7 +53,7 @@ def fit_recipients(
     unfit: list[UnfitCertificate] = []
     for index, encoded in enumerate(certificates):
         try:
-            fit[encoded] = _fit(encoded, moment, limits)
+            fit.setdefault(encoded, _fit(index, encoded, moment, limits))
         except _UnfitError as error:
             unfit.append(UnfitCertificate(index, error.fault, error.detail))
     if unfit:
@@ -60,7 +61,7 @@ def fit_recipients(
     return tuple(fit.values())
 
 
-def _fit(encoded: bytes, moment: datetime, limits: Limits) -> FitRecipient:
+def _fit(index: int, encoded: bytes, moment: datetime, limits: Limits) -> FitRecipient:
     try:
         certificate = load_certificate(encoded, limits)
     except CheckFailed as error:
@@ -72,7 +73,7 @@ def _fit(encoded: bytes, moment: datetime, limits: Limits) -> FitRecipient:
     allowed = _EC_USES if isinstance(key, EllipticCurvePublicKey) else _RSA_USES
     if certificate.key_usage is None or certificate.key_usage.isdisjoint(allowed):
         raise _UnfitError(RecipientFault.KEY_USAGE, f"key usage does not have {' or '.join(sorted(allowed))}")
-    return FitRecipient(certificate, key)
+    return FitRecipient(index, certificate, key)
 
 
 def _key(certificate: Certificate, limits: Limits) -> PublicKey:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -34,14 +35,19 @@ from services.signer.envelopes.algorithms import (
     AgreementScheme,
 )
 from services.signer.envelopes.fitness import FitRecipient, fit_recipients
+from services.signer.envelopes.refusals import RecipientsUnfit, UnfitCertificate
 from services.signer.formats.cms import DATA
 from services.signer.limits import length_octets
+from shared.contracts.envelopes import RecipientFault
 
 _BLOCK = 16
 
 
 class EnvelopeWriter:
-    """One envelope for content of a known size; its key and initialisation vector are random and used once."""
+    """One envelope for content of a known size; its key and initialisation vector are random and used once.
+
+    Raises ``RecipientsUnfit`` when a public key cannot be computed with although it looked like one.
+    """
 
     def __init__(self, recipients: Sequence[FitRecipient], size: int) -> None:
         content_key, vector = os.urandom(32), os.urandom(_BLOCK)
@@ -105,9 +111,13 @@ def _open(tag: int, body: bytes, following: int) -> bytes:
 
 
 def _recipient_info(recipient: FitRecipient, content_key: bytes) -> bytes:
-    if isinstance(recipient.key, RSAPublicKey):
-        return _key_transport(recipient.certificate, recipient.key, content_key)
-    return _key_agreement(recipient.certificate, recipient.key, content_key)
+    try:
+        if isinstance(recipient.key, RSAPublicKey):
+            return _key_transport(recipient.certificate, recipient.key, content_key)
+        return _key_agreement(recipient.certificate, recipient.key, content_key)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        detail = "nothing can be encrypted with the public key"
+        raise RecipientsUnfit((UnfitCertificate(recipient.index, RecipientFault.KEY_KIND, detail),)) from error
 
 
 def _key_transport(certificate: Certificate, key: RSAPublicKey, content_key: bytes) -> bytes:

@@ -22,6 +22,7 @@ from services.signer.envelopes.reading import parse_envelope
 from services.signer.envelopes.refusals import EnvelopeRefused
 from services.signer.limits import DEFAULT_LIMITS
 from shared.contracts.envelopes import EnvelopeRefusal, RecipientKind
+from shared.errors import DomainError, ErrorCode
 from tests.support.pki import ec_key
 from tests.unit.signer.enveloping import (
     CBC,
@@ -181,6 +182,20 @@ def test_a_bad_pkcs1_padding_is_not_told(recipients: Recipients, answer: bytes |
     assert caught.value.reason is EnvelopeRefusal.CANNOT_BE_OPENED
     assert caught.value.__cause__ is None
     assert found.port.asked == 1
+
+
+def test_a_key_that_is_away_is_no_verdict_on_the_envelope(recipients: Recipients) -> None:
+    class Away(CountingPort):
+        def unwrap(self, scheme: object, encrypted: bytes) -> bytes:
+            raise DomainError(ErrorCode.SIGNING_KEY_UNAVAILABLE, "no answer from the module")
+
+    key = Key(key_of(recipients.rsa).certificate, Away(None))
+    encoded = cbc([transported(recipients.rsa, KEY, digest=None)], KEY).dump()
+    envelope = parse_envelope(encoded)
+    found, delivery = choose_delivery(envelope, [key])
+    with pytest.raises(DomainError) as caught:
+        open_content(envelope, encoded, delivery, found.port)
+    assert caught.value.code is ErrorCode.SIGNING_KEY_UNAVAILABLE
 
 
 def test_pkcs1_and_cbc_give_no_oracle(recipients: Recipients) -> None:

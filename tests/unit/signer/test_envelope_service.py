@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from services.signer.app import build
 from services.signer.enveloping import Enveloping
 from services.signer.keys import KeyRing, KeysUnreadable, load_keys
+from services.signer.metrics import SignerMetrics
 from services.signer.settings import Settings
 from shared.clients.signer import SignerClient, envelope_refusal
 from shared.clock import FixedClock
@@ -29,6 +30,7 @@ from shared.contracts.envelopes import EnvelopeRefusal
 from shared.contracts.signatures import SigningPurpose
 from shared.errors import DomainError, ErrorCode
 from shared.service import Service
+from shared.telemetry.metrics import new_registry
 from tests.support.pki import NOW, PASSWORD, build_pki, rsa_key
 from tests.unit.signer.enveloping import RSA_USAGE, Recipients, build_recipients, cbc, gcm, transported
 
@@ -289,3 +291,20 @@ def test_a_renewed_certificate_keeps_the_old_key_usable(
     keys_file.write_text(json.dumps(entries))
     ring = load_keys(keys_file)
     assert [key.key_id for key in ring.decryption_keys(OWN)] == ["new", "p384", "rsa"]
+
+
+def test_only_the_last_decryption_key_warns_of_its_end(keys_file: Path, recipients: Recipients, tmp_path: Path) -> None:
+    """An old key is kept on purpose; an alert about it would never end."""
+    authority = build_pki().seal.issuing
+    new = authority.issue("new", key=rsa_key(2048, 1), key_usage=RSA_USAGE, days=(0, 1000))
+    new.write_pkcs12(tmp_path / "new.p12")
+    entries = json.loads(keys_file.read_text())
+    entries.append(entries[0] | {"key_id": "new", "pkcs12": "new.p12"})
+    keys_file.write_text(json.dumps(entries))
+    registry = new_registry()
+    SignerMetrics(registry).note_keys(load_keys(keys_file).all())
+    name = "kepgw_certificate_expiry_timestamp_seconds"
+    ends = {key: registry.get_sample_value(name, {"key_id": key}) for key in ("new", "rsa", "p384", "other_rsa")}
+    assert ends["new"] == new.certificate.not_valid_after_utc.timestamp()
+    assert ends["rsa"] is ends["p384"] is None
+    assert ends["other_rsa"] == recipients.other_rsa.certificate.not_valid_after_utc.timestamp()

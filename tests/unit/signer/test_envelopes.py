@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -216,6 +217,30 @@ def test_every_unfit_certificate_is_named(recipients: Recipients) -> None:
     assert [(item.index, item.fault) for item in caught.value.unfit] == [
         (0, RecipientFault.UNREADABLE), (2, RecipientFault.UNREADABLE),
     ]  # fmt: skip
+
+
+def test_a_public_key_that_only_looks_like_one_is_named(recipients: Recipients) -> None:
+    """An even modulus is read without complaint and fails when it is computed with."""
+    modulus = recipients.rsa.key.public_key().public_numbers().n  # type: ignore[union-attr]
+    at = recipients.rsa.der.index(modulus.to_bytes(256, "big"))
+    even = bytearray(recipients.rsa.der)
+    even[at + 255] &= 0xFE
+    with pytest.raises(RecipientsUnfit) as caught:
+        encrypt(CONTENT, [recipients.p256.der, bytes(even)], NOW)
+    [found] = caught.value.unfit
+    assert (found.index, found.fault) == (1, RecipientFault.KEY_KIND)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(kind=st.sampled_from(KINDS), changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1))
+def test_changed_certificates_are_unfit_or_encrypted_for(
+    recipients: Recipients, kind: str, changes: list[tuple[float, int]]
+) -> None:
+    encoded = bytearray(holder(recipients, kind).der)
+    for place, octet in changes:
+        encoded[int(place * (len(encoded) - 1))] = octet
+    with suppress(RecipientsUnfit):
+        parse_envelope(encrypt(CONTENT, [bytes(encoded)], NOW))
 
 
 def test_data_encipherment_is_enough_for_rsa() -> None:
