@@ -136,6 +136,15 @@ class _PartStream(io.RawIOBase):
         view[: len(chunk)] = chunk
         return len(chunk)
 
+    def readall(self) -> bytes:
+        # In one go, not in the many small steps of the default; zipfile stops at the declared size.
+        with _zip_faults("a part's bytes are damaged"):
+            content = self._inner.read()
+        if len(content) != self._left:
+            raise DomainError(ErrorCode.PACKAGE_INVALID, "a part is shorter than declared")
+        self._left = 0
+        return content
+
     def close(self) -> None:
         self._inner.close()
         super().close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.benchmarks import bulk_list, directory_api, directory_refresh, letters, signatures
+from tests.benchmarks import bulk_list, directory_api, directory_refresh, letters, packages, signatures
 
 
 def main() -> int:
@@ -14,6 +14,7 @@ def main() -> int:
         "bulk": [bulk_list.run],
         "directory": [directory_refresh.run, directory_api.run],
         "letters": [letters.run],
+        "packages": [packages.run],
         "signatures": [signatures.run],
     }
     for name in sys.argv[1:] or known:

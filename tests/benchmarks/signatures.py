@@ -1,4 +1,4 @@
-"""CPU time of one verification in signer, beside ``openssl cms -verify``; and of opening and judging a package.
+"""CPU time of one verification in signer, beside ``openssl cms -verify``.
 
 Everything runs in this process on one core, with the revocation lists at hand as they are after the first
 letter. OpenSSL checks neither revocation nor profile, and its start is taken off.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import os
 import resource
 import subprocess
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +30,11 @@ from services.signer.sealing import build_signed_data
 from services.signer.trust import make_store
 from shared.contracts.signatures import Profile, VerificationRequest
 from shared.domain.verdict import Conclusion
-from shared.eyp import inspect
 from tests.benchmarks.figure import Figure
 from tests.support.pki import NES_USAGE, NOW, SEAL_USAGE, Hierarchy, Holder, ec_key, make_hierarchy, rsa_key
-from tests.unit.eyp import letters
 
 ROUNDS = 200
 REVOKED = 20_000
-MEGABYTE = 1024 * 1024
 _EVIDENCE = (
     b'<r:DeliveryNonDeliveryToRecipient xmlns:r="http://uri.etsi.org/02640/v2#" version="2.1.1">'
     b"<r:EventCode>http://uri.etsi.org/02640/Event#Delivery</r:EventCode></r:DeliveryNonDeliveryToRecipient>"
@@ -58,8 +53,8 @@ class _Case:
 
 
 async def run() -> list[Figure]:
-    """One line for each kind of signature, two for packages."""
-    return [*map(_verification, _cases()), _package(100_000, "100 KB"), _package(25 * MEGABYTE, "25 MB")]
+    """One line for each kind of signature."""
+    return list(map(_verification, _cases()))
 
 
 def _cases() -> list[_Case]:
@@ -156,24 +151,3 @@ def _children_seconds(arguments: list[str], rounds: int = 40) -> float:
     for _ in range(rounds):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)
     return (used() - before) / rounds
-
-
-def _package(size: int, name: str) -> Figure:
-    """Reference: the same parts inflated and given to the hashes that the package's manifests ask for."""
-    started = letters.PackageDraft.create(letters.letter(annexes=()), cover_letter=os.urandom(size))
-    content = letters.finish(started).to_bytes()
-    rounds = 100 if size < MEGABYTE else 3
-    own = _seconds(lambda: inspect(io.BytesIO(content)), rounds)
-    other = _seconds(lambda: _inflate_and_hash(content), rounds)
-    return Figure(
-        f"package of {name} opened and judged", f"{own * 1000:.2f} ms CPU", f"{other * 1000:.2f} ms inflate and hashlib",
-        f"{own / other:.2f}",
-    )  # fmt: skip
-
-
-def _inflate_and_hash(content: bytes) -> None:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for item in archive.infolist():
-            data = archive.read(item)
-            for digest in ("sha256", "sha384", "sha512"):
-                hashlib.new(digest, data).digest()
