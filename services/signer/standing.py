@@ -39,7 +39,7 @@ class Requirement:
 
 
 def _encrypts(certificate: Certificate, elliptic: bool) -> bool:
-    allowed = {"key_agreement", "key_encipherment"} if elliptic else {"key_encipherment", "data_encipherment"}
+    allowed = {"key_agreement"} if elliptic else {"key_encipherment", "data_encipherment"}
     return certificate.key_usage is not None and not certificate.key_usage.isdisjoint(allowed)
 
 
@@ -64,7 +64,7 @@ PURPOSES: dict[CertificatePurpose, PurposeRules] = {
                 "encryption-usage",
                 Text(
                     tr="Anahtar kullanımı şifrelemeye izin vermeli",
-                    en="Key usage must allow encryption (key or data encipherment; key agreement for elliptic curves)",
+                    en="Key usage must allow encryption (RSA: key or data encipherment; elliptic curves: key agreement)",
                 ),
                 _encrypts,
             ),

@@ -33,6 +33,7 @@ def write_signer_keys(state: StateDirectory, world: dict[str, Any]) -> None:
         for prefix, purpose, key in (
             ("kep", "kep-message", item["signing_key"]),
             ("seal", "package-seal", item["seal_key"]),
+            ("decrypt", "package-decryption", item["encryption_key"]),
         ):
             keys.append(
                 {

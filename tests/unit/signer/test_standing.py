@@ -118,10 +118,12 @@ def test_without_a_revocation_list_nothing_is_said_and_when_to_ask_again_is(tree
         (rsa_key(), None, Conclusion.INDETERMINATE),
         (ec.generate_private_key(ec.SECP256R1()), usage(key_agreement=True), Conclusion.PASSED),
         (ec.generate_private_key(ec.SECP256R1()), usage(data_encipherment=True), Conclusion.INDETERMINATE),
+        (ec.generate_private_key(ec.SECP256R1()), usage(key_encipherment=True), Conclusion.INDETERMINATE),
         (ec.generate_private_key(ec.SECP192R1()), usage(key_agreement=True), Conclusion.INDETERMINATE),
         (rsa_key(1024), ENCRYPTION, Conclusion.INDETERMINATE),
     ],
-    ids=["RSA data", "RSA signing", "RSA agreement", "RSA without usage", "EC agreement", "EC data", "weak curve", "weak RSA"],
+    ids=["RSA data", "RSA signing", "RSA agreement", "RSA without usage", "EC agreement", "EC data", "EC key", "weak curve",
+         "weak RSA"],
 )  # fmt: skip
 def test_key_and_its_usage(
     tree: Hierarchy, judged: Judged, key: object, key_usage: object, conclusion: Conclusion
