@@ -36,6 +36,7 @@ from shared.eyp.writing import (
     normalised,
     refuse,
     require_content,
+    trimmed,
 )
 
 VERSION = "2.0"
@@ -128,6 +129,7 @@ class SignedPackage(PartialPackage):
         """
         if version not in VERSIONS:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "letters of this version cannot be written")
+        final = trimmed(final)
         refuse(check_final_metadata(final))
         document = checked_document(
             lambda: write_final_metadata(final), Role.FINAL_METADATA, "FinalMetadata", self.generation

@@ -35,6 +35,7 @@ from shared.eyp.writing import (
     normalised,
     refuse,
     require_content,
+    trimmed,
 )
 
 OLDER_VERSION = "1.3"
@@ -115,7 +116,7 @@ class OlderSigned(PartialPackage):
         ``created`` (aware) goes into the core properties and the ZIP's time fields. ``core_id``
         names the core properties part; by default the document id does.
         """
-        listed = FinalMetadata(self.metadata.document_no, self.metadata.date, tuple(signatories))
+        listed = FinalMetadata(self.metadata.document_no, self.metadata.date, trimmed(tuple(signatories)))
         if not listed.signatories:
             refuse([rules.FINAL_INCOMPLETE.found(value="signatories")])
         refuse(check_signatories(listed))
@@ -161,7 +162,7 @@ class OlderUnsealed(PartialPackage):
 
 def _distinct(parties: Iterable[Party]) -> tuple[Party, ...]:
     """Each party once, in order: a recipient may stand in the distribution list for action and for information."""
-    return tuple(dict.fromkeys(parties))
+    return tuple(dict.fromkeys(map(trimmed, parties)))
 
 
 __all__ = ["OLDER_VERSION", "OlderDraft", "OlderSigned", "OlderUnsealed"]

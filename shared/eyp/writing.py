@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar, cast
 from uuid import UUID
 
 from shared.errors import DomainError, ErrorCode, Fault
@@ -36,6 +36,8 @@ from shared.eyp.wire.names import (
     folded_file_name,
     place_name,
 )
+
+T = TypeVar("T")
 
 PRODUCER = "KepGateway/1"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
@@ -161,7 +163,11 @@ class FinishedPackage(PartialPackage):
 
 
 def normalised(metadata: Metadata) -> Metadata:
-    """Names as they may stand in part names, ids in upper case, file annexes marked signed unless told otherwise."""
+    """Names as they may stand in part names, ids in upper case, file annexes marked signed unless told otherwise.
+
+    Texts lose the white space around them, as they do when they are read.
+    """
+    metadata = trimmed(metadata)
     annexes = tuple(
         replace(
             annex,
@@ -187,6 +193,21 @@ def normalised(metadata: Metadata) -> Metadata:
         distributions=distributions,
         references=references,
     )
+
+
+def trimmed(value: T) -> T:
+    """The same value without white space around its texts, however deep they lie."""
+    return cast("T", _trimmed(value))
+
+
+def _trimmed(value: Any) -> Any:
+    if type(value) is str:
+        return value.strip()
+    if isinstance(value, tuple):
+        return tuple(map(_trimmed, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{item.name: _trimmed(getattr(value, item.name)) for item in fields(value)})
+    return value
 
 
 def content_parts(

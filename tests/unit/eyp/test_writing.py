@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shared.errors import DomainError, ErrorCode
 from shared.eyp import (
@@ -18,10 +20,13 @@ from shared.eyp import (
     Distribution,
     FilePlanCode,
     Generation,
+    Identifier,
+    LegalEntity,
     Organisation,
     PackageDraft,
     Person,
     PersonName,
+    Reference,
     SecurityCode,
     ServiceCode,
     SignatureKind,
@@ -270,3 +275,48 @@ def test_names_and_ids_are_normalised_alike() -> None:
 def test_generation_is_known_at_every_step() -> None:
     assert shapes.older().generation is Generation.V1
     assert shapes.newer().generation is Generation.V2
+
+
+_TEXT = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12),
+    st.sampled_from([" ", "\r\n", "<a>&amp;]]>", "\u00a0x ", "\ufeff", "a", "\x00"]),
+)
+_MAYBE = st.none() | _TEXT
+_REQUIRED = st.builds("{}{}".format, st.sampled_from([*"ABCDEFGHIJKLMNOPQRSĞ", " "]), _TEXT)
+"""Empty but for white space now and then."""
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.sampled_from([shapes.newer, shapes.older]))
+def test_whatever_is_written_is_read_without_a_finding(data: st.DataObject, make: Callable[..., object]) -> None:
+    """Texts of any kind are refused, or come back as they were given, but for the space around them."""
+    contact = Contact(phone=data.draw(_MAYBE), postal_address=data.draw(_MAYBE), country=data.draw(_MAYBE))
+    person = Person(
+        PersonName(data.draw(_REQUIRED), data.draw(_REQUIRED), title=data.draw(_MAYBE)), duty=data.draw(_MAYBE)
+    )
+    company = LegalEntity(Identifier(data.draw(_REQUIRED), "MERSIS"), data.draw(_MAYBE), contact)
+    annex = Annex(
+        letters.ANNEX_ID, AnnexKind.FILE, 1, data.draw(_REQUIRED), "text/plain", data.draw(_MAYBE), data.draw(_MAYBE)
+    )
+    reference = Reference("99999999-2222-4333-8444-000000000001", "a", data.draw(_MAYBE), data.draw(_MAYBE))
+    changes = {
+        "subject": data.draw(_REQUIRED),
+        "cover_letter_file_name": data.draw(_REQUIRED),
+        "originator": replace(letters.SENDER, name=data.draw(_MAYBE), contact=contact),
+        "distributions": (Distribution(person), Distribution(company)),
+        "annexes": (annex,),
+        "references": (reference,),
+        "local_id": Identifier(data.draw(_REQUIRED), data.draw(_REQUIRED)),
+    }
+    try:
+        finished = make(**changes)
+    except DomainError as error:
+        refused = error.code
+    else:
+        refused = None
+        content = finished.to_bytes()  # type: ignore[attr-defined]
+        inspection = inspect(content, profile=STRICT)
+        assert inspection.findings == ()
+        assert inspection.metadata is not None
+        assert inspection.metadata.subject == str(changes["subject"]).strip()
+    assert refused in (None, ErrorCode.VALIDATION_FAILED)
