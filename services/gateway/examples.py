@@ -23,6 +23,7 @@ from services.gateway.schemas.inbound import AckBody, LeaseBody, NackBody, Renew
 from services.gateway.schemas.mailboxes import MailboxList, MailboxSummary
 from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest, RecipientRequest
 from services.gateway.schemas.packages import (
+    DigestAnswer,
     DistributionAnswer,
     PackageInspection,
     PackagePartAnswer,
@@ -309,4 +310,6 @@ INSPECTION = PackageInspection(
         )
     ],
     conclusion=Conclusion.PASSED,
+    digests=[DigestAnswer(kind="final-digest", part="/NihaiOzet/NihaiOzet.xml", references=6, mismatches=[])],
+    encrypted_content=None, updates=[], inner=None,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from services.gateway.schemas.packages import InspectionOptions
 from services.gateway.schemas.text import Body, Moment
 from services.gateway.uploads import FieldPart
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
@@ -75,14 +76,23 @@ class _VerificationFields(Body):
 
 def read_verification_request(fields: Mapping[str, bytes]) -> VerificationRequest:
     """The plain fields of a verification form. Raises VALIDATION_FAILED with JSON pointers."""
+    wanted = _read_fields(_VerificationFields, fields)
+    return VerificationRequest(format=wanted.format, profile=wanted.profile, moment=wanted.moment)
+
+
+def read_inspection_options(fields: Mapping[str, bytes]) -> InspectionOptions:
+    """The plain fields of an inspection form. Raises VALIDATION_FAILED with JSON pointers."""
+    return _read_fields(InspectionOptions, fields)
+
+
+def _read_fields(model: type[ModelT], fields: Mapping[str, bytes]) -> ModelT:
     texts = {name: value.decode("utf-8", "replace") for name, value in fields.items() if value}
     try:
-        wanted = _VerificationFields.model_validate(texts)
+        return model.model_validate(texts)
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False, include_input=False)
         faults = [Fault("/" + "/".join(map(_step, item["loc"])), fault_text(item["msg"])) for item in items]
         raise DomainError(ErrorCode.VALIDATION_FAILED, "a field of the form is not valid", faults=faults) from None
-    return VerificationRequest(format=wanted.format, profile=wanted.profile, moment=wanted.moment)
 
 
 def read_json_part(model: type[ModelT], name: str, content: bytes) -> ModelT:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from shared.contracts.signatures import Profile, SignatureFormat, VerificationRe
 from shared.domain.verdict import Conclusion
 from shared.errors import DomainError, ErrorCode, Fault
 from shared.eyp import (
-    Container,
+    INTEROP,
     Finding,
     Inspection,
     SecurityCode,
@@ -26,7 +25,9 @@ from shared.eyp import (
     SignatureComponent,
     SignatureKind,
     inspect,
+    opened,
 )
+from shared.eyp import Profile as RuleProfile
 
 _TOO_CONFIDENTIAL = frozenset({SecurityCode.SECRET, SecurityCode.TOP_SECRET})
 _LARGEST_SIGNATURE = 16 * 1024 * 1024
@@ -44,13 +45,19 @@ class CheckedComponent:
     component: SignatureComponent
     verification: ComponentVerification | None
     unavailable: DomainError | None = None
+    depth: int = 0
+    """How many packages lie around the one it is in."""
 
 
-async def look_into(upload: UploadedFile) -> Inspection:
+async def look_into(
+    upload: UploadedFile, *, profile: RuleProfile = INTEROP, recipient: str | None = None
+) -> Inspection:
     """Inspect an uploaded file in a thread. Raises NOT_A_PACKAGE, PACKAGE_INVALID, TOO_LARGE."""
     if upload.size == 0:
         raise DomainError(ErrorCode.NOT_A_PACKAGE, "the file is empty")
-    return await asyncio.to_thread(inspect, upload.file, file_name=upload.filename or None)
+    return await asyncio.to_thread(
+        inspect, upload.file, file_name=upload.filename or None, profile=profile, recipient=recipient
+    )
 
 
 def refuse_confidential(inspection: Inspection) -> None:
@@ -68,30 +75,18 @@ def refuse_unacceptable(inspection: Inspection) -> None:
     raise DomainError(ErrorCode.PACKAGE_INVALID, "the package breaks rules of e-Yazışma", faults=faults)
 
 
-def public_findings(inspection: Inspection) -> list[PackageFinding]:
-    """The findings as callers see them."""
-    return [
-        PackageFinding(
-            rule=finding.key, severity=finding.severity.value, part=finding.part, message_tr=finding.message_tr,
-            message_en=finding.message_en,
-        )
-        for finding in inspection.findings
-    ]  # fmt: skip
-
-
 async def verify_components(
     upload: UploadedFile, inspection: Inspection, signer: SignerClient, spool: Path
 ) -> list[CheckedComponent]:
-    """Ask signer about every signature, initials and seal in the package; a signer that is away is not a verdict."""
-    components = inspection.signature_components  # three at most: initials, signature, seal
+    """Ask signer about every signature, initials and seal in the package; a signer that is away is not a verdict.
+
+    Those of the packages inside an update count as well: one seal on each level, three files in the letter.
+    """
     with ExitStack() as stack:
         # Everything is taken out before anything is sent: the package is one file with one position.
-        copies = await asyncio.to_thread(_extract, upload.file, components, spool, stack)
+        copies = await asyncio.to_thread(_extract, upload.file, inspection, spool, stack)
         answers = await asyncio.gather(
-            *(
-                _ask(signer, component, signature, covered)
-                for component, (signature, covered) in zip(components, copies, strict=True)
-            ),
+            *(_ask(signer, copy) for copy in copies),
             return_exceptions=True,  # the copies stay open until the last one has ended
         )
     checked: list[CheckedComponent] = []
@@ -122,31 +117,40 @@ def adverse_findings(checked: list[CheckedComponent]) -> list[PackageFinding]:
     return findings
 
 
-async def _ask(
-    signer: SignerClient, component: SignatureComponent, signature: bytes, covered: BinaryIO
-) -> CheckedComponent:
+@dataclass(frozen=True)
+class _Copy:
+    """One signature taken out of its package, with what it covers: a rewound file."""
+
+    component: SignatureComponent
+    depth: int
+    signature: bytes
+    covered: BinaryIO
+
+
+async def _ask(signer: SignerClient, copy: _Copy) -> CheckedComponent:
+    component = copy.component
     request = VerificationRequest(format=SignatureFormat.CADES, profile=_PROFILES[component.kind])
     try:
-        report = await signer.verify(request, signature, content=covered)
+        report = await signer.verify(request, copy.signature, content=copy.covered)
     except DomainError as error:
         if not error.retryable:
             raise
-        return CheckedComponent(component, None, error)
-    return CheckedComponent(component, ComponentVerification(component=f"package-{component.kind}", report=report))
+        return CheckedComponent(component, None, error, copy.depth)
+    verification = ComponentVerification(component=f"package-{component.kind}", report=report)
+    return CheckedComponent(component, verification, depth=copy.depth)
 
 
-def _extract(
-    package: BinaryIO, components: Sequence[SignatureComponent], spool: Path, stack: ExitStack
-) -> list[tuple[bytes, BinaryIO]]:
-    """Each signature and what it covers: a rewound file that ``stack`` closes."""
-    container = Container.open(package)
-    taken: list[tuple[bytes, BinaryIO]] = []
-    for component in components:
-        covered = stack.enter_context(tempfile.TemporaryFile(dir=spool))  # noqa: SIM115 - the stack closes it
-        with container.open_part(component.covered_part_name) as part:
-            shutil.copyfileobj(part, covered, 256 * 1024)
-        covered.seek(0)
-        taken.append((container.read_part(component.part_name, _LARGEST_SIGNATURE), covered))
+def _extract(package: BinaryIO, inspection: Inspection, spool: Path, stack: ExitStack) -> list[_Copy]:
+    """Every signature on every level; ``stack`` closes the files."""
+    taken: list[_Copy] = []
+    for depth, (level, container) in enumerate(opened(package, inspection)):
+        for component in level.signature_components:
+            covered = stack.enter_context(tempfile.TemporaryFile(dir=spool))  # noqa: SIM115 - the stack closes it
+            with container.open_part(component.covered_part_name) as part:
+                shutil.copyfileobj(part, covered, 256 * 1024)
+            covered.seek(0)
+            signature = container.read_part(component.part_name, _LARGEST_SIGNATURE)
+            taken.append(_Copy(component, depth, signature, covered))
     return taken
 
 

@@ -26,7 +26,6 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.packages import (
     adverse_findings,
     look_into,
-    public_findings,
     refuse_confidential,
     refuse_unacceptable,
     verify_components,
@@ -34,6 +33,7 @@ from services.gateway.packages import (
 from services.gateway.recipients import check_recipients
 from services.gateway.schemas.admin import InstitutionPolicy
 from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest
+from services.gateway.schemas.packages import public_findings
 from services.gateway.uploads import UploadedFile
 from shared.clients.directory import DirectoryClient
 from shared.clients.signer import SignerClient
@@ -148,8 +148,8 @@ class Submissions:
             subject=message.subject or _subject(inspection, package),
             # Unknown counts as not ordinary: the mail's headers are the one place anybody on the way can read.
             subject_withheld=inspection.security_code is not SecurityCode.UNCLASSIFIED,
-            document_id=inspection.document_id,
-            document_no=inspection.document_no,
+            document_id=inspection.letter.document_id,
+            document_no=inspection.letter.document_no,
             package_sha256=package.sha256,
             package_size=package.size,
             package_filename=package.filename or f"{inspection.document_id or claim.message_id}.eyp",
@@ -218,7 +218,7 @@ def _accepted(message: OutboundMessage, findings: list[PackageFinding]) -> Accep
 
 def _subject(inspection: Inspection, package: UploadedFile) -> str:
     """The letter's own subject as one line; a letter without any is named by its number or file."""
-    for text in (inspection.subject, inspection.document_no, inspection.document_id, package.filename):
+    for text in (inspection.subject, inspection.letter.document_no, inspection.document_id, package.filename):
         line = " ".join("".join(c if c.isprintable() else " " for c in text or "").split())
         if line:
             return line[:_LONGEST_SUBJECT]

@@ -109,7 +109,10 @@ class ComponentVerification(Contract):
     """The verdict about one named layer of an incoming letter."""
 
     component: str
-    """``envelope``, ``sender-signature``, ``package-signature``, ``package-seal``, ``package-initials``."""
+    """``envelope``, ``sender-signature``, ``package-signature``, ``package-seal``, ``package-initials``.
+
+    With ``original-`` instead of ``package-``: of a package inside an update package.
+    """
     report: VerificationReport
 
 

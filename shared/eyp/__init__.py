@@ -10,7 +10,7 @@ from shared.eyp.container import Container, Entry
 from shared.eyp.digests import DigestAlgorithm
 from shared.eyp.findings import INTEROP, STRICT, Finding, Profile, Severity
 from shared.eyp.inspection import Inspection, ManifestSummary
-from shared.eyp.judging import inspect, inspect_decrypted
+from shared.eyp.judging import inspect, inspect_decrypted, opened
 from shared.eyp.limits import DEFAULT_LIMITS, Limits
 from shared.eyp.model import (
     Annex,
@@ -105,4 +105,5 @@ __all__ = [
     "Urgency",
     "inspect",
     "inspect_decrypted",
+    "opened",
 ]

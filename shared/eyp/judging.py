@@ -66,6 +66,22 @@ def inspect(
     return found
 
 
+def opened(
+    source: bytes | BinaryIO, inspection: Inspection, *, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[tuple[Inspection, Container]]:
+    """The packages of an inspection with their parts: the one outside, then level by level those an update holds.
+
+    ``source`` is what was inspected. What came out of an encrypted package lies elsewhere and ends
+    the walk. Raises as ``Container.open``.
+    """
+    container = Container.open(source, limits)
+    yield inspection, container
+    while inspection.original_package is not None and inspection.inner is not None:
+        container = Container.open(_content(container, inspection.original_package, limits), limits)
+        inspection = inspection.inner
+        yield inspection, container
+
+
 def inspect_decrypted(
     outer: bytes | BinaryIO,
     decrypted: bytes | BinaryIO,

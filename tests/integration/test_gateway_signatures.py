@@ -18,7 +18,7 @@ from shared.eyp import PackageDraft
 from tests.support.gateway import TOKENS, RunningGateway, running_gateway, serving
 from tests.support.neighbours import ServedRelay, served_relay
 from tests.support.pki import NOW, Pki, build_pki
-from tests.unit.eyp import letters
+from tests.unit.eyp import letters, wrappers
 from tests.unit.signer.signing import sign
 
 
@@ -92,6 +92,46 @@ async def test_an_inspection_says_what_a_package_is_and_what_its_signatures_are_
     assert {item["kind"] for item in found["signatures"]} == {"signature", "seal"}
     assert all(item["verification"]["report"]["conclusion"] == "passed" for item in found["signatures"])
     assert list(world.gateway.settings.spool_directory.iterdir()) == []
+
+
+async def test_an_update_is_judged_with_the_package_it_is_about(world: World, pki: Pki) -> None:
+    """The degree in force, the change, and the signatures of both levels, each where it belongs."""
+
+    def update(original: bytes) -> bytes:
+        unsealed = wrappers.unsealed(original)
+        return unsealed.with_seal(sign(pki.sealer, unsealed.seal_to_be_signed())).to_bytes()
+
+    original = signed_package(pki)
+    answer = await world.inspect(update(original))
+    found = answer.json()
+    assert (answer.status_code, found["kind"], found["acceptable"]) == (200, "update", True), answer.text
+    assert (found["security_code"], found["conclusion"]) == ("unclassified", "passed")
+    assert found["updates"][0]["decision_document_no"] == wrappers.CHANGE.decision_document_no
+    assert found["digests"] == [
+        {"kind": "update-digest", "part": "/NihaiOzet/NihaiOzet.xml", "references": 3, "mismatches": []}
+    ]
+    assert [item["kind"] for item in found["signatures"]] == ["seal"]
+    assert [item["kind"] for item in found["inner"]["signatures"]] == ["signature", "seal"]
+    assert found["inner"]["sha256"] == hashlib.sha256(original).hexdigest()
+    assert (found["inner"]["document_no"], found["inner"]["inner"]) == ("E-10000001-000-1", None)
+    broken = (await world.inspect(update(signed_package(pki, broken=True)))).json()
+    assert [broken[key] for key in ("acceptable", "conclusion")] == [True, "failed"]
+    assert broken["signatures"][0]["verification"]["report"]["conclusion"] == "passed"
+
+
+async def test_an_encrypted_package_and_the_options_of_an_inspection(world: World) -> None:
+    """Where the envelope lies; weights and recipient as asked; a wrong option is a problem."""
+    found = (await world.inspect(wrappers.encrypted())).json()
+    assert (found["kind"], found["acceptable"], found["inner"]) == ("encrypted", True, None)
+    assert found["encrypted_content"].startswith("/SifreliIcerik/")
+    package = ("a.eyp", letters.package())
+    for fields, profile in (({}, "interop"), ({"profile": "strict", "recipient": "10000002"}, "strict")):
+        files: dict[str, Any] = {name: (None, value) for name, value in fields.items()}
+        answer = await world.post("/v1/package-inspections", files={"package": package, **files})
+        assert answer.json()["profile"] == profile
+    answer = await world.post("/v1/package-inspections", files={"package": package, "profile": (None, "lenient")})
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
+    assert answer.json()["errors"][0]["pointer"] == "/profile"
 
 
 async def test_a_broken_signature_is_told_or_refused_as_the_policy_says(world: World, pki: Pki) -> None:

@@ -9,18 +9,32 @@ from fastapi import APIRouter, Request
 from services.gateway import examples
 from services.gateway.callers import Scope
 from services.gateway.deps import GatewayParts
-from services.gateway.forms import file_form_document, read_verification_request
+from services.gateway.forms import file_form_document, read_inspection_options, read_verification_request
 from services.gateway.operations import FORM_BODY, operation
-from services.gateway.packages import look_into, public_findings, verify_components
-from services.gateway.schemas.packages import PackageInspection, SignatureAnswer, describe_package
+from services.gateway.packages import CheckedComponent, look_into, verify_components
+from services.gateway.schemas.packages import PackageInspection, ProfileName, SignatureAnswer, describe_package
 from services.gateway.uploads import FieldPart, FilePart, receive_form
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport
-from shared.domain.verdict import worst
 from shared.errors import ErrorCode
+from shared.eyp import INTEROP, STRICT
 
 router = APIRouter(prefix="/v1", tags=["Packages and signatures"])
 
 _SHORT = FieldPart(200, required=False)
+_PROFILES = {ProfileName.STRICT: STRICT, ProfileName.INTEROP: INTEROP}
+_INSPECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "profile": {
+        "type": "string",
+        "enum": [item.value for item in ProfileName],
+        "default": ProfileName.INTEROP.value,
+        "description": "`strict`: every rule with its own weight. `interop`: what the field sends passes.",
+    },
+    "recipient": {
+        "type": "string",
+        "maxLength": 50,
+        "description": "Number of the recipient this copy is for: annexes withheld from it may be absent.",
+    },
+}
 _VERIFICATION_FIELDS: dict[str, dict[str, Any]] = {
     "format": {"type": "string", "enum": [item.value for item in SignatureFormat], "default": "auto"},
     "profile": {
@@ -44,34 +58,39 @@ _VERIFICATION_FIELDS: dict[str, dict[str, Any]] = {
     **operation(
         Scope.PACKAGES_INSPECT, answer=examples.INSPECTION,
         problems=(*FORM_BODY, ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID),
-        extra={"requestBody": file_form_document({"package": "The .eyp, .eyps or .eypg file."})},
+        extra={
+            "requestBody": file_form_document({"package": "The .eyp, .eyps or .eypg file."}, fields=_INSPECTION_FIELDS)
+        },
     ),
 )  # fmt: skip
 async def inspect_package(request: Request, gateway: GatewayParts) -> PackageInspection:
     """What a package is, what it says, which rules it breaks and what its signatures are worth.
 
-    Nothing is stored. A package that breaks rules is a good answer with findings; only what is no package at all, or
+    Nothing is stored. Of an update package, `inner` is the package it is about. A package that breaks rules is a good answer with findings; only what is no package at all, or
     is damaged, is a problem.
     """
-    async with receive_form(request, {"package": FilePart(gateway.max_package_bytes)}, gateway.spool) as form:
+    expected: dict[str, FieldPart | FilePart] = {
+        "package": FilePart(gateway.max_package_bytes),
+        **dict.fromkeys(_INSPECTION_FIELDS, _SHORT),
+    }
+    async with receive_form(request, expected, gateway.spool) as form:
         package = form.files["package"]
-        inspection = await look_into(package)
+        options = read_inspection_options(form.fields)
+        inspection = await look_into(package, profile=_PROFILES[options.profile], recipient=options.recipient)
         checked = await verify_components(package, inspection, gateway.signer, gateway.spool)
-    signatures = [
-        SignatureAnswer(
-            kind=item.component.kind.value,
-            part=item.component.part_name,
-            covers=item.component.covered_part_name,
-            verification=item.verification,
-            unavailable=item.unavailable.code if item.unavailable else None,
-        )
-        for item in checked
-    ]
-    verdicts = [item.verification.report.conclusion for item in checked if item.verification]
-    return describe_package(
-        inspection, sha256=package.sha256, size=package.size, findings=public_findings(inspection),
-        signatures=signatures, conclusion=worst(verdicts) if verdicts else None,
-    )  # fmt: skip
+    deepest = max((item.depth for item in checked), default=0)
+    signatures = [[_signature(item) for item in checked if item.depth == depth] for depth in range(deepest + 1)]
+    return describe_package(inspection, sha256=package.sha256, size=package.size, signatures=signatures)
+
+
+def _signature(item: CheckedComponent) -> SignatureAnswer:
+    return SignatureAnswer(
+        kind=item.component.kind.value,
+        part=item.component.part_name,
+        covers=item.component.covered_part_name,
+        verification=item.verification,
+        unavailable=item.unavailable.code if item.unavailable else None,
+    )
 
 
 @router.post(

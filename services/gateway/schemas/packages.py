@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
 
 from services.gateway.schemas.text import Body
 from shared.contracts.inbound import ComponentVerification, PackageFinding
-from shared.domain.verdict import Conclusion
+from shared.domain.verdict import Conclusion, worst
 from shared.eyp import Inspection, Organisation, Party
 from shared.eyp.model import LegalEntity, Person
+
+
+class ProfileName(StrEnum):
+    """Which weights findings are given: every rule its own, or those for what other software writes."""
+
+    STRICT = "strict"
+    INTEROP = "interop"
 
 
 class PackagePartAnswer(Body):
@@ -63,6 +74,38 @@ class SignatureAnswer(Body):
     """Why there is no verification: a problem code."""
 
 
+class DigestAnswer(Body):
+    """One digest manifest of the package."""
+
+    kind: str
+    """``package-digest``, ``initials-digest``, ``final-digest`` or ``update-digest``."""
+    part: str
+    references: int
+    """How many parts it names."""
+    mismatches: list[str]
+    """Those of them whose bytes differ from their digest."""
+
+
+class UpdateAnswer(Body):
+    """One change that an update package makes."""
+
+    security_code: str | None
+    """The new degree of confidentiality; None when it is not understood."""
+    changed_at: datetime | None
+    explanation: str | None
+    decision_document_no: str | None
+    """Number of the commission's decision."""
+    decision_document_id: str | None
+
+
+class InspectionOptions(Body):
+    """The plain fields of an inspection form."""
+
+    profile: ProfileName = ProfileName.INTEROP
+    recipient: str | None = Field(default=None, max_length=50)
+    """Number of the one this copy is for: annexes withheld from it may be absent."""
+
+
 class PackageInspection(Body):
     """What a package is, what it says, what is wrong with it and what its signatures are worth."""
 
@@ -80,6 +123,7 @@ class PackageInspection(Body):
     subject: str | None
     date: datetime | None
     security_code: str | None
+    """The degree of confidentiality in force: the outermost update's, else the letter's own."""
     originator: PartyAnswer | None
     distributions: list[DistributionAnswer]
     annexes: list[AnnexAnswer]
@@ -92,7 +136,13 @@ class PackageInspection(Body):
     """How many more of the same kinds were only counted."""
     signatures: list[SignatureAnswer]
     conclusion: Conclusion | None
-    """Of all signatures together; None when there is none or none could be verified."""
+    """Of all signatures together, those inside included; None when there is none or none could be verified."""
+    digests: list[DigestAnswer]
+    encrypted_content: str | None
+    """Part name of the CMS envelope in an encrypted package."""
+    updates: list[UpdateAnswer]
+    inner: PackageInspection | None
+    """The package that an update is about, in the same form."""
 
 
 def describe_package(
@@ -100,12 +150,14 @@ def describe_package(
     *,
     sha256: str,
     size: int,
-    findings: list[PackageFinding],
-    signatures: list[SignatureAnswer],
-    conclusion: Conclusion | None,
+    signatures: Sequence[Sequence[SignatureAnswer]],
 ) -> PackageInspection:
-    """An inspection as clients see it."""
+    """An inspection as clients see it; ``signatures`` are those of the package, then those of each one further in."""
     metadata = inspection.metadata
+    own, further = (signatures[0], signatures[1:]) if signatures else ((), ())
+    inner = _inner(inspection, further)
+    verdicts = [item.verification.report.conclusion for item in own if item.verification]
+    verdicts += [inner.conclusion] if inner and inner.conclusion else []
     return PackageInspection(
         sha256=sha256,
         size=size,
@@ -119,14 +171,7 @@ def describe_package(
         date=inspection.final_metadata.date if inspection.final_metadata else None,
         security_code=inspection.security_code.value if inspection.security_code else None,
         originator=_party(metadata.originator) if metadata else None,
-        distributions=[
-            DistributionAnswer(
-                recipient=_party(item.recipient),
-                urgency=item.urgency.value if item.urgency else None,
-                purpose=item.purpose.value if item.purpose else None,
-            )
-            for item in (metadata.distributions if metadata else ())
-        ],
+        distributions=_distributions(inspection),
         annexes=[
             AnnexAnswer(
                 id=annex.id, kind=annex.kind.value if annex.kind else None, file_name=annex.file_name, name=annex.name
@@ -138,11 +183,67 @@ def describe_package(
             PackagePartAnswer(name=part.name, content_type=part.content_type, size=part.size, sha256=part.sha256)
             for part in inspection.parts
         ],
-        findings=findings,
+        findings=public_findings(inspection),
         findings_suppressed=inspection.findings_suppressed,
-        signatures=signatures,
-        conclusion=conclusion,
+        signatures=list(own),
+        conclusion=worst(verdicts) if verdicts else None,
+        digests=[
+            DigestAnswer(
+                kind=item.kind.value, part=item.part, references=item.references, mismatches=list(item.mismatches)
+            )
+            for item in inspection.manifests
+        ],
+        encrypted_content=inspection.encrypted_content,
+        updates=_updates(inspection),
+        inner=inner,
     )
+
+
+def public_findings(inspection: Inspection) -> list[PackageFinding]:
+    """The findings as callers see them."""
+    return [
+        PackageFinding(
+            rule=finding.key, severity=finding.severity.value, part=finding.part, message_tr=finding.message_tr,
+            message_en=finding.message_en,
+        )
+        for finding in inspection.findings
+    ]  # fmt: skip
+
+
+def _inner(inspection: Inspection, signatures: Sequence[Sequence[SignatureAnswer]]) -> PackageInspection | None:
+    """What lies inside as a part; what was decrypted is a file of its own, described by whoever holds it."""
+    part = next((part for part in inspection.parts if part.name == inspection.original_package), None)
+    if inspection.inner is None or part is None:
+        return None
+    return describe_package(inspection.inner, sha256=part.sha256 or "", size=part.size, signatures=signatures)
+
+
+def _updates(inspection: Inspection) -> list[UpdateAnswer]:
+    return [
+        UpdateAnswer(
+            security_code=change.new_degree.value if change.new_degree else None,
+            changed_at=change.changed_at,
+            explanation=change.explanation,
+            decision_document_no=change.decision_document_no,
+            decision_document_id=change.decision_document_id,
+        )
+        for change in (inspection.update.degree_changes if inspection.update else ())
+    ]
+
+
+def _distributions(inspection: Inspection) -> list[DistributionAnswer]:
+    if inspection.metadata is None:
+        return [
+            DistributionAnswer(recipient=_party(party), urgency=None, purpose=None) for party in inspection.destinations
+        ]
+    return [
+        DistributionAnswer(
+            recipient=_party(item.recipient),
+            urgency=item.urgency.value if item.urgency else None,
+            purpose=item.purpose.value if item.purpose else None,
+        )
+        for item in inspection.metadata.distributions
+    ]
 
 
 def _party(party: Party | None) -> PartyAnswer | None:

@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 MAX_FINDINGS = 200
 _COMPONENT_BYTES = 16 * 1024 * 1024
 _NAMES = {
-    eyp.SignatureKind.SIGNATURE: "package-signature",
-    eyp.SignatureKind.INITIALS: "package-initials",
-    eyp.SignatureKind.SEAL: "package-seal",
+    eyp.SignatureKind.SIGNATURE: "signature",
+    eyp.SignatureKind.INITIALS: "initials",
+    eyp.SignatureKind.SEAL: "seal",
 }
 
 
@@ -74,16 +74,17 @@ def _unopened(code: ErrorCode, sentence: str) -> OpenedPackage:
 
 def _opened(content: bytes | BinaryIO) -> OpenedPackage:
     inspection = eyp.inspect(content, profile=eyp.INTEROP)
-    container = eyp.Container.open(content)
     return OpenedPackage(
         acceptable=inspection.acceptable,
         encrypted=inspection.kind is eyp.PackageKind.ENCRYPTED,
-        document_id=inspection.document_id,
-        document_no=inspection.document_no,
+        document_id=inspection.letter.document_id,
+        document_no=inspection.letter.document_no,
+        # What an update is about was signed and sealed on its own: its files are judged as well.
         components=tuple(
             component
-            for found in inspection.signature_components
-            if (component := _component(container, found)) is not None
+            for depth, (level, container) in enumerate(eyp.opened(content, inspection))
+            for found in level.signature_components
+            if (component := _component(container, found, "original" if depth else "package")) is not None
         ),
         findings=tuple(
             PackageFinding(
@@ -93,16 +94,21 @@ def _opened(content: bytes | BinaryIO) -> OpenedPackage:
                 message_tr=item.message_tr,
                 message_en=item.message_en,
             )
-            for item in inspection.findings[:MAX_FINDINGS]
+            for item in _all_findings(inspection)[:MAX_FINDINGS]
         ),
     )
 
 
-def _component(container: eyp.Container, found: eyp.SignatureComponent) -> Component | None:
+def _all_findings(inspection: eyp.Inspection) -> list[eyp.Finding]:
+    """Those of the packages inside as well, the outermost first."""
+    return [*inspection.findings, *(_all_findings(inspection.inner) if inspection.inner else [])]
+
+
+def _component(container: eyp.Container, found: eyp.SignatureComponent, owner: str) -> Component | None:
     """None when a part cannot be read: the inspection has a fatal finding about that."""
     try:
         return Component(
-            name=_NAMES[found.kind],
+            name=f"{owner}-{_NAMES[found.kind]}",
             profile=(Profile.INSTITUTION_SEAL if found.kind is eyp.SignatureKind.SEAL else Profile.QUALIFIED_SIGNATURE),
             cms=container.read_part(found.part_name, _COMPONENT_BYTES),
             content=container.read_part(found.covered_part_name, _COMPONENT_BYTES),

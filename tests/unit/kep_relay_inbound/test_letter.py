@@ -10,7 +10,7 @@ from services.kep_relay.inbound.classify import MailKind
 from services.kep_relay.inbound.package import open_package
 from services.kep_relay.inbound.reading import VerificationRules, read_mail
 from tests.support.mails import dispatch, evidence_mail, evidence_xml, letter, mail, multipart, part, signed
-from tests.unit.eyp import letters
+from tests.unit.eyp import letters, wrappers
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 
@@ -105,6 +105,19 @@ def test_opened_package_names_its_components() -> None:
     assert opened.components[0].content.startswith(b"<?xml")
     assert opened.document_id is not None
     assert opened.acceptable
+
+
+def test_update_package_is_opened_down_to_its_letter() -> None:
+    """Number and id are the letter's, the signatures of both levels are judged, faults inside are told."""
+    opened = open_package(wrappers.update(letters.package()))
+    names = [component.name for component in opened.components]
+    assert names == ["package-seal", "original-signature", "original-seal"]
+    assert (opened.document_id, opened.document_no) == (letters.DOCUMENT_ID, letters.FINAL.document_no)
+    assert opened.acceptable
+    forged = letters.changed(letters.package(), Ustyazi=lambda text: text + b"\n")
+    opened = open_package(wrappers.resealed(wrappers.update(letters.package()), OrijinalPaket=forged))
+    assert not opened.acceptable
+    assert list(dict.fromkeys(finding.rule for finding in opened.findings)) == ["R.90", "R.60", "R.61"]
 
 
 def test_package_that_cannot_be_opened_is_a_finding() -> None:
