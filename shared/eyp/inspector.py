@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lxml import etree
 
@@ -21,8 +22,8 @@ from shared.eyp.checks.manifests import (
 from shared.eyp.checks.signatures import ENVELOPE_HEAD, check_signature, check_update_seal, is_envelope
 from shared.eyp.checks.wrapping import check_update_note
 from shared.eyp.container import Container, part_key
-from shared.eyp.digests import DigestAlgorithm, compute
 from shared.eyp.findings import Finding, FindingList, Profile
+from shared.eyp.hashing import described_parts, hash_parts
 from shared.eyp.inspection import Inspection, ManifestSummary
 from shared.eyp.layout import EXPECTED, Layout, read_layout
 from shared.eyp.limits import Limits
@@ -36,14 +37,19 @@ from shared.eyp.model import (
     Metadata,
     PackageKind,
     PackageVersion,
-    Part,
     Party,
     SecurityCode,
     Signatory,
     SignatureComponent,
 )
 from shared.eyp.notes import EncryptionNote, UpdateNote
-from shared.eyp.relationships import ContentTypes, is_family_member, read_content_types, read_relationships
+from shared.eyp.relationships import (
+    CONTENT_TYPES_NAME,
+    is_family_member,
+    read_content_types,
+    read_relationships,
+    relationships_part_name,
+)
 from shared.eyp.rules import content as content_rules
 from shared.eyp.rules import layout as layout_rules
 from shared.eyp.rules import proof as proof_rules
@@ -68,6 +74,8 @@ _IDENTIFYING = {
     PackageKind.UPDATE: Role.UPDATE_NOTE,
 }
 """The part whose namespace tells the generation."""
+_NOTE_MARKS = 5_000
+"""The notes of encrypted and update packages are short; a letter's metadata need not be."""
 _COPIES = {Generation.V1: ManifestKind.PACKAGE, Generation.V2: ManifestKind.FINAL}
 """The manifest of the package inside that an encrypted package shows outside."""
 
@@ -79,6 +87,19 @@ class Inspector:
         self._container = container
         self._limits = limits
         self._findings = FindingList()
+        self._documents: set[str] = set()
+
+    @property
+    def marks(self) -> int:
+        """How much XML the inspection had to read, in the measure of ``Limits.xml_marks``."""
+        total = 0
+        for name in self._documents:
+            try:
+                content = self._container.read_part(name, self._limits.xml_size)
+            except DomainError:
+                continue
+            total += content.count(b"<") + content.count(b"=")
+        return total
 
     def run(self, profile: Profile, file_name: str | None = None, recipient: str | None = None) -> Inspection:
         """Read and judge. Raises NOT_A_PACKAGE; everything else becomes findings."""
@@ -91,10 +112,12 @@ class Inspector:
         if root.fault is not None:
             self._findings.add(layout_rules.RELATIONSHIPS_UNREADABLE.found(value=root.fault))
         layout = read_layout(self._container, root, self._limits)
+        sources = [layout.existing(item) for role in set(MANIFEST_ROLES.values()) for item in layout.of(role)]
+        self._documents.update([CONTENT_TYPES_NAME, *map(relationships_part_name, [None, *filter(None, sources)])])
 
         core = self._core(layout)
         kind = _kind(core, layout)
-        identifying = self._xml(layout.part(_IDENTIFYING[kind]))
+        identifying = self._xml(layout.part(_IDENTIFYING[kind]), None if kind is PackageKind.PLAIN else _NOTE_MARKS)
         version, generation = self._version(core, identifying)
         self._findings.take(check_layout(layout, kind, generation))
         plain = kind is PackageKind.PLAIN
@@ -130,7 +153,7 @@ class Inspector:
             findings=self._findings.weighed(profile),
             findings_suppressed=self._findings.suppressed,
             profile=profile.name,
-            parts=self._parts(content_types, digests),
+            parts=described_parts(self._container, content_types, digests),
             cover_letter=layout.part(Role.COVER_LETTER) if plain else None,
             annex_parts=layout.annexes() + layout.annexes(Role.UNSIGNED_ANNEX) if plain else (),
             signature_components=components,
@@ -142,11 +165,14 @@ class Inspector:
             stray_degree=stray,
         )
 
-    def _xml(self, name: str | None) -> etree._Element | None:
+    def _xml(self, name: str | None, marks: int | None = None) -> etree._Element | None:
         if name is None:
             return None
+        self._documents.add(name)
         try:
-            return parse(self._container.read_part(name, self._limits.xml_size), self._limits)
+            content = self._container.read_part(name, self._limits.xml_size)
+            most = self._limits.xml_marks if marks is None else min(marks, self._limits.xml_marks)
+            return parse(content, replace(self._limits, xml_marks=most))
         except (MarkupError, DomainError) as error:
             reason = error.detail if isinstance(error, DomainError) else str(error)
             self._findings.add(content_rules.NOT_WELL_FORMED.found(name, reason))
@@ -282,7 +308,7 @@ class Inspector:
                 manifests[manifest_kind] = read_manifest(root, manifest_kind, generation)
             except ManifestShapeError as error:
                 self._findings.add(proof_rules.SCHEMA[manifest_kind].found(part, error))
-        digests = self._digests(needed_algorithms(list(manifests.values())))
+        digests = hash_parts(self._container, needed_algorithms(list(manifests.values())), self._findings)
         document_id = (metadata.document_id if metadata else None) or (core.identifier if core else None)
         summaries = []
         for manifest_kind, manifest in manifests.items():
@@ -301,20 +327,6 @@ class Inspector:
             differing = differing_parts(manifest, digests)
             summaries.append(ManifestSummary(manifest_kind, part, len(manifest.entries), differing))
         return digests, tuple(summaries)
-
-    def _digests(self, needed: dict[str, set[DigestAlgorithm]]) -> dict[str, PartDigests]:
-        digests: dict[str, PartDigests] = {}
-        for entry in self._container.entries:
-            key = part_key(entry.name)
-            try:
-                with self._container.open_part(entry.name) as stream:
-                    values = compute(stream, {DigestAlgorithm.SHA256, *needed.get(key, ())})
-            except DomainError as error:
-                self._findings.add(layout_rules.PART_UNREADABLE.found(entry.name, error.detail))
-                digests[key] = PartDigests(None, {})
-            else:
-                digests[key] = PartDigests(values[DigestAlgorithm.SHA256].hex(), values)
-        return digests
 
     def _signature(self, component: SignatureComponent, kind: PackageKind) -> Iterator[Finding]:
         update = kind is PackageKind.UPDATE
@@ -339,12 +351,6 @@ class Inspector:
             head = b""
         if not is_envelope(head, entry.size):
             self._findings.add(wrapping_rules.NOT_AN_ENVELOPE.found(name))
-
-    def _parts(self, content_types: ContentTypes, digests: dict[str, PartDigests]) -> tuple[Part, ...]:
-        return tuple(
-            Part(entry.name, content_types.of(entry.name), entry.size, digests[part_key(entry.name)].sha256)
-            for entry in self._container.entries
-        )
 
 
 def _kind(core: CoreProperties | None, layout: Layout) -> PackageKind:

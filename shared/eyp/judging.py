@@ -43,18 +43,20 @@ def inspect(
     hostile ZIP), TOO_LARGE (a limit). Blocking; bounded in time and memory by ``limits``.
     """
     container = Container.open(source, limits)
-    levels = [Inspector(container, limits).run(profile, file_name, recipient)]
+    inspector = Inspector(container, limits)
+    levels = [inspector.run(profile, file_name, recipient)]
     faults: list[Finding] = []
     left = limits
     while (name := levels[-1].original_package) is not None:
         if len(levels) >= limits.nesting:
             faults.append(rules.ORIGINAL_TOO_DEEP.found(name, limits.nesting))
             break
-        left = _less(left, container)
+        left = _less(left, container, inspector)
         try:
             # The one outside is let go before the one inside is read: never more than two are held.
             container = Container.open(_content(container, name, left), left)
-            levels.append(Inspector(container, left).run(profile, recipient=recipient))
+            inspector = Inspector(container, left)
+            levels.append(inspector.run(profile, recipient=recipient))
         except DomainError as error:
             faults.append(rules.ORIGINAL_UNREADABLE.found(name, error.detail))
             break
@@ -128,13 +130,14 @@ def part_of(container: Container, role: Role, limits: Limits) -> tuple[str | Non
         return name, None
 
 
-def _less(limits: Limits, container: Container) -> Limits:
+def _less(limits: Limits, container: Container, inspector: Inspector) -> Limits:
     """What is left for the packages inside."""
     entries = container.entries
     return replace(
         limits,
         parts=max(0, limits.parts - len(entries)),
         total_size=max(0, limits.total_size - sum(entry.size for entry in entries)),
+        xml_marks=max(0, limits.xml_marks - inspector.marks),
     )
 
 

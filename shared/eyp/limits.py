@@ -28,7 +28,10 @@ class Limits:
     """Opening brackets and equal signs in one XML part: an upper bound for its nodes."""
     signature_size: int = 16 * MIB
     nesting: int = 8
-    """Packages inside one another. ``parts`` and ``total_size`` count over all of them together."""
+    """Packages inside one another.
+
+    What one took of ``parts``, ``total_size`` and ``xml_marks``, those inside it have no more.
+    """
 
 
 DEFAULT_LIMITS = Limits()

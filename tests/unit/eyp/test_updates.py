@@ -297,6 +297,20 @@ def test_totals_count_over_all_levels() -> None:
         assert keys(inspect(_ONCE, profile=STRICT, limits=short)) == {"R.90.unreadable"}
 
 
+def test_xml_counts_over_all_levels() -> None:
+    """Packages inside one another cannot each ask for as much work as one may; a note is short by nature."""
+    full = inspect(_AGAIN, profile=STRICT, limits=Limits(xml_marks=1_000))
+    assert full.findings == ()
+    core = next(name for name in letters.parts_of(_ONCE) if name.endswith(".psmdcp"))
+    filled = letters.parts_of(_ONCE)[core].replace(b"</coreP", b"<x/>" * 800 + b"</coreP")
+    found = inspect(wrappers.resealed(_ONCE, package=filled), limits=Limits(xml_marks=1_000))
+    assert keys(found) == {"R.90.invalid"}
+    assert found.inner is not None
+    assert "R.1.relationships" in keys(found.inner)
+    note = letters.parts_of(_ONCE)[_NOTE].replace(b"</GuncellemeB", b"<Guncellemeler/>" * 5_000 + b"</GuncellemeB")
+    assert "R.21.markup" in keys(inspect(wrappers.resealed(_ONCE, GuncellemeBilgisi=note)))
+
+
 def test_a_bomb_inside_does_not_go_off() -> None:
     """Nested containers that unpack a thousandfold are refused before they unpack."""
     zeros = b"\x00" * (30 * 1024 * 1024)
