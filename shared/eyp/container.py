@@ -33,6 +33,8 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 _LOCATOR_64_MARK = b"PK\x06\x07"
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MARK = b"PK\x03\x04"
+_KEPT = 1024 * 1024
+"""Bytes of parts one container keeps, at most."""
 _LONGEST_COMMENT = 0xFFFF
 _LOWER = {ord(character): character.lower() for character in string.ascii_uppercase}
 _DESCRIPTOR_FOLLOWS = 0x8
@@ -65,6 +67,8 @@ class Container:
     def __init__(self, archive: zipfile.ZipFile, items: dict[str, tuple[Entry, zipfile.ZipInfo]]) -> None:
         self._archive = archive
         self._items = items
+        self._kept: dict[str, bytes] = {}
+        self._room = _KEPT
 
     @classmethod
     def open(cls, source: bytes | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Container:
@@ -101,19 +105,30 @@ class Container:
         Raises ``DomainError``: NOT_FOUND here; PACKAGE_INVALID here or while reading when the bytes
         are damaged or not as long as declared.
         """
-        item = self._items.get(part_key(name))
+        key = part_key(name)
+        item = self._items.get(key)
         if item is None:
             raise DomainError(ErrorCode.NOT_FOUND, "the package has no such part")
+        if (kept := self._kept.get(key)) is not None:
+            return io.BytesIO(kept)
         with _zip_faults("a part cannot be read"):
             return io.BufferedReader(_PartStream(self._archive.open(item[1]), item[0].size), 65536)
 
     def read_part(self, name: str, limit: int) -> bytes:
-        """The whole part; raise ``DomainError`` (TOO_LARGE) beyond ``limit`` bytes, else as ``open_part``."""
+        """The whole part; raise ``DomainError`` (TOO_LARGE) beyond ``limit`` bytes, else as ``open_part``.
+
+        Small parts are kept, so that what was parsed is what is digested later, and is read once.
+        """
         entry = self.entry(name)
         if entry is not None and entry.size > limit:
             raise DomainError(ErrorCode.TOO_LARGE, f"a part is larger than {limit} bytes")
         with self.open_part(name) as stream:
-            return stream.read()
+            content = stream.read()
+        key = part_key(name)
+        if key not in self._kept and len(content) <= self._room:
+            self._kept[key] = content
+            self._room -= len(content)
+        return content
 
 
 class _PartStream(io.RawIOBase):

@@ -413,6 +413,34 @@ def test_part_reading_is_bounded() -> None:
     assert caught.value.code is ErrorCode.NOT_FOUND
 
 
+def test_what_was_parsed_is_what_is_digested() -> None:
+    """A small part is read once: whoever changes the file in between changes nothing for this container."""
+    content = letters.packed(_PARTS, zipfile.ZIP_STORED)
+    file = io.BytesIO(content)
+    container = Container.open(file)
+    before = container.read_part("/Ustveri/Ustveri.xml", 1_000_000)
+    file.seek(content.index(b"<tipler:Konu>"))
+    file.write(b"<tipler:KONU>")
+    with container.open_part("/ustveri/USTVERI.xml") as stream:
+        assert stream.read() == before
+    assert container.read_part("/Ustveri/Ustveri.xml", 1_000_000) == before
+    with pytest.raises(DomainError) as caught:
+        container.read_part("/Ustveri/Ustveri.xml", 10)
+    assert caught.value.code is ErrorCode.TOO_LARGE
+
+
+def test_parts_kept_are_bounded() -> None:
+    """A container does not fill up with what was read from it."""
+    parts = {f"Ekler/{number}.bin": bytes([number]) * 500_000 for number in range(8)}
+    container = Container.open(letters.packed(parts, zipfile.ZIP_STORED))
+    tracemalloc.start()
+    for number in range(8):
+        assert container.read_part(f"/Ekler/{number}.bin", 1_000_000) == parts[f"Ekler/{number}.bin"]
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 1_500_000
+
+
 def _inspect_quietly(content: bytes) -> None:
     refused = None
     try:
