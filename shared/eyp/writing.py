@@ -271,11 +271,13 @@ def require_content(cms: bytes, manifest: bytes) -> None:
 
 def _check_files(metadata: Metadata, files: Mapping[str, PartSource]) -> None:
     declared = [annex for annex in metadata.annexes if annex.kind is AnnexKind.FILE]
-    withheld = withheld_annexes(metadata, None)
+    # A file somebody is to get must be there; copies for the others are made of the finished package.
+    withheld = [set(item.withheld_annexes or ()) for item in metadata.distributions]
+    nobody_gets = set.intersection(*withheld)
     faults = [
         Fault("/annexes", f"the file of annex {annex.id} is missing")
         for annex in declared
-        if annex.id not in files and annex.id not in withheld
+        if annex.id not in files and annex.id not in nobody_gets
     ]
     known = {annex.id for annex in declared}
     faults += [Fault("/annexes", f"the metadata knows no file annex {name}") for name in files if name not in known]

@@ -215,6 +215,21 @@ def test_copy_for_a_recipient_from_whom_an_annex_is_withheld(make: Callable[...,
     assert unchanged.to_bytes() == finished.to_bytes()  # type: ignore[attr-defined]
 
 
+def test_file_somebody_is_to_get_must_be_there() -> None:
+    """Only a file withheld from every recipient may be missing."""
+    withheld = Distribution(letters.RECIPIENT, withheld_annexes=(letters.ANNEX_ID,))
+    annexes = letters.letter().annexes[:1]
+    for distributions, written in (((withheld,), True), ((withheld, Distribution(shapes.PERSON)), False)):
+        metadata = letters.letter(annexes=annexes, distributions=distributions)
+        if written:
+            draft = PackageDraft.create(metadata, cover_letter=shapes.COVER)
+            assert not [part for part in draft.parts if part.name.startswith("/Ekler/")]
+        else:
+            with pytest.raises(DomainError) as caught:
+                PackageDraft.create(metadata, cover_letter=shapes.COVER)
+            assert caught.value.code is ErrorCode.VALIDATION_FAILED
+
+
 def test_copy_without_initials() -> None:
     """The initials' signature may stay at home; the receiver is told and accepts."""
     copy = shapes.newer(initials=1).copy_for(letters.RECIPIENT.number, keep_initials=False)
