@@ -8,7 +8,7 @@ from dataclasses import replace
 from lxml import etree
 
 from shared.errors import DomainError, ErrorCode
-from shared.eyp.checks.annexes import check_annex_files, check_annex_list, withheld_annexes
+from shared.eyp.checks.annexes import check_annex_files, check_annex_list, withheld_files
 from shared.eyp.checks.content import check_cover_name, check_final_metadata, check_metadata, check_signatories
 from shared.eyp.checks.layout import check_core, check_file_name, check_layout
 from shared.eyp.checks.manifests import (
@@ -21,11 +21,11 @@ from shared.eyp.checks.manifests import (
 )
 from shared.eyp.checks.signatures import ENVELOPE_HEAD, check_signature, check_update_seal, is_envelope
 from shared.eyp.checks.wrapping import check_update_note
-from shared.eyp.container import Container, part_key
+from shared.eyp.container import Container
 from shared.eyp.findings import Finding, FindingList, Profile
 from shared.eyp.hashing import described_parts, hash_parts
 from shared.eyp.inspection import Inspection, ManifestSummary
-from shared.eyp.layout import EXPECTED, Layout, read_layout
+from shared.eyp.layout import Layout, read_layout
 from shared.eyp.limits import Limits
 from shared.eyp.markup import MarkupError, parse
 from shared.eyp.model import (
@@ -61,9 +61,7 @@ from shared.eyp.wire.metadata_in import read_destinations, read_final_metadata, 
 from shared.eyp.wire.names import (
     CATEGORIES,
     MANIFEST_ROLES,
-    SIGNATURE_ROLES,
     Role,
-    folded_file_name,
     generation_of,
 )
 from shared.eyp.wire.notes import read_encryption_note, read_update_note
@@ -139,7 +137,7 @@ class Inspector:
 
         stray = None if plain else self._stray_degree(layout)
         digests, manifests = self._manifests(layout, kind, generation, core, metadata, recipient)
-        components = _components(layout, kind, generation)
+        components = layout.signature_components(kind, generation)
         for component in components:
             self._findings.take(self._signature(component, kind))
         return Inspection(
@@ -320,7 +318,7 @@ class Inspector:
                 layout=layout,
                 covered=COVERED[kind, generation, manifest_kind],
                 document_id=document_id,
-                withheld_files=_withheld_files(metadata, recipient),
+                withheld_files=withheld_files(metadata, recipient),
                 digests=digests,
             )
             self._findings.take(check_manifest(manifest, check))
@@ -359,23 +357,3 @@ def _kind(core: CoreProperties | None, layout: Layout) -> PackageKind:
         if category == name:
             return kind
     return layout.guessed_kind()
-
-
-def _components(layout: Layout, kind: PackageKind, generation: Generation) -> tuple[SignatureComponent, ...]:
-    """The signatures to be verified; around another package only those that belong there."""
-    found = layout.signature_components()
-    if kind is PackageKind.PLAIN:
-        return found
-    expected = EXPECTED.get((kind, generation), {})
-    return tuple(component for component in found if SIGNATURE_ROLES[component.kind] in expected)
-
-
-def _withheld_files(metadata: Metadata | None, recipient: str | None) -> frozenset[str]:
-    if metadata is None:
-        return frozenset()
-    withheld = withheld_annexes(metadata, recipient)
-    return frozenset(
-        part_key(folded_file_name(annex.file_name))
-        for annex in metadata.annexes
-        if annex.file_name and annex.id.upper() in withheld
-    )

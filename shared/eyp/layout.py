@@ -44,16 +44,22 @@ class Layout:
         """The annex files that are there, signed or (``Role.UNSIGNED_ANNEX``) unsigned ones."""
         return tuple(name for item in self.of(role) if (name := self.existing(item)) is not None)
 
-    def signature_components(self) -> tuple[SignatureComponent, ...]:
-        """The CMS files that are there, with what each must cover, in order of signing."""
+    def signature_components(self, kind: PackageKind, generation: Generation) -> tuple[SignatureComponent, ...]:
+        """The CMS files that are there, with what each must cover, in order of signing.
+
+        Around another package only those that belong there: nothing else would say what they are for.
+        """
+        expected = EXPECTED.get((kind, generation), {})
         components = []
-        for kind in (SignatureKind.INITIALS, SignatureKind.SIGNATURE, SignatureKind.SEAL):
-            role = SIGNATURE_ROLES[kind]
+        for signature in (SignatureKind.INITIALS, SignatureKind.SIGNATURE, SignatureKind.SEAL):
+            role = SIGNATURE_ROLES[signature]
+            if kind is not PackageKind.PLAIN and role not in expected:
+                continue
             source = PLACES[role].source
             covered = self.part(source) if source else None
             name = self.part(role)
             if name is not None and covered is not None:
-                components.append(SignatureComponent(kind, name, covered))
+                components.append(SignatureComponent(signature, name, covered))
         return tuple(components)
 
     def guessed_kind(self) -> PackageKind:
@@ -87,21 +93,21 @@ def read_layout(container: Container, root: Relationships, limits: Limits) -> La
     return Layout(container, tuple(placed), tuple(misplaced), tuple(faults))
 
 
-_ONE, _OPTIONAL, _ANY = (1, 1), (0, 1), (0, None)
+_ONE, OPTIONAL, _ANY = (1, 1), (0, 1), (0, None)
 EXPECTED: dict[tuple[PackageKind, Generation], dict[Role, tuple[int, int | None]]] = {
     (PackageKind.PLAIN, Generation.V1): {
         Role.CORE: _ONE,
         Role.COVER_LETTER: _ONE,
         Role.METADATA: _ONE,
         Role.DESTINATIONS: _ONE,
-        Role.SIGNATORIES: _OPTIONAL,
+        Role.SIGNATORIES: OPTIONAL,
         Role.PACKAGE_DIGEST: _ONE,
         Role.SIGNATURE: _ONE,
-        Role.FINAL_DIGEST: _OPTIONAL,
-        Role.SEAL: _OPTIONAL,
+        Role.FINAL_DIGEST: OPTIONAL,
+        Role.SEAL: OPTIONAL,
         Role.ANNEX: _ANY,
         Role.UNSIGNED_ANNEX: _ANY,
-        Role.ARCHIVE: _OPTIONAL,
+        Role.ARCHIVE: OPTIONAL,
     },
     (PackageKind.PLAIN, Generation.V2): {
         Role.CORE: _ONE,
@@ -110,13 +116,13 @@ EXPECTED: dict[tuple[PackageKind, Generation], dict[Role, tuple[int, int | None]
         Role.FINAL_METADATA: _ONE,
         Role.PACKAGE_DIGEST: _ONE,
         Role.SIGNATURE: _ONE,
-        Role.INITIALS_DIGEST: _OPTIONAL,
-        Role.INITIALS: _OPTIONAL,
+        Role.INITIALS_DIGEST: OPTIONAL,
+        Role.INITIALS: OPTIONAL,
         Role.FINAL_DIGEST: _ONE,
         Role.SEAL: _ONE,
         Role.ANNEX: _ANY,
         Role.UNSIGNED_ANNEX: _ANY,
-        Role.ARCHIVE: _OPTIONAL,
+        Role.ARCHIVE: OPTIONAL,
     },
     (PackageKind.ENCRYPTED, Generation.V1): {
         Role.CORE: _ONE,
@@ -127,7 +133,7 @@ EXPECTED: dict[tuple[PackageKind, Generation], dict[Role, tuple[int, int | None]
     },
     (PackageKind.ENCRYPTED, Generation.V2): {
         Role.CORE: _ONE,
-        Role.DESTINATIONS: _OPTIONAL,
+        Role.DESTINATIONS: OPTIONAL,
         Role.FINAL_DIGEST: _ONE,
         Role.ENCRYPTION_NOTE: _ONE,
         Role.ENCRYPTED_CONTENT: _ONE,

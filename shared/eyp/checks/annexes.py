@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.eyp.checks.content import GUID
+from shared.eyp.container import part_key
 from shared.eyp.findings import Finding
 from shared.eyp.layout import Layout
 from shared.eyp.model import Annex, AnnexKind, LegalEntity, Metadata, Organisation, Party, Person
@@ -78,6 +79,18 @@ def withheld_annexes(metadata: Metadata, recipient: str | None) -> frozenset[str
         for distribution in metadata.distributions
         if recipient is None or _is_party(distribution.recipient, recipient)
         for annex_id in distribution.withheld_annexes or ()
+    )
+
+
+def withheld_files(metadata: Metadata | None, recipient: str | None) -> frozenset[str]:
+    """Keys of the file names that withheld annexes have in the package."""
+    if metadata is None:
+        return frozenset()
+    withheld = withheld_annexes(metadata, recipient)
+    return frozenset(
+        part_key(folded_file_name(annex.file_name))
+        for annex in metadata.annexes
+        if annex.file_name and annex.id.upper() in withheld
     )
 
 
