@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from shared.eyp.checks.content import GUID
 from shared.eyp.container import part_key
 from shared.eyp.findings import Finding, Rule
-from shared.eyp.layout import EXPECTED, Layout
+from shared.eyp.layout import EXPECTED, OPTIONAL, Layout
 from shared.eyp.model import CoreProperties, Generation, Metadata, PackageKind
 from shared.eyp.rules import layout as rules
 from shared.eyp.rules import wrapping as wrapping_rules
 from shared.eyp.wire.names import CATEGORIES, FILE_EXTENSIONS, PACKAGE_CONTENT_TYPE, Role, place_name
 
 _TARGETS_JUDGED_ELSEWHERE = frozenset({Role.ANNEX, Role.UNSIGNED_ANNEX, Role.INITIALS, Role.ENCRYPTED_CONTENT})
+_PROVING = frozenset({Role.FINAL_DIGEST, Role.SEAL, Role.INITIALS_DIGEST, Role.INITIALS, Role.SIGNATORIES})
 _FOLDER_RULES = {
     Role.COVER_LETTER: rules.COVER_LETTER_PLACE,
     Role.ANNEX: rules.ANNEX_PLACE,
@@ -42,6 +43,16 @@ def check_layout(layout: Layout, kind: PackageKind, generation: Generation) -> I
     for item in layout.misplaced:
         yield rules.FOREIGN_ROLE.found(item.target, item.role.value)
     yield from _places(layout, kind, generation)
+    yield from _unrelated(layout, kind, generation)
+
+
+def _unrelated(layout: Layout, kind: PackageKind, generation: Generation) -> Iterator[Finding]:
+    """Digest manifests do not cover relationships: without its own, an optional seal or manifest would not be looked at."""
+    for role, bounds in EXPECTED.get((kind, generation), {}).items():
+        if bounds == OPTIONAL and role in _PROVING and not layout.of(role):
+            entry = layout.container.entry(place_name(role, generation))
+            if entry is not None:
+                yield rules.UNRELATED.found(entry.name, role.value)
 
 
 def _counts(layout: Layout, kind: PackageKind, generation: Generation) -> Iterator[Finding]:

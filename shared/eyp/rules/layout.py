@@ -155,6 +155,12 @@ FOREIGN_ROLE = Rule(
     "Bu paket türünde ve sürümünde bulunmaması gereken bileşen: {value}.",
     "A part that does not belong into this kind and version of package: {value}.",
 )
+UNRELATED = Rule(
+    "R.17.unrelated",
+    _F,
+    "Yerinde duran bileşeni gösteren ilişki yok; silinmiş olabilir: {value}.",
+    "No relationship names a part that lies in its place; it may have been removed: {value}.",
+)
 IDENTIFIER_DIFFERS = Rule(
     "R.18.identifier-differs",
     _F,

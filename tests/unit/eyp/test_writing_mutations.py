@@ -15,7 +15,7 @@ from lxml import etree
 from shared.errors import DomainError, ErrorCode
 from shared.eyp import INTEROP, STRICT, Inspection, Profile, inspect
 from shared.eyp.container import part_key
-from tests.unit.eyp import letters
+from tests.unit.eyp import letters, shapes
 from tests.unit.eyp.mutator import mutate
 from tests.unit.eyp.shapes import SHAPES
 
@@ -126,3 +126,20 @@ def test_several_changes(profile: Profile, shape: str, data: st.DataObject) -> N
     if not shape.startswith("1"):
         assert judged.final_metadata == before.final_metadata
         assert judged.version == before.version
+
+
+@pytest.mark.parametrize(
+    ("relationships", "kind"),
+    [
+        ("_rels/.rels", b"nihaiozet"),
+        ("_rels/.rels", b"belgeimza"),
+        ("NihaiOzet/_rels/NihaiOzet.xml.rels", b"muhurcades"),
+    ],
+)
+def test_what_proves_an_older_package_cannot_be_made_invisible(relationships: str, kind: bytes) -> None:
+    """In 1.x these parts are optional: without its relationship one would not be looked at, and others change unnoticed."""
+    parts = letters.parts_of(shapes.older().to_bytes())
+    parts[relationships] = parts[relationships].replace(b"iliskiler/" + kind, b"iliskiler/baska")
+    found = inspect(letters.packed(parts))
+    assert not found.acceptable
+    assert "R.17.unrelated" in {finding.key for finding in found.findings}
