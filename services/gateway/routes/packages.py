@@ -66,8 +66,8 @@ _VERIFICATION_FIELDS: dict[str, dict[str, Any]] = {
 async def inspect_package(request: Request, gateway: GatewayParts) -> PackageInspection:
     """What a package is, what it says, which rules it breaks and what its signatures are worth.
 
-    Nothing is stored. Of an update package, `inner` is the package it is about. A package that breaks rules is a good answer with findings; only what is no package at all, or
-    is damaged, is a problem.
+    Nothing is stored. Of an update package, `inner` is the package it is about. A package that breaks rules is a good
+    answer with findings; only what is no package at all, or is damaged, is a problem.
     """
     expected: dict[str, FieldPart | FilePart] = {
         "package": FilePart(gateway.max_package_bytes),
