@@ -311,5 +311,5 @@ INSPECTION = PackageInspection(
     ],
     conclusion=Conclusion.PASSED,
     digests=[DigestAnswer(kind="final-digest", part="/NihaiOzet/NihaiOzet.xml", references=6, mismatches=[])],
-    encrypted_content=None, updates=[], inner=None,
+    encrypted_content=None, opening=None, updates=[], inner=None,
 )  # fmt: skip

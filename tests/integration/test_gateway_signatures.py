@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +11,29 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from services.signer.app import build as build_signer
 from services.signer.settings import Settings as SignerSettings
+from shared.clients.signer import SignerClient
 from shared.clock import FixedClock
 from shared.eyp import PackageDraft
 from tests.support.gateway import TOKENS, RunningGateway, running_gateway, serving
 from tests.support.neighbours import ServedRelay, served_relay
-from tests.support.pki import NOW, Pki, build_pki
+from tests.support.pki import NOW, PASSWORD, Pki, build_pki
 from tests.unit.eyp import letters, wrappers
+from tests.unit.signer.enveloping import Recipients, build_recipients
 from tests.unit.signer.signing import sign
 
 
 @pytest.fixture(scope="module")
 def pki() -> Pki:
     return build_pki()
+
+
+@pytest.fixture(scope="module")
+def recipients() -> Recipients:
+    return build_recipients()
 
 
 def tampered(cms: bytes) -> bytes:
@@ -45,12 +54,21 @@ def signed_package(pki: Pki, *, broken: bool = False) -> bytes:
 class World:
     gateway: RunningGateway
     key: str
+    signer: SignerClient
+    recipients: Recipients
 
     async def post(self, path: str, *, files: dict[str, Any], **headers: str) -> httpx.Response:
         return await self.gateway.http.post(path, files=files, headers={"X-Api-Key": self.key, **headers})
 
-    async def inspect(self, package: bytes) -> httpx.Response:
-        return await self.post("/v1/package-inspections", files={"package": ("a.eyp", package)})
+    async def inspect(self, package: bytes, **fields: str) -> httpx.Response:
+        given: dict[str, Any] = {name: (None, value) for name, value in fields.items()}
+        return await self.post("/v1/package-inspections", files={"package": ("a.eyp", package), **given})
+
+    async def encrypted(self, letter: bytes, *certificates: bytes, around: bytes | None = None) -> bytes:
+        """An .eyps for these certificates; ``around``: what the envelope holds instead of the letter."""
+        async with self.signer.encrypt(letter if around is None else around, certificates) as stream:
+            envelope = b"".join([chunk async for chunk in stream])
+        return wrappers.encrypted(letter, envelope=envelope)
 
 
 @pytest.fixture
@@ -60,14 +78,23 @@ async def relay(database_url: str, tmp_path: Path) -> AsyncIterator[ServedRelay]
 
 
 @pytest.fixture
-async def world(database_url: str, tmp_path: Path, pki: Pki, relay: ServedRelay) -> AsyncIterator[World]:
+async def world(
+    database_url: str, tmp_path: Path, pki: Pki, relay: ServedRelay, recipients: Recipients
+) -> AsyncIterator[World]:
     lists = tmp_path / "lists"
     lists.mkdir()
     for number, encoded in enumerate(pki.crls()):
         (lists / f"{number}.crl").write_bytes(encoded)
+    (tmp_path / "password").write_bytes(PASSWORD)
+    recipients.rsa.write_pkcs12(tmp_path / "decrypt.p12")
+    keys = [
+        {"key_id": "decrypt-1", "institution_no": 10000001, "purposes": ["package-decryption"],
+         "pkcs12": "decrypt.p12", "password_file": "password"}
+    ]  # fmt: skip
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
     settings = SignerSettings.model_validate(
         {"port": 0, "ops_port": 0, "service_tokens": TOKENS, "trust_directory": pki.write_trust(tmp_path / "trust"),
-         "revocation_directory": lists}
+         "revocation_directory": lists, "keys_file": tmp_path / "keys.json"}
     )  # fmt: skip
     service = await build_signer(settings, FixedClock(NOW))
     async with (
@@ -77,7 +104,9 @@ async def world(database_url: str, tmp_path: Path, pki: Pki, relay: ServedRelay)
     ):
         await gateway.institution(10000001)
         key = await gateway.key("packages:inspect", "signatures:verify", "messages:send", institutions=(10000001,))
-        yield World(gateway, key)
+        client = SignerClient(url, SecretStr(TOKENS["gateway"]))
+        yield World(gateway, key, client, recipients)
+        await client.aclose()
 
 
 async def test_an_inspection_says_what_a_package_is_and_what_its_signatures_are_worth(world: World, pki: Pki) -> None:
@@ -92,6 +121,51 @@ async def test_an_inspection_says_what_a_package_is_and_what_its_signatures_are_
     assert {item["kind"] for item in found["signatures"]} == {"signature", "seal"}
     assert all(item["verification"]["report"]["conclusion"] == "passed" for item in found["signatures"])
     assert list(world.gateway.settings.spool_directory.iterdir()) == []
+
+
+async def test_an_encrypted_letter_is_opened_with_the_institutions_key_and_judged(world: World, pki: Pki) -> None:
+    letter = signed_package(pki)
+    package = await world.encrypted(letter, world.recipients.p256.der, world.recipients.rsa.der)
+    answer = await world.inspect(package)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["kind"], found["opening"], found["acceptable"], found["conclusion"]) == (
+        "encrypted", "opened", True, "passed",
+    )  # fmt: skip
+    assert (found["inner"]["sha256"], found["inner"]["size"]) == (hashlib.sha256(letter).hexdigest(), len(letter))
+    assert (found["inner"]["document_no"], found["inner"]["opening"]) == ("E-10000001-000-1", None)
+    assert [item["kind"] for item in found["inner"]["signatures"]] == ["signature", "seal"]
+    assert found["signatures"] == []
+    assert list(world.gateway.settings.spool_directory.iterdir()) == []
+    await world.gateway.institution(10000002)
+    key = await world.gateway.key("packages:inspect", institutions=(10000001, 10000002))
+    several = World(world.gateway, key, world.signer, world.recipients)
+    assert (await several.inspect(package)).json()["opening"] == "not-asked"
+    assert (await several.inspect(package, institution="10000001")).json()["opening"] == "opened"
+    assert (await several.inspect(package, institution="10000002")).json()["opening"] == "no-key"
+
+
+async def test_what_was_encrypted_must_be_what_is_announced_outside(world: World, pki: Pki) -> None:
+    other = letters.package(subject="Başka bir konu")
+    package = await world.encrypted(signed_package(pki), world.recipients.rsa.der, around=other)
+    found = (await world.inspect(package)).json()
+    assert (found["opening"], found["acceptable"]) == ("opened", False)
+    assert "R.83" in {item["rule"].rpartition(".")[0] for item in found["findings"]}
+
+
+async def test_an_envelope_that_stays_closed_says_why(world: World, pki: Pki) -> None:
+    letter = signed_package(pki)
+    for package, outcome in (
+        (await world.encrypted(letter, world.recipients.other_rsa.der), "not-a-recipient"),
+        (wrappers.encrypted(letter), "malformed"),
+        (await world.encrypted(letter, world.recipients.rsa.der, around=b"no package"), "cannot-be-opened"),
+    ):
+        found = (await world.inspect(package)).json()
+        assert (found["kind"], found["opening"], found["inner"]) == ("encrypted", outcome, None)
+    foreign = await world.inspect(letter, institution="10000002")
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "institution-forbidden")
+    assert (await world.inspect(letter, institution="7")).status_code == 422
+    assert (await world.inspect(letter)).json()["opening"] is None
 
 
 async def test_an_update_is_judged_with_the_package_it_is_about(world: World, pki: Pki) -> None:

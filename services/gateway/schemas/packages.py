@@ -22,6 +22,25 @@ class ProfileName(StrEnum):
     INTEROP = "interop"
 
 
+class OpeningOutcome(StrEnum):
+    """What became of the envelope of an encrypted package."""
+
+    OPENED = "opened"
+    NOT_ASKED = "not-asked"
+    """The API key is bound to several institutions, and none was named."""
+    NO_KEY = "no-key"
+    """The gateway holds no decryption key of the institution."""
+    UNAVAILABLE = "unavailable"
+    """The signature service could not be asked."""
+    NOT_AN_ENVELOPE = "not-an-envelope"
+    MALFORMED = "malformed"
+    ALGORITHM_REFUSED = "algorithm-refused"
+    NOT_A_RECIPIENT = "not-a-recipient"
+    """It is encrypted for others."""
+    CANNOT_BE_OPENED = "cannot-be-opened"
+    """Wrong key, changed bytes or no package inside: which of them is not told."""
+
+
 class PackagePartAnswer(Body):
     """One file inside the package."""
 
@@ -104,6 +123,8 @@ class InspectionOptions(Body):
     profile: ProfileName = ProfileName.INTEROP
     recipient: str | None = Field(default=None, max_length=50)
     """Number of the one this copy is for: annexes withheld from it may be absent."""
+    institution: int | None = Field(default=None, ge=10_000_000, le=99_999_999)
+    """Whose key opens an encrypted package."""
 
 
 class PackageInspection(Body):
@@ -140,9 +161,11 @@ class PackageInspection(Body):
     digests: list[DigestAnswer]
     encrypted_content: str | None
     """Part name of the CMS envelope in an encrypted package."""
+    opening: OpeningOutcome | None
+    """What became of that envelope; None for packages that are not encrypted."""
     updates: list[UpdateAnswer]
     inner: PackageInspection | None
-    """The package that an update is about, in the same form."""
+    """The package that an update is about, or the one in an opened envelope, in the same form."""
 
 
 def describe_package(
@@ -151,11 +174,16 @@ def describe_package(
     sha256: str,
     size: int,
     signatures: Sequence[Sequence[SignatureAnswer]],
+    opening: OpeningOutcome | None = None,
+    inside: tuple[str, int] | None = None,
 ) -> PackageInspection:
-    """An inspection as clients see it; ``signatures`` are those of the package, then those of each one further in."""
+    """An inspection as clients see it; ``signatures`` are those of the package, then those of each one further in.
+
+    ``inside``: SHA-256 and size of what was decrypted.
+    """
     metadata = inspection.metadata
     own, further = (signatures[0], signatures[1:]) if signatures else ((), ())
-    inner = _inner(inspection, further)
+    inner = _inner(inspection, further, inside)
     verdicts = [item.verification.report.conclusion for item in own if item.verification]
     verdicts += [inner.conclusion] if inner and inner.conclusion else []
     return PackageInspection(
@@ -194,6 +222,7 @@ def describe_package(
             for item in inspection.manifests
         ],
         encrypted_content=inspection.encrypted_content,
+        opening=opening,
         updates=_updates(inspection),
         inner=inner,
     )
@@ -210,12 +239,16 @@ def public_findings(inspection: Inspection) -> list[PackageFinding]:
     ]  # fmt: skip
 
 
-def _inner(inspection: Inspection, signatures: Sequence[Sequence[SignatureAnswer]]) -> PackageInspection | None:
-    """What lies inside as a part; what was decrypted is a file of its own, described by whoever holds it."""
+def _inner(
+    inspection: Inspection, signatures: Sequence[Sequence[SignatureAnswer]], decrypted: tuple[str, int] | None
+) -> PackageInspection | None:
+    """What lies inside: a part of an update, or a file of its own that was decrypted."""
     part = next((part for part in inspection.parts if part.name == inspection.original_package), None)
-    if inspection.inner is None or part is None:
+    inside = decrypted if part is None else (part.sha256 or "", part.size)
+    if inspection.inner is None or inside is None:
         return None
-    return describe_package(inspection.inner, sha256=part.sha256 or "", size=part.size, signatures=signatures)
+    sha256, size = inside
+    return describe_package(inspection.inner, sha256=sha256, size=size, signatures=signatures)
 
 
 def _updates(inspection: Inspection) -> list[UpdateAnswer]:
