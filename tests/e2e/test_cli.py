@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -276,13 +277,14 @@ def processes_of(state: Path) -> set[int]:
     """Everything that keeps the state directory's lock open."""
     lock = (state / "lock").stat()
     found = set()
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            status = descriptor.stat()
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) == (lock.st_dev, lock.st_ino):
-            found.add(int(descriptor.parts[2]))
+    for process in Path("/proc").glob("[0-9]*"):
+        # Any of them may end while it is looked at.
+        with contextlib.suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    status = descriptor.stat()
+                    if (status.st_dev, status.st_ino) == (lock.st_dev, lock.st_ino):
+                        found.add(int(process.name))
     return found
 
 
