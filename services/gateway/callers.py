@@ -21,6 +21,7 @@ class Scope(StrEnum):
     REGISTRATIONS_MANAGE = "registrations:manage"
     """For those who look after an institution's KEP addresses: it shows the links that open an address to others."""
     PACKAGES_INSPECT = "packages:inspect"
+    """Includes what is encrypted for the caller's institutions."""
     SIGNATURES_VERIFY = "signatures:verify"
     ADMIN = "admin"
 

@@ -44,7 +44,7 @@ _SCOPES = {
     Scope.DIRECTORY_READ: "the directory, and the data of a letter",
     Scope.DIRECTORY_PEOPLE: "names of managers and DETSİS officers: personal data, for those who need it",
     Scope.REGISTRATIONS_MANAGE: "bring KEP addresses into DETSİS: shows the links that open an address to others",
-    Scope.PACKAGES_INSPECT: "look into packages and judge them",
+    Scope.PACKAGES_INSPECT: "look into packages and judge them; opens those encrypted for the institution",
     Scope.SIGNATURES_VERIFY: "verify signatures and certificates",
     Scope.ADMIN: "institutions, accounts, mailboxes, keys and releases, for the operator",
 }
