@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,6 +69,20 @@ class NewPart:
 def open_source(source: PartSource) -> BinaryIO:
     """A stream over a part's bytes, to be closed by the caller."""
     return io.BytesIO(source) if isinstance(source, bytes) else source()
+
+
+class Writable(ABC):
+    """A package that only has to be written."""
+
+    @abstractmethod
+    def write_to(self, file: BinaryIO) -> None:
+        """Write the ZIP into a seekable file; raises as ``write_package``."""
+
+    def to_bytes(self) -> bytes:
+        """The whole package in memory."""
+        buffer = io.BytesIO()
+        self.write_to(buffer)
+        return buffer.getvalue()
 
 
 def write_package(parts: Sequence[NewPart], created: datetime, file: BinaryIO) -> None:

@@ -9,7 +9,6 @@ digest manifest, in 1.x the list of recipients, and who made the package.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +25,7 @@ from shared.eyp.inspection import Inspection
 from shared.eyp.judging import COPIED_ROLES, inspect, part_of
 from shared.eyp.limits import DEFAULT_LIMITS, Limits
 from shared.eyp.model import CoreProperties, Generation, PackageKind, Party
-from shared.eyp.packaging import NewPart, PartSource, open_source, write_package
+from shared.eyp.packaging import NewPart, PartSource, Writable, open_source, write_package
 from shared.eyp.wire.core import write_core
 from shared.eyp.wire.metadata_out import write_destinations
 from shared.eyp.wire.names import (
@@ -46,7 +45,7 @@ _GUARD = (DigestAlgorithm.SHA512,)
 
 
 @dataclass(frozen=True)
-class EncryptedPackage:
+class EncryptedPackage(Writable):
     """An encrypted package that only has to be written."""
 
     package_id: UUID
@@ -108,12 +107,6 @@ class EncryptedPackage:
     def write_to(self, file: BinaryIO) -> None:
         """Write the ZIP into a seekable file; raises as ``write_package``."""
         write_package(self.parts, self.packed_at, file)
-
-    def to_bytes(self) -> bytes:
-        """The whole package in memory."""
-        buffer = io.BytesIO()
-        self.write_to(buffer)
-        return buffer.getvalue()
 
 
 def _require_letter(found: Inspection) -> None:

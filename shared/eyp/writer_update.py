@@ -10,7 +10,6 @@ same package, so the second step can be taken in another process.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Self
@@ -26,7 +25,7 @@ from shared.eyp.judging import inspect
 from shared.eyp.limits import DEFAULT_LIMITS, Limits
 from shared.eyp.model import CoreProperties, Generation, ManifestKind, PackageKind, Party
 from shared.eyp.notes import DegreeChange
-from shared.eyp.packaging import NewPart, PartSource, open_source, write_package
+from shared.eyp.packaging import NewPart, PartSource, Writable, open_source, write_package
 from shared.eyp.wire.core import creator_text, write_core
 from shared.eyp.wire.manifests import write_manifest
 from shared.eyp.wire.names import (
@@ -130,7 +129,7 @@ class UnsealedUpdate(_Update):
 
 
 @dataclass(frozen=True)
-class FinishedUpdate(_Update):
+class FinishedUpdate(_Update, Writable):
     """An update package that only has to be written."""
 
     @property
@@ -141,12 +140,6 @@ class FinishedUpdate(_Update):
     def write_to(self, file: BinaryIO) -> None:
         """Write the ZIP into a seekable file; raises as ``write_package``."""
         write_package(self.parts, self.created, file)
-
-    def to_bytes(self) -> bytes:
-        """The whole package in memory."""
-        buffer = io.BytesIO()
-        self.write_to(buffer)
-        return buffer.getvalue()
 
 
 def _levels(inspection: Inspection) -> int:

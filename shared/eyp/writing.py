@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -19,7 +18,7 @@ from shared.eyp.findings import Finding, Profile, Severity
 from shared.eyp.limits import DEFAULT_LIMITS
 from shared.eyp.markup import MarkupError, parse
 from shared.eyp.model import Annex, AnnexKind, CoreProperties, Generation, ManifestKind, Metadata, PackageKind
-from shared.eyp.packaging import NewPart, PartSource, open_source, write_package
+from shared.eyp.packaging import NewPart, PartSource, Writable, open_source, write_package
 from shared.eyp.signers import signature_values
 from shared.eyp.structure import check_structure
 from shared.eyp.wire.core import creator_text, write_core
@@ -123,7 +122,7 @@ class PartialPackage:
 
 
 @dataclass(frozen=True)
-class FinishedPackage(PartialPackage):
+class FinishedPackage(PartialPackage, Writable):
     """A package that only has to be written."""
 
     created: datetime
@@ -154,12 +153,6 @@ class FinishedPackage(PartialPackage):
     def write_to(self, file: BinaryIO) -> None:
         """Write the ZIP into a seekable file; raises as ``write_package``."""
         write_package(self.parts, self.created, file)
-
-    def to_bytes(self) -> bytes:
-        """The whole package in memory."""
-        buffer = io.BytesIO()
-        self.write_to(buffer)
-        return buffer.getvalue()
 
 
 def normalised(metadata: Metadata) -> Metadata:
