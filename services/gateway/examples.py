@@ -298,7 +298,7 @@ INSPECTION = PackageInspection(
     ],
     findings=[
         PackageFinding(
-            rule="R.28.empty", severity="warning", part="/Ustveri/Ustveri.xml", message_tr="Alan boş",
+            rule="R.28.empty", severity="warning", part="/Ustveri/Ustveri.xml", code=None, message_tr="Alan boş",
             message_en="The field is empty",
         )
     ],

@@ -122,6 +122,8 @@ class PackageFinding(Contract):
     rule: str
     severity: str
     part: str | None
+    code: int | None = None
+    """The official library's number for the same fault, where it has one (eyp.md 6.3, 6.4)."""
     message_tr: str
     message_en: str
 

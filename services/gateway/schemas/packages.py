@@ -232,8 +232,8 @@ def public_findings(inspection: Inspection) -> list[PackageFinding]:
     """The findings as callers see them."""
     return [
         PackageFinding(
-            rule=finding.key, severity=finding.severity.value, part=finding.part, message_tr=finding.message_tr,
-            message_en=finding.message_en,
+            rule=finding.key, severity=finding.severity.value, part=finding.part, code=finding.code,
+            message_tr=finding.message_tr, message_en=finding.message_en,
         )
         for finding in inspection.findings
     ]  # fmt: skip

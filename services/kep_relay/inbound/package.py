@@ -91,6 +91,7 @@ def _opened(content: bytes | BinaryIO) -> OpenedPackage:
                 rule=item.rule,
                 severity=item.severity.value,
                 part=item.part,
+                code=item.code,
                 message_tr=item.message_tr,
                 message_en=item.message_en,
             )
