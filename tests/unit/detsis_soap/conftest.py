@@ -90,7 +90,8 @@ def make_authority(directory: Path) -> Authority:
 @contextmanager
 def served(app: Any, authority: Authority) -> Iterator[int]:
     """Serve ``app`` over TLS in a thread of its own; gives the port."""
-    listener = socket.socket()
+    # Named as TCP: asyncio turns off Nagle only then, and each answer would wait 40 ms for an acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()  # so that who calls before the server is up waits for it
     config = uvicorn.Config(
