@@ -30,7 +30,7 @@ async def serving(
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # bound here, because uvicorn answers a taken port by ending the whole process
-    with socket.create_server((host, port), family=family) as bound:
+    with _listening(family, host, port) as bound:
         server = _Server(
             uvicorn.Config(
                 app,
@@ -59,6 +59,21 @@ async def serving(
             await asyncio.wait({task}, timeout=10)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """Named as TCP, because asyncio turns off Nagle's algorithm only then: else answers wait 40 ms for acknowledgements."""
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 async def accepts_connections(host: str, port: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from services.gateway.settings import Settings
 from shared.clock import Clock, SystemClock
 from shared.service import Service
 from shared.tls import default_context
-from tests.support.ports import free_port
+from tests.support.ports import free_port, listening_socket
 from tests.support.schemas import bring_up
 
 ADMIN_KEY = "kepgw_testadmin_" + "s" * 40
@@ -30,7 +29,7 @@ TOKENS = {name: f"token-of-{name}" for name in ("gateway", "detsis_sync", "kep_r
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """Serve ``app`` over real HTTP; the base URL."""
-    bound = socket.create_server(("127.0.0.1", 0))
+    bound = listening_socket()
     server = uvicorn.Server(
         uvicorn.Config(
             app,

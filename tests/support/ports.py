@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import socket
 
+
+def listening_socket() -> socket.socket:
+    """A listener on a free port of 127.0.0.1, for a server in this process.
+
+    Named as TCP, because asyncio turns off Nagle's algorithm only then: else each answer waits 40 ms for an acknowledgement.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
 _held: list[socket.socket] = []
 
 

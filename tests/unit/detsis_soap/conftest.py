@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from services.sandbox.detsis.register import PinnedUnit, Register, generate_regi
 from services.sandbox.faults import Fault, FaultBoard
 from shared.clock import FixedClock
 from shared.domain.identifiers import DetsisNumber
+from tests.support.ports import listening_socket
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 A, A_UNIT, B, SILENT = (DetsisNumber(number) for number in (10000001, 10000011, 10000002, 10000003))
@@ -90,10 +90,7 @@ def make_authority(directory: Path) -> Authority:
 @contextmanager
 def served(app: Any, authority: Authority) -> Iterator[int]:
     """Serve ``app`` over TLS in a thread of its own; gives the port."""
-    # Named as TCP: asyncio turns off Nagle only then, and each answer would wait 40 ms for an acknowledgement.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()  # so that who calls before the server is up waits for it
+    listener = listening_socket()  # who calls before the server is up waits for it
     config = uvicorn.Config(
         app,
         ssl_certfile=str(authority.certificate_file),

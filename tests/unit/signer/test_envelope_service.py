@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -32,6 +31,7 @@ from shared.errors import DomainError, ErrorCode
 from shared.service import Service
 from shared.telemetry.metrics import new_registry
 from tests.support.pki import NOW, PASSWORD, build_pki, rsa_key
+from tests.support.ports import listening_socket
 from tests.unit.signer.enveloping import RSA_USAGE, Recipients, build_recipients, cbc, gcm, transported
 
 TOKEN = "0123456789"
@@ -93,8 +93,7 @@ async def signer(keys_file: Path, tmp_path: Path) -> AsyncIterator[Running]:
 @asynccontextmanager
 async def _running(configuration: dict[str, Any]) -> AsyncIterator[Running]:
     service = await build(Settings(**configuration), FixedClock(NOW))
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener = listening_socket()
     server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

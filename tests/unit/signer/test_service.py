@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
@@ -33,6 +32,7 @@ from shared.errors import DomainError, ErrorCode
 from shared.service import Service
 from shared.telemetry.metrics import new_registry
 from tests.support.pki import NOW, PASSWORD, Pki, build_pki, rsa_key, usage
+from tests.support.ports import listening_socket
 from tests.unit.signer.httpd import Web, serving
 from tests.unit.signer.signing import sign
 
@@ -96,8 +96,7 @@ class Running:
 @asynccontextmanager
 async def running(configuration: dict[str, Any], clock: FixedClock) -> AsyncIterator[Running]:
     service = await build(Settings(**configuration), clock)
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener = listening_socket()
     server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
