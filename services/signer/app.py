@@ -18,6 +18,7 @@ from services.signer.routes.signatures import signature_routes
 from services.signer.routes.verifications import verification_routes
 from services.signer.sealing import Sealing
 from services.signer.settings import Settings
+from services.signer.tokens.pool import TokenLimits
 from services.signer.trust import ANCHOR_PURPOSES, TrustDirectory, TrustUnreadable
 from services.signer.verifier import Verifier
 from shared.clock import Clock
@@ -38,8 +39,10 @@ async def build(settings: Settings, clock: Clock) -> Service:
     registry = new_registry()
     metrics = SignerMetrics(registry, hosts=settings.fetch_allowed_hosts)
     trust = TrustDirectory(settings.trust_directory)
-    keys = load_keys(settings.keys_file) if settings.keys_file is not None else KeyRing([])
+    keys = _keys(settings, metrics)
+    resources.callback(keys.close)
     metrics.note_keys(keys.all())
+    metrics.watch_keys(keys)
     policy = FetchPolicy(
         frozenset(host.lower() for host in settings.fetch_allowed_hosts),
         allow_private=settings.fetch_allow_private,
@@ -59,10 +62,12 @@ async def build(settings: Settings, clock: Clock) -> Service:
         retry_after_seconds=settings.retry_after_seconds,
     )
     resources.callback(verifier.close)
-    sealing = Sealing(keys, clock)
+    sealing = Sealing(keys, clock, at_once=settings.signatures_at_once)
+    resources.callback(sealing.close)
     enveloping = Enveloping(keys, clock, at_once=settings.envelopes_at_once)
     reloading = _Reloading(settings, trust, lists, metrics)
     reloading.publish()
+    watching = _TokenWatch(keys, settings.hardware_check_seconds)
     app = internal_app(
         NAME,
         tokens=settings.service_tokens,
@@ -91,15 +96,42 @@ async def build(settings: Settings, clock: Clock) -> Service:
     async def keys_present() -> None:
         if settings.keys_file is not None and not len(keys):
             raise KeysUnreadable(f"{settings.keys_file} lists no key")
+        faults = keys.faults()
+        # One institution's token must not take the others' keys and all verification with it: a metric tells of it.
+        if faults and len(faults) == len(keys):
+            raise KeysUnreadable("; ".join(f"{key_id}: {fault}" for key_id, fault in faults.items()))
 
     return Service(
         name=NAME,
         app=app,
         registry=registry,
         checks=[ReadinessCheck("trust_anchors", anchors_present), ReadinessCheck("signing_keys", keys_present)],
-        background=[BackgroundPart("reloading", reloading.run)],
+        background=[BackgroundPart("reloading", reloading.run), BackgroundPart("tokens", watching.run)],
         resources=resources,
     )
+
+
+def _keys(settings: Settings, metrics: SignerMetrics) -> KeyRing:
+    if settings.keys_file is None:
+        return KeyRing([])
+    limits = TokenLimits(sessions=settings.hardware_sessions, timeout_seconds=settings.hardware_timeout_seconds)
+    return load_keys(settings.keys_file, limits=limits, on_fault=metrics.token_fault)
+
+
+class _TokenWatch:
+    """Looks at the tokens now and then, so that one that went away is told before a letter meets it."""
+
+    def __init__(self, keys: KeyRing, every_seconds: float) -> None:
+        self._keys = keys
+        self._every_seconds = every_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set."""
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._every_seconds)
+            if not stop.is_set():
+                await asyncio.to_thread(self._keys.look)
 
 
 class _Reloading:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.signer.keys import DecryptionKey, HeldKey
+from services.signer.keys import DecryptionKey, HeldKey, KeyRing
+from services.signer.tokens.vocabulary import FaultKind
 from shared.contracts.signatures import CertificatePurpose, Profile, SignatureFormat
 from shared.domain.verdict import Conclusion
 
@@ -58,6 +60,18 @@ class SignerMetrics:
             ["key_id"],
             registry=registry,
         )
+        self.key_up = Gauge(
+            "kepgw_signing_key_up",
+            "1 if this key can be used as far as is known; a key in memory always can.",
+            ["key_id"],
+            registry=registry,
+        )
+        self.token_sessions = Gauge(
+            "kepgw_pkcs11_sessions", "Open sessions with tokens, by state.", ["state"], registry=registry
+        )
+        self.token_failures = Counter(
+            "kepgw_pkcs11_failures_total", "Failures of tokens, by reason.", ["reason"], registry=registry
+        )
         self.anchors = Gauge("kepgw_trust_anchors", "Trust anchors, by purpose.", ["purpose"], registry=registry)
         self._hosts = {host for host in hosts if host != "*"}
         for host in (*self._hosts, OTHER_HOST):
@@ -74,6 +88,10 @@ class SignerMetrics:
             for result in ("made", "refused"):
                 self.signatures.labels(purpose, result)
 
+        for state in ("idle", "busy"):
+            self.token_sessions.labels(state)
+        for kind in FaultKind:
+            self.token_failures.labels(kind.value)
         for operation in ("encryption", "decryption", "facts"):
             for result in ("done", "refused", "failed"):
                 self.envelopes.labels(operation, result)
@@ -81,6 +99,24 @@ class SignerMetrics:
     def source_outcome(self, host: str, up: bool) -> None:
         """Note how the last request to a host ended; hosts outside the list share one label."""
         self.sources.labels(host if host in self._hosts else OTHER_HOST).set(1 if up else 0)
+
+    def token_fault(self, kind: FaultKind) -> None:
+        """Count a failure of a token."""
+        self.token_failures.labels(kind.value).inc()
+
+    def watch_keys(self, keys: KeyRing) -> None:
+        """From now on every scrape shows which keys can be used, and the sessions with their tokens."""
+
+        def is_up(key_id: str) -> float:
+            return 0 if key_id in keys.faults() else 1
+
+        def sessions(state: int) -> float:
+            return sum(token.sessions()[state] for token in keys.tokens)
+
+        for key in keys.all():
+            self.key_up.labels(key.key_id).set_function(partial(is_up, key.key_id))
+        for number, state in enumerate(("idle", "busy")):
+            self.token_sessions.labels(state).set_function(partial(sessions, number))
 
     def note_keys(self, keys: Iterable[HeldKey]) -> None:
         """Publish the end of every key's certificate.

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from services.signer import der
 from services.signer.certificates import certificate_fields, issuer_and_serial
-from services.signer.checks.algorithms import ECDSA, OID_BY_DIGEST, SIGNATURE_BY_OID
+from services.signer.checks.algorithms import ECDSA, OID_BY_DIGEST, RSA_PSS, SIGNATURE_BY_OID
 from services.signer.facts import BytesContent, Content, DigestedContent
 from services.signer.formats import cms
 from services.signer.keys import KeyRing, LoadedKey, SigningPort
@@ -27,6 +30,8 @@ from shared.errors import DomainError, ErrorCode
 log = structlog.get_logger(__name__)
 
 _OID_BY_SIGNATURE = {named: oid for oid, named in SIGNATURE_BY_OID.items() if named[1] is not None}
+_OID_OF_PSS = next(oid for oid, (scheme, _digest) in SIGNATURE_BY_OID.items() if scheme == RSA_PSS)
+_MGF1 = "1.2.840.113549.1.1.8"
 
 
 def build_signed_data(
@@ -91,17 +96,37 @@ def _signing_certificate(certificate: bytes) -> bytes:
 
 
 def _signature_algorithm(port: SigningPort) -> bytes:
+    if port.scheme == RSA_PSS:
+        return der.encode(der.SEQUENCE, der.encode_oid(_OID_OF_PSS), _pss_parameters(port.digest))
     oid = der.encode_oid(_OID_BY_SIGNATURE[port.scheme, port.digest])
     parameters = b"" if port.scheme == ECDSA else der.encode(der.NULL)
     return der.encode(der.SEQUENCE, oid, parameters)
 
 
-class Sealing:
-    """The two uses of the key ring."""
+def _pss_parameters(digest: str) -> bytes:
+    """RSASSA-PSS-params (RFC 4055, 3.1): one digest for everything, the salt as long as it."""
+    hashed = der.encode(der.SEQUENCE, der.encode_oid(OID_BY_DIGEST[digest]), der.encode(der.NULL))
+    mask = der.encode(der.SEQUENCE, der.encode_oid(_MGF1), hashed)
+    return der.encode(
+        der.SEQUENCE,
+        der.encode(der.CONTEXT_0, hashed),
+        der.encode(der.CONTEXT_1, mask),
+        der.encode(der.CONTEXT_2, der.encode_integer(hashlib.new(digest).digest_size)),
+    )
 
-    def __init__(self, keys: KeyRing, clock: Clock) -> None:
+
+class Sealing:
+    """The two uses of the key ring; at most ``at_once`` keys are at work at the same time."""
+
+    def __init__(self, keys: KeyRing, clock: Clock, *, at_once: int = 8) -> None:
         self._keys = keys
         self._clock = clock
+        # Threads of its own: a token that does not answer must not take those that everything else waits for.
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="sealing")
+
+    def close(self) -> None:
+        """Take no more work; what a token has in hand is left behind."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def message_key(self, key_id: str, institution_no: int | None) -> LoadedKey:
         """The key for one mail, refused before any byte is read."""
@@ -123,14 +148,20 @@ class Sealing:
         if not size:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "there is nothing to sign")
         content = DigestedContent({name: hashed.digest() for name, hashed in hashes.items()})
-        return await asyncio.to_thread(self._make, key, content, None, SigningPurpose.KEP_MESSAGE, requester)
+        return await self._in_thread(key, content, None, SigningPurpose.KEP_MESSAGE, requester)
 
     async def seal(self, key: LoadedKey, component: bytes, requester: str) -> bytes:
         """An attached signature over one package component."""
         if not component:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "there is nothing to seal")
         content = BytesContent(component)
-        return await asyncio.to_thread(self._make, key, content, component, SigningPurpose.PACKAGE_SEAL, requester)
+        return await self._in_thread(key, content, component, SigningPurpose.PACKAGE_SEAL, requester)
+
+    async def _in_thread(
+        self, key: LoadedKey, content: Content, attached: bytes | None, purpose: SigningPurpose, requester: str
+    ) -> bytes:
+        making = partial(copy_context().run, self._make, key, content, attached, purpose, requester)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, making)
 
     def _make(
         self, key: LoadedKey, content: Content, attached: bytes | None, purpose: SigningPurpose, requester: str

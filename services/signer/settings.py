@@ -27,7 +27,23 @@ class Settings(CommonSettings):
     )
     keys_file: Path | None = Field(
         default=None,
-        description="JSON list of keys (PKCS#12) that sign or decrypt. Without it this signer only verifies and encrypts.",
+        description="JSON list of keys (PKCS#12 or PKCS#11) that sign or decrypt. Without it this signer only verifies and encrypts.",
+    )
+    signatures_at_once: int = Field(default=8, ge=1, le=64, description="Signatures and seals made at the same time.")
+    hardware_sessions: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Sessions with one hardware module's token at most; each is a process of 25 MB.",
+    )
+    hardware_timeout_seconds: float = Field(
+        default=10, gt=0, le=120, description="Longest wait for one answer of a token; its session is ended then."
+    )
+    hardware_check_seconds: float = Field(
+        default=15,
+        ge=1,
+        le=3600,
+        description="How often tokens are looked at, and those that came back are used again.",
     )
     revocation_directory: Path | None = Field(
         default=None, description="Revocation lists (*.crl) brought by other means, for a signer without network."

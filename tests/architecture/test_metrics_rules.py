@@ -16,7 +16,11 @@ from tests.architecture.sources import ROOT, modules
 
 AT_RUN_TIME = {"HttpMetrics", "BackgroundMetrics"}
 """Their label values (routes, parts) come with the application."""
-AFTER_THE_START = {"kepgw_certificate_expiry_timestamp_seconds", "kepgw_trust_anchors"}
+AFTER_THE_START = {
+    "kepgw_certificate_expiry_timestamp_seconds",
+    "kepgw_signing_key_up",
+    "kepgw_trust_anchors",
+}
 """Their label values come with the operator's keys and anchors."""
 FORBIDDEN_LABELS = re.compile(r"(^|_)(id|no|number|address|path|url|email|user|tckn|sha256|name)$")
 FEW = {"key_id"}

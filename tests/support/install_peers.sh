@@ -1,10 +1,12 @@
 #!/bin/sh
-# Programs nobody here wrote that the tests run beside ours: Postfix, Dovecot, promtool. Where they cannot be
-# installed (not root, not Debian, no package source) those tests skip and say so.
+# Programs nobody here wrote that the tests run beside ours: Postfix, Dovecot, promtool, SoftHSM with OpenSC's module
+# that writes every call to it down. Where they cannot be installed (not root, not Debian, no package source) those tests skip and say so.
 missing=
 command -v postfix >/dev/null 2>&1 || missing="$missing postfix"
 command -v dovecot >/dev/null 2>&1 || missing="$missing dovecot-imapd"
 command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+command -v softhsm2-util >/dev/null 2>&1 || missing="$missing softhsm2"
+ls /usr/lib/*/pkcs11-spy.so >/dev/null 2>&1 || missing="$missing opensc-pkcs11"
 [ -n "$missing" ] || exit 0
 [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] && command -v apt-get >/dev/null 2>&1 || exit 0
 echo "· installing$missing from Debian's packages for the tests"

@@ -45,10 +45,10 @@ class KeyRefused(Exception):  # noqa: N818 - reads as what happened
 class DecryptionPort(Protocol):
     """The two uses of a private key that opening needs; the key stays behind it.
 
-    Narrow enough for a hardware module (PKCS#11, which is not there yet): C_Decrypt for the one, C_DeriveKey
-    without key derivation function for the other. ``KeyRefused`` speaks about what was given to the key. A
-    module that is away is no verdict on an envelope: that raises ``DomainError`` (SIGNING_KEY_UNAVAILABLE),
-    which is let through.
+    Narrow enough for a hardware module (PKCS#11): C_Decrypt for the one, C_DeriveKey without key derivation
+    function for the other. ``KeyRefused`` speaks about what was given to the key. A module that is away is no
+    verdict on an envelope: that raises ``DomainError`` (SERVICE_UNAVAILABLE, or SIGNING_KEY_UNAVAILABLE when
+    somebody must act), which is let through.
     """
 
     @property

@@ -1,0 +1,218 @@
+"""The sessions with one token: how many, when they are opened again, and that a wrong PIN is tried once.
+
+A session that fails is ended with its process, and so are the idle ones beside it: after a reset of the
+token none of them is worth anything. The call is made once more in a new session; signing or opening twice
+does no harm. After a failure to open, the token rests for a moment, so that callers are told at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from services.signer.tokens.session import TokenSession
+from services.signer.tokens.vocabulary import FaultKind, Operation, TokenAddress, TokenFault
+
+log = structlog.get_logger(__name__)
+
+_ANSWERS = frozenset({FaultKind.INPUT_REFUSED, FaultKind.UNCLEAR, FaultKind.NOT_POSSIBLE, FaultKind.KEY_AMBIGUOUS})
+"""What says nothing against the session."""
+_PIN = frozenset({FaultKind.PIN_REFUSED, FaultKind.PIN_LAST_TRY})
+_FINAL = _PIN | {FaultKind.NO_ANSWER, FaultKind.CLOSED, FaultKind.BUSY}
+"""After these the same call is not made again by itself."""
+
+OnFault = Callable[[FaultKind], None]
+
+
+@dataclass(frozen=True)
+class TokenLimits:
+    """Bounds for one token: sessions, and seconds for one call, for a free session, and of rest after a failure."""
+
+    sessions: int = 4
+    timeout_seconds: float = 10.0
+    patience_seconds: float = 15.0
+    rest_seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class _Pin:
+    text: str
+    fingerprint: str
+    """Of content and time of change, so that an operator may have the same PIN tried again by ``touch``."""
+
+
+class TokenPool:
+    """The token's sessions; to be used from threads. ``fault`` says why it cannot be used now."""
+
+    def __init__(self, address: TokenAddress, pin_file: Path, limits: TokenLimits, on_fault: OnFault) -> None:
+        self.address = address
+        self.pin_file = pin_file
+        self.limits = limits
+        self.fault: TokenFault | None = None
+        self.epoch = 0
+        """Goes up when sessions were lost: another token of the same name may be there now."""
+        self._on_fault = on_fault
+        self._permits = threading.BoundedSemaphore(limits.sessions)
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._idle: list[TokenSession] = []
+        self._living = 0
+        self._refused_pin: str | None = None
+        self._rests_until = 0.0
+        self._closed = False
+
+    def sessions(self) -> tuple[int, int]:
+        """How many sessions are idle, and how many are at work."""
+        with self._lock:
+            return len(self._idle), self._living - len(self._idle)
+
+    def ask(self, operation: Operation, **fields: Any) -> dict[str, Any]:
+        """The token's answer, within the limits' time; raises ``TokenFault``."""
+        if not self._permits.acquire(timeout=self.limits.patience_seconds):
+            raise self._told(TokenFault(FaultKind.BUSY))
+        try:
+            answer = self._ask(operation, fields)
+        except TokenFault as fault:
+            if fault.kind in _ANSWERS or fault.kind is FaultKind.KEY_ABSENT:
+                raise
+            raise self._told(fault) from None
+        finally:
+            self._permits.release()
+        if self.fault is not None:
+            log.warning("token_usable_again", token=str(self.address))
+            self.fault = None
+        return answer
+
+    def look(self) -> None:
+        """Find out whether the token is there now, and log in again where it came back; raises nothing."""
+        if sum(self.sessions()) and not self.sessions()[0]:
+            return  # all are at work, which tells as much
+        try:
+            self.ask(Operation.CHECK)
+        except TokenFault as fault:
+            log.info("token_looked_at", token=str(self.address), fault=str(fault))
+
+    def ask_publicly(self, operation: Operation, **fields: Any) -> dict[str, Any]:
+        """The answer of a session without login; raises ``TokenFault``."""
+        session = TokenSession.start(self.address, None, self.limits.timeout_seconds)
+        try:
+            return session.ask(operation, self.limits.timeout_seconds, **fields)
+        finally:
+            session.end()
+
+    def close(self) -> None:
+        """End every session; nothing is opened afterwards."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            self._living -= len(idle)
+        for session in idle:
+            session.end()
+
+    def _ask(self, operation: Operation, fields: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._once(operation, fields)
+        except TokenFault as fault:
+            if fault.kind in _ANSWERS | _FINAL or self._is_resting():
+                raise
+            log.info("token_session_lost", token=str(self.address), fault=str(fault))
+            return self._once(operation, fields)
+
+    def _once(self, operation: Operation, fields: dict[str, Any]) -> dict[str, Any]:
+        session = self._take()
+        try:
+            answer = session.ask(operation, self.limits.timeout_seconds, **fields)
+        except TokenFault as fault:
+            if fault.kind in _ANSWERS:
+                self._give_back(session)
+            else:
+                self._drop(session)
+                if fault.kind is FaultKind.NO_ANSWER:
+                    self._rest()
+            raise
+        except BaseException:
+            self._drop(session)
+            raise
+        self._give_back(session)
+        return answer
+
+    def _take(self) -> TokenSession:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        # One login at a time: others wait and learn how it ended.
+        with self._opening:
+            with self._lock:
+                if self._idle:
+                    return self._idle.pop()
+            return self._open()
+
+    def _open(self) -> TokenSession:
+        if self._closed:
+            raise TokenFault(FaultKind.CLOSED)
+        pin = self._read_pin()
+        if self._refused_pin == pin.fingerprint:
+            raise TokenFault(FaultKind.PIN_REFUSED)
+        if self._is_resting() and self.fault is not None:
+            raise TokenFault(self.fault.kind, self.fault.name)
+        try:
+            session = TokenSession.start(self.address, pin.text, self.limits.timeout_seconds)
+        except TokenFault as fault:
+            if fault.kind in _PIN:
+                self._refused_pin = pin.fingerprint
+                log.error("token_pin_refused", audit=True, token=str(self.address), reason=fault.name or fault.kind)  # noqa: TRY400 - no traceback is wanted
+                self._on_fault(fault.kind)
+            self._rest()
+            raise
+        with self._lock:
+            self._living += 1
+        log.info("token_session_opened", audit=True, token=str(self.address))
+        return session
+
+    def _read_pin(self) -> _Pin:
+        try:
+            content = self.pin_file.read_bytes()
+            text = content.rstrip(b"\r\n").decode()
+            changed = self.pin_file.stat().st_mtime_ns
+        except (OSError, ValueError):
+            raise TokenFault(FaultKind.PIN_REFUSED, "PIN file unreadable") from None
+        return _Pin(text, hashlib.sha256(content + str(changed).encode()).hexdigest())
+
+    def _give_back(self, session: TokenSession) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(session)
+                return
+            self._living -= 1
+        session.end()
+
+    def _drop(self, session: TokenSession) -> None:
+        with self._lock:
+            lost, self._idle = [session, *self._idle], []
+            self._living -= len(lost)
+            self.epoch += 1
+        for item in lost:
+            item.close()
+
+    def _rest(self) -> None:
+        self._rests_until = time.monotonic() + self.limits.rest_seconds
+
+    def _is_resting(self) -> bool:
+        return time.monotonic() < self._rests_until
+
+    def _told(self, fault: TokenFault) -> TokenFault:
+        """Count and remember a fault; a refused PIN is counted where it is tried, not at each call after it."""
+        if fault.kind not in _PIN:
+            self._on_fault(fault.kind)
+        if fault.kind is not FaultKind.BUSY:
+            if self.fault is None or self.fault.kind is not fault.kind:
+                log.warning("token_unusable", token=str(self.address), fault=str(fault))
+            self.fault = fault
+        return fault
