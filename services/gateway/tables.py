@@ -99,3 +99,69 @@ class AuditEntry(Base):
     subject: Mapped[str] = mapped_column(Text)
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     correlation_id: Mapped[str | None] = mapped_column(Text)
+
+
+class PackageDraft(Base):
+    """A package under way; the steps, and what each column is an input of, stand in ``services.gateway.drafts``."""
+
+    __tablename__ = "package_drafts"
+    __table_args__ = (
+        Index("ix_package_drafts_page", "institution_no", "package_id"),
+        Index("ix_package_drafts_idle", "updated_at", postgresql_where=text("state NOT IN ('finished', 'discarded')")),
+    )
+
+    package_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_no: Mapped[int] = mapped_column(ForeignKey("gateway.institutions.detsis_no"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("gateway.clients.client_id"))
+    kind: Mapped[str] = mapped_column(Text)
+    """``letter`` or ``update``."""
+    state: Mapped[str] = mapped_column(Text)
+    package_version: Mapped[str] = mapped_column(Text)
+    version_reason: Mapped[str] = mapped_column(Text)
+    request: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """What is to be written: ``schemas.drafts.Letter`` or ``schemas.drafts.UpdateOrder``, completed."""
+    filled: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    """What was taken from DETSİS, and where from."""
+    final: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    created: Mapped[datetime | None]
+    """The package's own time of creation, decided once: the same inputs give the same bytes."""
+    revision: Mapped[int]
+    """Changes with every step; whoever applies the next one has seen this one."""
+    package_sha256: Mapped[str | None] = mapped_column(Text)
+    package_size: Mapped[int | None]
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class PackageDraftFile(Base):
+    """A file put into a draft: cover letter, annex, original package, signature file."""
+
+    __tablename__ = "package_draft_files"
+
+    package_id: Mapped[UUID] = mapped_column(ForeignKey("gateway.package_drafts.package_id"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    """``cover-letter``, ``annex:<id>``, ``original``, ``initials``, ``signature``, ``seal``."""
+    sha256: Mapped[str] = mapped_column(Text)
+    size: Mapped[int]
+    checked: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """Of a signature file: what signer said of it, ``schemas.drafts.SignatureCheck``."""
+    put_at: Mapped[datetime]
+
+
+class PackageDraftEvent(Base):
+    """What happened to a draft. Rows are only ever added: a trigger refuses everything else."""
+
+    __tablename__ = "package_draft_events"
+
+    package_id: Mapped[UUID] = mapped_column(ForeignKey("gateway.package_drafts.package_id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    client_id: Mapped[str | None] = mapped_column(Text)
+    """None: the gateway itself."""
+    key_prefix: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    correlation_id: Mapped[str | None] = mapped_column(Text)
