@@ -108,7 +108,7 @@ class SignerMetrics:
         """From now on every scrape shows which keys can be used, and the sessions with their tokens."""
 
         def is_up(key_id: str) -> float:
-            return 0 if key_id in keys.faults() else 1
+            return 1 if keys.fault(key_id) is None else 0
 
         def sessions(state: int) -> float:
             return sum(token.sessions()[state] for token in keys.tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.benchmarks import bulk_list, directory_api, directory_refresh, letters, packages, signatures
+from tests.benchmarks import bulk_list, directory_api, directory_refresh, letters, packages, seals, signatures
 
 
 def main() -> int:
@@ -15,6 +15,7 @@ def main() -> int:
         "directory": [directory_refresh.run, directory_api.run],
         "letters": [letters.run],
         "packages": [packages.run],
+        "seals": [seals.run],
         "signatures": [signatures.run],
     }
     for name in sys.argv[1:] or known:

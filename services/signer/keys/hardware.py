@@ -75,7 +75,7 @@ class TokenBoundKey(ABC):
                 return
             try:
                 self._check_kind(self.ask(Operation.DESCRIBE))
-                log.info("key_proved", audit=True, key_id=self.key_id, token=str(self.pool.address))
+                log.info("key_proof", audit=True, key_id=self.key_id, token=str(self.pool.address))
                 self._prove_possession()
             except KeyUnfit as error:
                 log.error("token_key_unfit", key_id=self.key_id, reason=str(error))  # noqa: TRY400 - the reason says it all

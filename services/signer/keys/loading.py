@@ -144,7 +144,10 @@ def _candidates(
 
 
 def _read_certificates(entry: HardwareEntry, path: Path) -> tuple[Certificate, ...]:
-    return _certificates(entry, lambda: pem_or_der(path.read_bytes()))
+    found = _certificates(entry, lambda: pem_or_der(path.read_bytes()))
+    if not found:
+        raise KeysUnreadable(f"key {entry.key_id}: no certificate in {path.name}")
+    return found
 
 
 def _certificates(entry: HardwareEntry, encoded: Callable[[], list[bytes]]) -> tuple[Certificate, ...]:

@@ -69,8 +69,13 @@ class KeyRing:
 
     def faults(self) -> dict[str, str]:
         """Keys that cannot be used now, with the reason; a key in memory can always be used."""
-        told = {key.key_id: _fault(key) for key in self.all()}
+        told = {key.key_id: self.fault(key.key_id) for key in self.all()}
         return {key_id: fault for key_id, fault in told.items() if fault is not None}
+
+    def fault(self, key_id: str) -> str | None:
+        """Why one of the keys cannot be used now; None when it can."""
+        port = _on_token(self._keys[key_id])
+        return None if port is None else port.fault
 
     def look(self) -> None:
         """See whether each token is there, and have keys whose token came back prove themselves; raises nothing."""
@@ -121,11 +126,6 @@ class KeyRing:
         if institution_no is not None and institution_no != key.institution_no:
             raise DomainError(ErrorCode.INSTITUTION_FORBIDDEN, f"key {key_id!r} belongs to another institution")
         return key
-
-
-def _fault(key: HeldKey) -> str | None:
-    port = _on_token(key)
-    return None if port is None else port.fault
 
 
 def _on_token(key: HeldKey) -> TokenBoundKey | None:

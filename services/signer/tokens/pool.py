@@ -22,7 +22,15 @@ from services.signer.tokens.vocabulary import FaultKind, Operation, TokenAddress
 
 log = structlog.get_logger(__name__)
 
-_ANSWERS = frozenset({FaultKind.INPUT_REFUSED, FaultKind.UNCLEAR, FaultKind.NOT_POSSIBLE, FaultKind.KEY_AMBIGUOUS})
+_ANSWERS = frozenset(
+    {
+        FaultKind.INPUT_REFUSED,
+        FaultKind.UNCLEAR,
+        FaultKind.NOT_POSSIBLE,
+        FaultKind.KEY_ABSENT,
+        FaultKind.KEY_AMBIGUOUS,
+    }
+)
 """What says nothing against the session."""
 _PIN = frozenset({FaultKind.PIN_REFUSED, FaultKind.PIN_LAST_TRY})
 _FINAL = _PIN | {FaultKind.NO_ANSWER, FaultKind.CLOSED, FaultKind.BUSY}
@@ -80,7 +88,7 @@ class TokenPool:
         try:
             answer = self._ask(operation, fields)
         except TokenFault as fault:
-            if fault.kind in _ANSWERS or fault.kind is FaultKind.KEY_ABSENT:
+            if fault.kind in _ANSWERS:
                 raise
             raise self._told(fault) from None
         finally:
@@ -92,7 +100,8 @@ class TokenPool:
 
     def look(self) -> None:
         """Find out whether the token is there now, and log in again where it came back; raises nothing."""
-        if sum(self.sessions()) and not self.sessions()[0]:
+        idle, busy = self.sessions()
+        if busy and not idle:
             return  # all are at work, which tells as much
         try:
             self.ask(Operation.CHECK)

@@ -111,7 +111,11 @@ class TokenProcess:
             raise TokenFault(FaultKind.TOKEN_AMBIGUOUS if found else FaultKind.TOKEN_ABSENT)
         if pin is not None and found[0].flags & (TokenFlag.USER_PIN_FINAL_TRY | TokenFlag.USER_PIN_LOCKED):
             raise TokenFault(FaultKind.PIN_LAST_TRY)
-        self._session = found[0].open(user_pin=pin)
+        try:
+            self._session = found[0].open(user_pin=pin)
+        except exceptions.UserAlreadyLoggedIn:
+            # Some modules share the login between the processes of a machine.
+            self._session = found[0].open()
         return {}
 
     def _certificates(self, selector: KeySelector) -> Iterator[bytes]:
@@ -172,7 +176,7 @@ class TokenProcess:
         self._session.token.slot.get_token()
         for _ in zip(range(1), self._session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}), strict=False):
             return {}
-        raise TokenFault(FaultKind.KEY_ABSENT)
+        raise TokenFault(FaultKind.LOST, "no private key")
 
 
 def _tokens(library: Any) -> Iterator[Any]:
@@ -205,7 +209,6 @@ def _value(item: Any, attribute: Attribute) -> Any:
 
 def _described(key: Any) -> dict[str, Any]:
     modulus = _value(key, Attribute.MODULUS)
-    parameters = _value(key, Attribute.EC_PARAMS)
     return {
         "kind": {KeyType.RSA: "rsa", KeyType.EC: "ec"}.get(key[Attribute.KEY_TYPE], "other"),
         "signs": bool(_value(key, Attribute.SIGN)),
@@ -213,7 +216,6 @@ def _described(key: Any) -> dict[str, Any]:
         "derives": bool(_value(key, Attribute.DERIVE)),
         "pin_at_each_use": bool(_value(key, Attribute.ALWAYS_AUTHENTICATE)),
         "modulus": modulus.hex() if modulus else None,
-        "curve": parameters.hex() if parameters else None,
     }
 
 

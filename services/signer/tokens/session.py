@@ -62,11 +62,7 @@ class TokenSession:
             pipe.flush()
         except OSError as error:
             raise TokenFault(FaultKind.DIED) from error
-        told = _read(self._line(timeout_seconds))
-        if "fault" in told:
-            raise TokenFault(FaultKind(told["fault"]), str(told.get("name", "")))
-        answer: dict[str, Any] = told["answer"]
-        return answer
+        return _answer(self._line(timeout_seconds))
 
     def _line(self, timeout_seconds: float) -> bytes:
         assert self._process.stdout is not None
@@ -106,13 +102,17 @@ class TokenSession:
             self._process.wait(_LAST_SECONDS)
 
 
-def _read(line: bytes) -> dict[str, Any]:
+def _answer(line: bytes) -> dict[str, Any]:
+    """What was answered; a process that answers out of form is as good as dead."""
     try:
         told = json.loads(line)
-    except ValueError as error:
+        fault = FaultKind(told["fault"]) if "fault" in told else None
+        answer: dict[str, Any] = {} if fault is not None else dict(told["answer"])
+    except (ValueError, TypeError, KeyError) as error:
         raise TokenFault(FaultKind.DIED) from error
-    assert isinstance(told, dict)
-    return told
+    if fault is not None:
+        raise TokenFault(fault, str(told.get("name", "")))
+    return answer
 
 
 def _environment() -> dict[str, str]:

@@ -20,7 +20,7 @@ from services.signer.app import build
 from services.signer.keys import KeyRing, load_keys
 from services.signer.settings import Settings
 from services.signer.tokens.pool import TokenLimits
-from services.signer.tokens.session import TokenSession
+from services.signer.tokens.session import TokenSession, _answer
 from services.signer.tokens.vocabulary import FaultKind, KeySelector, Operation, TokenAddress, TokenFault
 from shared.clients.signer import SignerClient
 from shared.clock import FixedClock
@@ -309,3 +309,11 @@ async def test_an_absent_token_is_shown_and_takes_no_other_key_with_it(
     token.remove()
     async with running(token, pki, tmp_path) as up:
         assert "seal-1: " in str(await up.readiness())
+
+
+def test_an_answer_out_of_form_is_a_dead_process() -> None:
+    """A module that wrote over its own process's memory may make it say anything."""
+    for line in (b"\n", b"[]\n", b"1\n", b'{"fault": "?"}\n', b'{"answer": 1}\n', b'{"fault": []}\n', b"\xff\n"):
+        with pytest.raises(TokenFault) as caught:
+            _answer(line)
+        assert caught.value.kind is FaultKind.DIED
