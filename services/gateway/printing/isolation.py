@@ -1,0 +1,131 @@
+"""Runs the making of a print in a process with limits, so that a file made to break it breaks nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+import services
+from services.gateway.printing.orders import Obstacle, PrintOrder, PrintReport, UnprintableError
+from services.gateway.printing.worker import Job
+from shared.errors import DomainError, ErrorCode
+
+_ROOT = Path(services.__path__[0]).parent
+_LONGEST_REPORT = 1024 * 1024
+_WAITING_FOR_EACH = 4
+"""So many prints may wait for each that is being made."""
+_RETRY_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class PrintLimits:
+    """What one print may take."""
+
+    seconds: float = 60
+    """From start to end; of processor time no more either."""
+    memory_bytes: int = 1_500_000_000
+    output_bytes: int = 300_000_000
+    at_once: int = 2
+    """Prints being made at the same time."""
+
+
+class PrintWorkers:
+    """Starts a process for each print, a few at a time."""
+
+    def __init__(self, limits: PrintLimits, spool: Path) -> None:
+        self._limits = limits
+        self._spool = spool
+        self._free = asyncio.Semaphore(limits.at_once)
+        self._waiting = 0
+
+    async def make(self, order: PrintOrder, letter: BinaryIO, annexes: Sequence[BinaryIO]) -> tuple[bytes, PrintReport]:
+        """The print and its report.
+
+        Raises ``UnprintableError`` (a process that was killed says why as well as it can), ``DomainError``:
+        SERVICE_UNAVAILABLE when too many wait, DURABILITY_UNAVAILABLE when there is no room for it.
+        """
+        async with self._turn():
+            try:
+                with tempfile.TemporaryFile(dir=self._spool) as output:
+                    report = await self._run(order, letter, annexes, output)
+                    if report.obstacle is not None:
+                        raise UnprintableError(report.obstacle)
+                    return await asyncio.to_thread(_whole, output), report
+            except OSError as error:
+                raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, "there is no room to make the print") from error
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._waiting >= _WAITING_FOR_EACH * self._limits.at_once:
+            raise DomainError(
+                ErrorCode.SERVICE_UNAVAILABLE, "too many prints are waiting", retry_after_seconds=_RETRY_SECONDS
+            )
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    async def _run(
+        self, order: PrintOrder, letter: BinaryIO, annexes: Sequence[BinaryIO], output: BinaryIO
+    ) -> PrintReport:
+        for file in (letter, *annexes):
+            file.seek(0)
+        job = Job(
+            order=order, letter=letter.fileno(), annexes=[file.fileno() for file in annexes], output=output.fileno(),
+            memory_bytes=self._limits.memory_bytes, cpu_seconds=int(self._limits.seconds) + 1,
+            output_bytes=self._limits.output_bytes,
+        )  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.gateway.printing.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            # Nothing of the gateway's environment: its settings name databases and tokens.
+            env={"PYTHONPATH": str(_ROOT), "PATH": os.defpath, "LANG": "C.UTF-8"},
+            cwd="/", start_new_session=True, limit=_LONGEST_REPORT,
+            pass_fds=(job.letter, *job.annexes, job.output),
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                answer, _ = await process.communicate(job.model_dump_json().encode())
+        except TimeoutError as error:
+            raise UnprintableError(Obstacle.TOO_SLOW) from error
+        finally:
+            await _end(process)
+        return _report(process.returncode, answer)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Make sure that it is gone, with everything it started, also when nobody waits for the print any more."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.shield(process.wait())
+
+
+def _report(returncode: int | None, answer: bytes) -> PrintReport:
+    if returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+        raise UnprintableError(Obstacle.TOO_SLOW)
+    try:
+        return PrintReport.model_validate_json(answer)
+    except ValidationError as error:
+        raise UnprintableError(Obstacle.BROKEN) from error
+
+
+def _whole(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
