@@ -38,6 +38,7 @@ class ErrorCode(StrEnum):
     PACKAGE_INVALID = "package-invalid"
     NOT_A_PACKAGE = "not-a-package"
     CONFIDENTIALITY_FORBIDDEN = "confidentiality-forbidden"
+    DECISION_REQUIRED = "decision-required"
     SIGNATURE_INVALID = "signature-invalid"
     ENVELOPE_INVALID = "envelope-invalid"
     CERTIFICATE_UNFIT = "certificate-unfit"

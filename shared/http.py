@@ -56,6 +56,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.PACKAGE_INVALID: 422,
     ErrorCode.NOT_A_PACKAGE: 422,
     ErrorCode.CONFIDENTIALITY_FORBIDDEN: 422,
+    ErrorCode.DECISION_REQUIRED: 422,
     ErrorCode.SIGNATURE_INVALID: 422,
     ErrorCode.ENVELOPE_INVALID: 422,
     ErrorCode.CERTIFICATE_UNFIT: 422,

@@ -30,6 +30,7 @@ from services.gateway.routes import (
     kep_registrations,
     mailboxes,
     outbound,
+    package_encryptions,
     packages,
 )
 from services.gateway.routes.docs import docs_routes
@@ -85,7 +86,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )  # fmt: skip
     submissions = Submissions(
         relay=relay, directory=register, signer=signer, institutions=institutions, keys=keys, metrics=metrics,
-        clock=clock, spool=settings.spool_directory,
+        database=database, clock=clock, spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip
     gateway = Gateway(
         relay=relay, directory=register, registrations=registrations, correspondence=letter_data, live=live,
@@ -117,7 +118,9 @@ def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics
     )
     app.state.gateway = gateway
     install_error_answers(app, answers)
-    for module in (outbound, inbound, correspondence, directory, packages, mailboxes, kep_registrations, admin):
+    for module in (
+        outbound, inbound, correspondence, directory, packages, package_encryptions, mailboxes, kep_registrations, admin,
+    ):  # fmt: skip
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])
     app.add_middleware(BodyLimits, largest_file=gateway.max_package_bytes, answer=answers)

@@ -22,6 +22,7 @@ class Scope(StrEnum):
     """For those who look after an institution's KEP addresses: it shows the links that open an address to others."""
     PACKAGES_INSPECT = "packages:inspect"
     """Includes what is encrypted for the caller's institutions."""
+    PACKAGES_WRITE = "packages:write"
     SIGNATURES_VERIFY = "signatures:verify"
     ADMIN = "admin"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from services.gateway.callers import Scope
@@ -19,6 +19,7 @@ from services.gateway.schemas.admin import (
     ServerBody,
 )
 from services.gateway.schemas.directory import ResolveBody
+from services.gateway.schemas.encryption import PackageEncryptionRequest
 from services.gateway.schemas.inbound import AckBody, LeaseBody, NackBody, RenewBody
 from services.gateway.schemas.mailboxes import MailboxList, MailboxSummary
 from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest, RecipientRequest
@@ -60,9 +61,12 @@ from shared.contracts.inbound import (
 from shared.contracts.mailboxes import Mailbox, MailboxReadiness, ReadinessCheck
 from shared.contracts.outbound import (
     Cancellation,
+    EncryptionCertificate,
     EvidenceRecord,
     Ledger,
     LedgerSide,
+    LetterConfidentiality,
+    LetterEncryption,
     OutboundEvent,
     OutboundMessage,
     OutboundPage,
@@ -79,6 +83,7 @@ from shared.contracts.signatures import (
 )
 from shared.domain.message import InboundState, OutboundState
 from shared.domain.verdict import Conclusion, Indication, StepResult
+from shared.eyp import SecurityCode
 
 _NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _LETTER = UUID("0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f")
@@ -97,11 +102,22 @@ SUBMISSION = OutboundMessageRequest(
     client_ref="E-2026-004711",
     package_sha256=_SHA256,
 )
+ENCRYPTION = PackageEncryptionRequest(institution_no=_SENDER, recipients=[_ADDRESSEE])
+CONFIDENTIALITY = LetterConfidentiality(
+    degree=SecurityCode.RESTRICTED, declared=False, rule="L.26", rules_of=date(2022, 4, 26),
+    encryption=LetterEncryption.GATEWAY,
+    certificates=[
+        EncryptionCertificate(
+            recipient_nos=[_ADDRESSEE], holder_no=_ADDRESSEE, serial="a1b2c3d", sha256=_SHA256
+        )
+    ],
+    inner_sha256=_SHA256, inner_size=95210,
+)  # fmt: skip
 ACCEPTED = AcceptedMessage(
     message_id=_LETTER, institution_no=_SENDER, client_ref="E-2026-004711", subject="Bilgi talebi",
     document_id=_DOCUMENT, document_no="E-12345678-100-4711", package_sha256=_SHA256, package_size=98304,
-    package_filename="yazi.eyp", state=OutboundState.QUEUED, state_counts={"queued": 1}, accepted_at=_NOW,
-    updated_at=_NOW, expires_at=None,
+    package_filename="0195578F-3A2B-7C4D-9E1F-2A3B4C5D6E7F.eyps", state=OutboundState.QUEUED, state_counts={"queued": 1}, accepted_at=_NOW,
+    updated_at=_NOW, expires_at=None, confidentiality=CONFIDENTIALITY,
     recipients=[
         RecipientStatus(
             recipient_id=_RECIPIENT, detsis_no=_ADDRESSEE, state=OutboundState.QUEUED,
@@ -129,7 +145,13 @@ OUTBOUND = OutboundMessage.model_validate(ACCEPTED.model_dump(exclude={"package_
 OUTBOUND_PAGE = OutboundPage(messages=[OUTBOUND.model_copy()], next_cursor="MjAyNi0wMy0wMlQwOTowMDowMFosMDE5NTU3OGY")
 EVENTS = [
     OutboundEvent(
-        sequence=1, recipient_id=None, at=_NOW, kind="accepted", from_state=None, to_state=OutboundState.QUEUED
+        sequence=1, recipient_id=_RECIPIENT, at=_NOW, kind="handed_over", from_state=None,
+        to_state=OutboundState.QUEUED,
+    ),
+    OutboundEvent(
+        sequence=2, recipient_id=None, at=_NOW, kind="encrypted", from_state=None, to_state=None,
+        detail=f"L.26 (rules of 2022-04-26): restricted; sha256 inside {_SHA256}, outside {_SHA256}; "
+        f"certificates: a1b2c3d of {_ADDRESSEE} (sha256 {_SHA256})",
     ),
     OutboundEvent(
         sequence=4, recipient_id=_RECIPIENT, at=_NOW + timedelta(seconds=9), kind="evidence",

@@ -11,7 +11,14 @@ JSON_LIMIT = 256 * 1024
 FORM_SLACK = 512 * 1024
 """What a form may have besides its file: boundaries, headers, the JSON part."""
 
-_UPLOADS = frozenset({"/v1/outbound-messages", "/v1/package-inspections", "/v1/signature-verifications"})
+_UPLOADS = frozenset(
+    {
+        "/v1/outbound-messages",
+        "/v1/package-encryptions",
+        "/v1/package-inspections",
+        "/v1/signature-verifications",
+    }
+)
 
 
 class BodyLimits:

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from services.gateway.callers import Scope
+from services.gateway.schemas.encryption import PackageEncryptionRequest
 from services.gateway.schemas.outbound import OutboundMessageRequest
 from shared.contracts.problems import Problem
 
@@ -45,6 +46,7 @@ _SCOPES = {
     Scope.DIRECTORY_PEOPLE: "names of managers and DETSİS officers: personal data, for those who need it",
     Scope.REGISTRATIONS_MANAGE: "bring KEP addresses into DETSİS: shows the links that open an address to others",
     Scope.PACKAGES_INSPECT: "look into packages and judge them; opens those encrypted for the institution",
+    Scope.PACKAGES_WRITE: "make packages: encrypt letters for recipients",
     Scope.SIGNATURES_VERIFY: "verify signatures and certificates",
     Scope.ADMIN: "institutions, accounts, mailboxes, keys and releases, for the operator",
 }
@@ -88,7 +90,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The API key."},
     }
     schemas = components.setdefault("schemas", {})
-    for model in (Problem, OutboundMessageRequest):
+    for model in (Problem, OutboundMessageRequest, PackageEncryptionRequest):
         _add_schema(schemas, model)
     for leftover in ("HTTPValidationError", "ValidationError"):
         schemas.pop(leftover, None)

@@ -12,24 +12,12 @@ from typing import BinaryIO
 
 from services.gateway.uploads import UploadedFile
 from shared.clients.signer import SignerClient
-from shared.contracts.inbound import ComponentVerification, PackageFinding
+from shared.contracts.inbound import ComponentVerification
 from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
-from shared.domain.verdict import Conclusion
-from shared.errors import DomainError, ErrorCode, Fault
-from shared.eyp import (
-    INTEROP,
-    Finding,
-    Inspection,
-    SecurityCode,
-    Severity,
-    SignatureComponent,
-    SignatureKind,
-    inspect,
-    opened,
-)
+from shared.errors import DomainError, ErrorCode
+from shared.eyp import INTEROP, Inspection, SignatureComponent, SignatureKind, inspect, opened
 from shared.eyp import Profile as RuleProfile
 
-_TOO_CONFIDENTIAL = frozenset({SecurityCode.SECRET, SecurityCode.TOP_SECRET})
 _LARGEST_SIGNATURE = 16 * 1024 * 1024
 _PROFILES = {
     SignatureKind.SIGNATURE: Profile.QUALIFIED_SIGNATURE,
@@ -60,21 +48,6 @@ async def look_into(
     )
 
 
-def refuse_confidential(inspection: Inspection) -> None:
-    """Raise CONFIDENTIALITY_FORBIDDEN above HİZMETE ÖZEL: such letters do not travel by KEP, whatever the policy."""
-    if inspection.security_code in _TOO_CONFIDENTIAL:
-        raise DomainError(ErrorCode.CONFIDENTIALITY_FORBIDDEN, "the letter's degree of confidentiality forbids KEP")
-
-
-def refuse_unacceptable(inspection: Inspection) -> None:
-    """Raise PACKAGE_INVALID, with every fatal finding, unless there is none."""
-    if inspection.acceptable:
-        return
-    fatal = [finding for finding in inspection.findings if finding.severity is Severity.FATAL]
-    faults = [Fault(_pointer(finding), f"{finding.key}: {finding.message_en}") for finding in fatal]
-    raise DomainError(ErrorCode.PACKAGE_INVALID, "the package breaks rules of e-Yazışma", faults=faults)
-
-
 async def verify_components(
     upload: UploadedFile, inspection: Inspection, signer: SignerClient, spool: Path
 ) -> list[CheckedComponent]:
@@ -95,26 +68,6 @@ async def verify_components(
             raise answer
         checked.append(answer)
     return checked
-
-
-def adverse_findings(checked: list[CheckedComponent]) -> list[PackageFinding]:
-    """A finding for every signature that did not pass."""
-    findings = []
-    for item in checked:
-        conclusion = item.verification.report.conclusion if item.verification else Conclusion.INDETERMINATE
-        if conclusion is Conclusion.PASSED:
-            continue
-        failed = conclusion is Conclusion.FAILED
-        findings.append(
-            PackageFinding(
-                rule=f"signature.{conclusion.value if item.verification else 'not-checked'}",
-                severity=(Severity.FATAL if failed else Severity.WARNING).value,
-                part=item.component.part_name,
-                message_tr="İmza ya da mühür doğrulanamadı" if failed else "İmza ya da mühür için kesin sonuç yok",
-                message_en="A signature or seal failed" if failed else "A signature or seal has no final verdict",
-            )
-        )
-    return findings
 
 
 @dataclass(frozen=True)
@@ -152,8 +105,3 @@ def _extract(package: BinaryIO, inspection: Inspection, spool: Path, stack: Exit
             signature = container.read_part(component.part_name, _LARGEST_SIGNATURE)
             taken.append(_Copy(component, depth, signature, covered))
     return taken
-
-
-def _pointer(finding: Finding) -> str:
-    part = (finding.part or "").replace("~", "~0").replace("/", "~1")
-    return f"/package/{part}" if part else "/package"

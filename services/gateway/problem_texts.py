@@ -138,8 +138,19 @@ TEXTS: dict[ErrorCode, ProblemText] = {
     ),
     _C.CONFIDENTIALITY_FORBIDDEN: ProblemText(
         "Gizlilik derecesi KEP'e uygun değil", "Too confidential for KEP",
-        "En çok HİZMETE ÖZEL belgeler KEP ile gönderilebilir; GİZLİ ve ÇOK GİZLİ belgeler gönderilmez.",
-        "At most HİZMETE ÖZEL travels by KEP; GİZLİ and ÇOK GİZLİ do not.",
+        "En çok HİZMETE ÖZEL belgeler KEP ile gönderilebilir; GİZLİ ve ÇOK GİZLİ, derecesi bilinmeyen belgeler ve ekinde "
+        "yazıdan daha gizli bir paket bulunanlar gönderilmez. Nedeni errors listesindedir.",
+        "At most HİZMETE ÖZEL travels by KEP; GİZLİ and ÇOK GİZLİ, letters whose degree is not known, and those with an "
+        "annexed package more secret than themselves do not. errors gives the reason.",
+    ),
+    _C.DECISION_REQUIRED: ProblemText(
+        "Şifresiz gönderim için karar gerekli", "A decision is needed to send it unencrypted",
+        "HİZMETE ÖZEL yazının errors listesindeki alıcılarının DETSİS'te kullanılabilir şifreleme sertifikası yok. Yetkili "
+        "kişi şifresiz gönderilmesine karar verirse unencrypted_decision alanında adını ve gerekçesini yazıp yineleyin; "
+        "ya da alıcıdan DETSİS'e sertifika yüklemesini isteyin.",
+        "The recipients in errors have no usable encryption certificate in DETSİS, and the letter is HİZMETE ÖZEL. If "
+        "somebody entitled to it decides that it goes unencrypted, repeat with who and why in unencrypted_decision; or "
+        "ask the recipient to upload a certificate to DETSİS.",
     ),
     _C.SIGNATURE_INVALID: ProblemText(
         "İmza geçersiz", "A signature is not valid",

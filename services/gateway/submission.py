@@ -2,7 +2,8 @@
 
 1. The form is on disk with its digest, the message is valid, the digest is the declared one.
 2. The Idempotency-Key is claimed, which fixes the letter's id before anything outside is asked.
-3. The package is looked into, the institution's policy applied, the recipients checked.
+3. The package is looked into: its degree of confidentiality, the institution's policy, the recipients. What has to
+   be encrypted is encrypted.
 4. The bytes go to kep_relay, then the letter; only its answer makes the 202.
 
 Up to and including 3 a failure is a refusal: it releases the key and leaves nothing behind. From
@@ -12,34 +13,34 @@ Up to and including 3 a failure is a refusal: it releases the key and leaves not
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import structlog
 
+from services.gateway import audit
 from services.gateway.callers import Caller
 from services.gateway.clients.relay import RelayClient
+from services.gateway.encryption import encrypt_package
 from services.gateway.idempotency import Claim, IdempotencyKeys, Replay, fingerprint
 from services.gateway.institutions import Institutions
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.packages import (
-    adverse_findings,
-    look_into,
-    refuse_confidential,
-    refuse_unacceptable,
-    verify_components,
-)
+from services.gateway.packages import look_into
+from services.gateway.policy.confidentiality import refuse_secret_annexes, standing_of
+from services.gateway.policy.findings import examine, let_through, version_findings
+from services.gateway.policy.protection import Protection, protection_of
 from services.gateway.recipients import check_recipients
 from services.gateway.schemas.admin import InstitutionPolicy
 from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest
-from services.gateway.schemas.packages import public_findings
 from services.gateway.uploads import UploadedFile
 from shared.clients.directory import DirectoryClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
 from shared.contracts.inbound import PackageFinding
-from shared.contracts.outbound import OutboundMessage, OutboundSubmission
+from shared.contracts.outbound import LetterConfidentiality, LetterEncryption, OutboundMessage, OutboundSubmission
+from shared.db.session import Database
 from shared.domain.identifiers import sha256_hex
 from shared.errors import DomainError, ErrorCode, Fault
 from shared.eyp import Inspection, SecurityCode
@@ -73,8 +74,10 @@ class Submissions:
         institutions: Institutions,
         keys: IdempotencyKeys,
         metrics: GatewayMetrics,
+        database: Database,
         clock: Clock,
         spool: Path,
+        max_package_bytes: int,
     ) -> None:
         self._relay = relay
         self._directory = directory
@@ -82,8 +85,10 @@ class Submissions:
         self._institutions = institutions
         self._keys = keys
         self._metrics = metrics
+        self._database = database
         self._clock = clock
         self._spool = spool
+        self._max_package_bytes = max_package_bytes
 
     async def submit(
         self, caller: Caller, key: str, message: OutboundMessageRequest, package: UploadedFile
@@ -130,37 +135,103 @@ class Submissions:
         policy = await self._institutions.policy(institution_no)
         if known is not None:
             # An earlier try got through and only its answer was lost: what is stored counts, whatever holds now.
-            findings = public_findings(inspection) if policy.package_findings != "pass" else []
-            return _accepted(known, findings)
-        checking = asyncio.create_task(
-            check_recipients(self._directory, sender_no=institution_no, recipient_nos=message.recipient_nos)
-        )
-        try:
-            findings = await self._examine(package, inspection, policy)
-            await checking
-        finally:
-            await _ended(checking)
-        await self._relay.put_package(package.sha256, package.chunks(), package.size)
-        submission = OutboundSubmission(
-            institution_no=institution_no,
-            client_id=caller.client_id,
-            client_ref=message.client_ref,
-            subject=message.subject or _subject(inspection, package),
-            # Unknown counts as not ordinary: the mail's headers are the one place anybody on the way can read.
-            subject_withheld=inspection.security_code is not SecurityCode.UNCLASSIFIED,
-            document_id=inspection.letter.document_id,
-            document_no=inspection.letter.document_no,
-            package_sha256=package.sha256,
-            package_size=package.size,
-            package_filename=package.filename or f"{inspection.document_id or claim.message_id}.eyp",
-            recipient_nos=message.recipient_nos,
-            expires_at=message.expires_at,
-            correlation_id=correlation_id.get(),
-        )
-        await self._keys.hold(claim)
-        stored = await self._put(claim.message_id, submission)
+            return _accepted(known, let_through(inspection, policy))
+        protection, findings = await self._judge(institution_no, message, package, inspection, policy)
+        with ExitStack() as stack:
+            travelling = await self._travelling(package, protection, claim, stack)
+            await self._relay.put_package(travelling.sha256, travelling.chunks(), travelling.size)
+            confidentiality = protection.recorded(package)
+            submission = OutboundSubmission(
+                institution_no=institution_no,
+                client_id=caller.client_id,
+                client_ref=message.client_ref,
+                subject=message.subject or _subject(inspection, package),
+                # Unknown counts as not ordinary: the mail's headers are the one place anybody on the way can read.
+                subject_withheld=inspection.security_code is not SecurityCode.UNCLASSIFIED,
+                document_id=inspection.letter.document_id,
+                document_no=inspection.letter.document_no,
+                package_sha256=travelling.sha256,
+                package_size=travelling.size,
+                package_filename=travelling.filename or f"{inspection.document_id or claim.message_id}.eyp",
+                recipient_nos=message.recipient_nos,
+                expires_at=message.expires_at,
+                confidentiality=confidentiality,
+                correlation_id=correlation_id.get(),
+            )
+            await self._keys.hold(claim)
+            await self._note(caller, claim.message_id, submission, confidentiality)
+            stored = await self._put(claim.message_id, submission)
         log.info("letter_accepted", message_id=str(claim.message_id), findings=len(findings))
         return _accepted(stored, findings)
+
+    async def _judge(
+        self,
+        institution_no: int,
+        message: OutboundMessageRequest,
+        package: UploadedFile,
+        inspection: Inspection,
+        policy: InstitutionPolicy,
+    ) -> tuple[Protection, list[PackageFinding]]:
+        """The form the letter travels in, and what the policy let pass; refuses what must not leave."""
+        now = self._clock.now()
+        standing = standing_of(inspection, message.security_code, now)
+        checking = asyncio.create_task(
+            check_recipients(
+                self._directory, sender_no=institution_no, recipient_nos=message.recipient_nos,
+                eyp_version=str(inspection.version) if inspection.version else None,
+            )
+        )  # fmt: skip
+        try:
+            await refuse_secret_annexes(package, inspection, standing)
+            findings = await examine(package, inspection, policy, self._signer, self._spool)
+            findings += version_findings(await checking, message, policy)
+        finally:
+            await _ended(checking)
+        protection = await protection_of(
+            standing, inspection, policy, message, directory=self._directory, signer=self._signer, now=now
+        )
+        return protection, findings
+
+    async def _travelling(
+        self, package: UploadedFile, protection: Protection, claim: Claim, stack: ExitStack
+    ) -> UploadedFile:
+        """What goes to the recipients: the package itself, or what the gateway encrypted."""
+        if protection.encryption is not LetterEncryption.GATEWAY:
+            return package
+        return await encrypt_package(
+            package, protection.addressees, package_id=claim.message_id, packed_at=self._clock.now(),
+            signer=self._signer, spool=self._spool, limit=self._max_package_bytes, stack=stack,
+        )  # fmt: skip
+
+    async def _note(
+        self, caller: Caller, message_id: UUID, submission: OutboundSubmission, confidentiality: LetterConfidentiality
+    ) -> None:
+        """An audit line about a letter that was encrypted or is not by decision; an attempt is worth one, too."""
+        detail: dict[str, str | int | list[str]] = {
+            "institution": submission.institution_no,
+            "recipients": [str(number) for number in submission.recipient_nos],
+            "package_sha256": submission.package_sha256,
+            "degree": confidentiality.degree,
+            "rule": confidentiality.rule,
+            "rules_of": confidentiality.rules_of.isoformat(),
+        }
+        if (decision := confidentiality.decision) is not None:
+            action = "letter.unencrypted-decision"
+            detail |= {
+                "decided_by": decision.decided_by,
+                "decided_at": decision.decided_at.isoformat(),
+                "reason": decision.reason,
+            }
+        elif confidentiality.encryption is LetterEncryption.GATEWAY:
+            action = "letter.encrypt"
+            detail |= {
+                "inner_sha256": confidentiality.inner_sha256 or "",
+                "certificates": [item.sha256 for item in confidentiality.certificates],
+            }
+        else:
+            return
+        async with self._database.unit_of_work() as work:
+            await audit.record(work, self._clock, actor=caller, action=action, subject=str(message_id), **detail)
 
     async def _put(self, message_id: UUID, submission: OutboundSubmission) -> OutboundMessage:
         try:
@@ -182,29 +253,8 @@ class Submissions:
                 return None
             raise
 
-    async def _examine(
-        self, package: UploadedFile, inspection: Inspection, policy: InstitutionPolicy
-    ) -> list[PackageFinding]:
-        refuse_confidential(inspection)
-        if policy.package_findings == "refuse":
-            refuse_unacceptable(inspection)
-        findings = public_findings(inspection) if policy.package_findings != "pass" else []
-        if policy.signatures == "pass":
-            return findings
-        checked = await verify_components(package, inspection, self._signer, self._spool)
-        if policy.signatures == "refuse":
-            for item in checked:
-                if item.unavailable is not None:
-                    raise item.unavailable
-        adverse = adverse_findings(checked)
-        failed = [finding for finding in adverse if finding.severity == "fatal"]
-        if failed and policy.signatures == "refuse":
-            faults = [Fault("/package", f"{finding.part}: {finding.message_en}") for finding in failed]
-            raise DomainError(ErrorCode.SIGNATURE_INVALID, "a signature of the package failed", faults=faults)
-        return findings + adverse
 
-
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _ended(task: asyncio.Task[dict[int, str]]) -> None:
     """Stop it; what it would have said no longer matters."""
     task.cancel()
     await asyncio.wait([task])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
@@ -11,6 +12,59 @@ from shared.contracts.base import Contract
 from shared.contracts.directory import AddressSource, ResolutionProblem
 from shared.domain.message import OutboundState
 from shared.domain.verdict import Conclusion
+from shared.eyp import SecurityCode
+
+
+class LetterEncryption(StrEnum):
+    """Who encrypted a letter's package."""
+
+    NONE = "none"
+    """Nobody: the package travels as it was handed over."""
+    SENDER = "sender"
+    """It was handed over encrypted (.eyps)."""
+    GATEWAY = "gateway"
+    """The gateway, for the recipients' certificates in the directory."""
+
+
+class EncryptionCertificate(Contract):
+    """A certificate the gateway encrypted a letter for."""
+
+    recipient_nos: list[int]
+    """The recipients it serves."""
+    holder_no: int
+    """The institution that holds its key: the recipient itself or its certificate owner."""
+    serial: str
+    """Hexadecimal."""
+    sha256: str
+    """Hexadecimal, of the DER."""
+
+
+class UnencryptedDecision(Contract):
+    """A person's decision to send a letter unencrypted to recipients without a certificate (legal.md L.26)."""
+
+    decided_by: str
+    reason: str
+    decided_at: datetime
+
+
+class LetterConfidentiality(Contract):
+    """How confidential a letter is, by which rule, and in what form it therefore travels."""
+
+    degree: SecurityCode
+    declared: bool
+    """The degree cannot be seen, because the package came encrypted: it is what the sender declared."""
+    rule: str
+    """Id of the rule that was applied, as ``L.26``."""
+    rules_of: date
+    """Since when the rules that were applied are in force."""
+    encryption: LetterEncryption
+    certificates: list[EncryptionCertificate] = Field(default_factory=list)
+    """What the gateway encrypted for."""
+    inner_sha256: str | None = None
+    """SHA-256 of the package handed over, when the gateway encrypted it; ``package_sha256`` is that of what travels."""
+    inner_size: int | None = None
+    decision: UnencryptedDecision | None = None
+    """Why a letter that should be encrypted travels unencrypted."""
 
 
 class OutboundSubmission(Contract):
@@ -33,6 +87,7 @@ class OutboundSubmission(Contract):
     package_filename: str
     recipient_nos: list[int] = Field(min_length=1, max_length=500)
     expires_at: datetime | None = None
+    confidentiality: LetterConfidentiality | None = None
     correlation_id: str
 
 
@@ -90,6 +145,8 @@ class OutboundMessage(Contract):
     updated_at: datetime
     expires_at: datetime | None
     resend_of: UUID | None = None
+    confidentiality: LetterConfidentiality | None = None
+    """None for letters accepted before this was recorded."""
     recipients: list[RecipientStatus]
 
 

@@ -6,6 +6,7 @@ came out of it; ``Container`` gives access to its parts. ``PackageDraft`` starts
 Everything here is pure: bytes and files in, typed objects out; no clock, no network.
 """
 
+from shared.eyp.confidentiality import EmbeddedPackage, embedded_packages, stated_degree
 from shared.eyp.container import Container, Entry
 from shared.eyp.digests import DigestAlgorithm
 from shared.eyp.findings import INTEROP, STRICT, Finding, Profile, Severity
@@ -61,6 +62,7 @@ __all__ = [
     "DegreeChange",
     "DigestAlgorithm",
     "Distribution",
+    "EmbeddedPackage",
     "EncryptedPackage",
     "EncryptionNote",
     "Entry",
@@ -103,7 +105,9 @@ __all__ = [
     "UnsealedUpdate",
     "UpdateNote",
     "Urgency",
+    "embedded_packages",
     "inspect",
     "inspect_decrypted",
     "opened",
+    "stated_degree",
 ]

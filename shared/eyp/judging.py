@@ -42,6 +42,18 @@ def inspect(
     NOT_A_PACKAGE (no ZIP, or a ZIP that is no e-Yazışma package), PACKAGE_INVALID (a damaged or
     hostile ZIP), TOO_LARGE (a limit). Blocking; bounded in time and memory by ``limits``.
     """
+    return judged(source, profile=profile, limits=limits, file_name=file_name, recipient=recipient)[0]
+
+
+def judged(
+    source: bytes | BinaryIO,
+    *,
+    profile: Profile = INTEROP,
+    limits: Limits = DEFAULT_LIMITS,
+    file_name: str | None = None,
+    recipient: str | None = None,
+) -> tuple[Inspection, Limits]:
+    """``inspect``, and what its packages left of ``limits`` for others that share them."""
     container = Container.open(source, limits)
     inspector = Inspector(container, limits)
     levels = [inspector.run(profile, file_name, recipient)]
@@ -60,12 +72,13 @@ def inspect(
         except DomainError as error:
             faults.append(rules.ORIGINAL_UNREADABLE.found(name, error.detail))
             break
+    left = _less(left, container, inspector)
     found = levels.pop()
     if faults:
         found = found.with_inner(None, faults, profile)
     for outer in reversed(levels):
         found = outer.with_inner(found, check_original(found, outer.original_package), profile)
-    return found
+    return found, left
 
 
 def opened(

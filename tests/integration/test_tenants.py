@@ -181,6 +181,12 @@ NAMED: dict[Operation, dict[str, Any]] = {
             "package": ("letter.eyp", letters.package(), "application/eyazisma"),
         },
     },
+    ("POST", "/v1/package-encryptions"): {
+        "files": {
+            "message": (None, json.dumps({"institution_no": OWNER, "recipients": [10000002]}), "application/json"),
+            "package": ("letter.eyp", letters.package(), "application/eyazisma"),
+        },
+    },
 }
 # The register is the same for everybody; nothing is stored of what is inspected or verified.
 COMMON: set[Operation] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.eyp import Distribution, Organisation, SecurityCode
-from tests.unit.eyp import letters
+from shared.eyp import Distribution, Organisation
+from tests.unit.eyp import letters, wrappers
 from tests.unit.eyp.letters import replacing
 
 _PLAIN = letters.package()
@@ -15,14 +15,6 @@ def _of_kind(category: str) -> bytes:
     core = next(name for name in parts if name.endswith(".psmdcp"))
     edit = replacing(">RESMIYAZISMA<", f">RESMIYAZISMA/{category}<")
     return letters.packed(parts | {core: edit(parts[core])})
-
-
-def encrypted() -> bytes:
-    """Of kind .eyps: what stands where the letter stood is a CMS envelope."""
-    parts = letters.parts_of(_of_kind("SIFRELI"))
-    envelope = letters.tlv(0x30, letters.OID_ENVELOPED_DATA, letters.tlv(0xA0, letters.tlv(0x30)))
-    relationships = parts["_rels/.rels"].replace(b"iliskiler/ustyazi", b"iliskiler/sifreliicerik")
-    return letters.packed(parts | {"_rels/.rels": relationships, "UstYazi/Ustyazi.pdf": envelope})
 
 
 def degree(code: str, package: bytes = _PLAIN) -> bytes:
@@ -39,12 +31,9 @@ FOREIGN: dict[str, bytes] = {
     "1.3.eyp": letters.first_generation_package("1.3"),
     "başka kuruma.eyp": letters.package(distributions=(Distribution(Organisation("20000009", "Başka Kurum")),)),
     "başka kurumdan.eyp": letters.package(originator=Organisation("20000008", "Öteki Kurum")),
-    "hizmete özel.eyp": letters.package(security_code=SecurityCode.RESTRICTED),
     "kişiye özel.eyp": degree("KSO", letters.first_generation_package()),
-    "derecesi anlaşılmayan.eyp": degree("XYZ"),
     "özeti tutmayan.eyp": letters.changed(_PLAIN, Ustveri=replacing("deneme", "DENEME")),
-    "şifreli.eyps": encrypted(),
-    "güncelleme.eypg": _of_kind("GUNCELLEME"),
+    "güncelleme.eypg": wrappers.update(),
 }
 """By the name of the file. The law lets all of these travel; what is wrong with them is for findings to say."""
 
@@ -52,5 +41,7 @@ FORBIDDEN: dict[str, bytes] = {
     "gizli.eyp": degree("GZL"),
     "çok gizli.eyp": degree("CGZ"),
     "gizli 1.3.eyp": degree("GZL", letters.first_generation_package()),
+    "derecesi anlaşılmayan.eyp": degree("XYZ"),
+    "derecesi görünmeyen.eypg": _of_kind("GUNCELLEME"),
 }
-"""At most HİZMETE ÖZEL travels by KEP."""
+"""At most HİZMETE ÖZEL travels by KEP, and nothing whose degree is not known."""

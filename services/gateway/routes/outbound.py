@@ -36,10 +36,11 @@ _BY_ID = (*SCOPED, ErrorCode.VALIDATION_FAILED, ErrorCode.NOT_FOUND, ErrorCode.S
 _SUBMIT = (
     *FORM_BODY, *SCOPED, *_KEYED,
     ErrorCode.DIGEST_MISMATCH, ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID,
-    ErrorCode.CONFIDENTIALITY_FORBIDDEN, ErrorCode.SIGNATURE_INVALID,
+    ErrorCode.CONFIDENTIALITY_FORBIDDEN, ErrorCode.DECISION_REQUIRED, ErrorCode.SIGNATURE_INVALID,
     ErrorCode.RECIPIENT_UNKNOWN, ErrorCode.RECIPIENT_INACTIVE, ErrorCode.RECIPIENT_KEP_MISSING,
     ErrorCode.RECIPIENT_KEP_INACTIVE, ErrorCode.MAILBOX_MISSING, ErrorCode.STATE_CONFLICT,
-    ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SIGNER_UNAVAILABLE,
+    ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SIGNER_UNAVAILABLE, ErrorCode.DIRECTORY_UNAVAILABLE,
+    ErrorCode.CERTIFICATE_UNFIT,
 )  # fmt: skip
 _IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
@@ -73,6 +74,11 @@ async def submit(request: Request, caller: CurrentCaller, gateway: GatewayParts)
     **202 means stored durably**, not sent: follow the letter under `Location`. Only evidence (delil) of the KEP
     system moves it to `accepted` (10), `relayed` (20), `delivered` (40) and `read` (60). Each recipient gets a KEP
     message of its own. The package's bytes are never changed.
+
+    **HİZMETE ÖZEL** letters are encrypted (.eyps) for recipients that have an encryption certificate in DETSİS;
+    `package_sha256` of the answer is then that of the encrypted package, and `confidentiality` tells what is inside. To
+    recipients without one they go by a recorded decision (`unencrypted_decision`) only. GİZLİ, ÇOK GİZLİ and letters whose
+    degree is not known never leave.
 
     After a lost connection, a 5xx or a 409 `idempotency-in-progress` repeat the same request with the same
     `Idempotency-Key`: the letter is sent once.

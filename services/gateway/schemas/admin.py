@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from services.gateway.callers import Scope
 from services.gateway.schemas.text import Body, Line, Moment, StrictDetsisNo, Whole
 from shared.contracts.mailboxes import ReadPolicy, ServerAddress
 
 Strictness = Literal["refuse", "warn", "pass"]
+EncryptedDegree = Literal["unclassified", "personal", "restricted"]
 _Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:\[\]-]+$")]
 
 
@@ -22,6 +23,19 @@ class InstitutionPolicy(Body):
     """For a package that breaks a rule: ``refuse`` it, ``warn`` in the answer, or let it ``pass`` silently."""
     signatures: Strictness = "warn"
     """For a signature that fails: ``refuse`` the letter, ``warn`` in the answer, or ``pass`` without checking."""
+    restricted: Literal["encrypt", "refuse"] = "encrypt"
+    """A letter that should be encrypted and comes plain: ``encrypt`` it for recipients that have a certificate in the
+    directory, or ``refuse`` it, so that the document system hands over an .eyps."""
+    encrypted_degrees: list[EncryptedDegree] = Field(default=["restricted"], min_length=1, max_length=3)
+    """Degrees that travel encrypted, or unencrypted by a recorded decision only. ``restricted`` (HİZMETE ÖZEL; ÖZEL
+    counts as such) is always among them; ``personal`` is KİŞİYE ÖZEL."""
+
+    @field_validator("encrypted_degrees")
+    @classmethod
+    def _with_restricted(cls, degrees: list[EncryptedDegree]) -> list[EncryptedDegree]:
+        if "restricted" not in degrees:
+            raise ValueError("must contain restricted (L.26)")
+        return degrees
 
 
 class InstitutionBody(Body):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from services.gateway.schemas.text import Body, Line, Moment, Sha256Text, StrictDetsisNo
 from shared.contracts.inbound import PackageFinding
 from shared.contracts.outbound import OutboundMessage
+from shared.eyp import SecurityCode
 
 
 class RecipientRequest(Body):
@@ -16,6 +17,17 @@ class RecipientRequest(Body):
 
     detsis_no: StrictDetsisNo
     """DETSİS number of the unit the letter is for."""
+
+
+class UnencryptedDecisionRequest(Body):
+    """A person's decision to send a HİZMETE ÖZEL letter unencrypted to recipients that have no certificate (L.26)."""
+
+    decided_by: Annotated[Line, Field(min_length=3, max_length=200)]
+    """Who decided: name and title, for the record."""
+    reason: Annotated[Line, Field(min_length=10, max_length=500)]
+    """Why it has to go unencrypted."""
+    decided_at: Moment | None = None
+    """When; now unless given."""
 
 
 class OutboundMessageRequest(Body):
@@ -33,6 +45,12 @@ class OutboundMessageRequest(Body):
     """SHA-256 of the package in hexadecimal; when given, other bytes are refused as digest-mismatch."""
     expires_at: Moment | None = None
     """A recipient not yet submitted to the KEP provider by then is given up as ``expired``."""
+    security_code: SecurityCode | None = None
+    """Degree of confidentiality. Required for an encrypted package (.eyps), which does not show it; of others it must
+    be what the package says, if given."""
+    unencrypted_decision: UnencryptedDecisionRequest | None = None
+    """Needed, and used, only when a letter should be encrypted and no recipient has a usable certificate; goes into
+    the letter's history and the audit log."""
 
     @model_validator(mode="after")
     def _each_recipient_once(self) -> OutboundMessageRequest:
@@ -45,6 +63,10 @@ class OutboundMessageRequest(Body):
     def recipient_nos(self) -> list[int]:
         """The DETSİS numbers, in the order given."""
         return [recipient.detsis_no for recipient in self.recipients]
+
+    def pointer(self, detsis_no: int) -> str:
+        """Where in the request this recipient stands."""
+        return f"/message/recipients/{self.recipient_nos.index(detsis_no)}/detsis_no"
 
 
 class AcceptedMessage(OutboundMessage):

@@ -11,7 +11,7 @@ from pydantic import Field
 from services.gateway.schemas.text import Body
 from shared.contracts.inbound import ComponentVerification, PackageFinding
 from shared.domain.verdict import Conclusion, worst
-from shared.eyp import Inspection, Organisation, Party
+from shared.eyp import Finding, Inspection, Organisation, Party
 from shared.eyp.model import LegalEntity, Person
 
 
@@ -230,13 +230,15 @@ def describe_package(
 
 def public_findings(inspection: Inspection) -> list[PackageFinding]:
     """The findings as callers see them."""
-    return [
-        PackageFinding(
-            rule=finding.key, severity=finding.severity.value, part=finding.part, code=finding.code,
-            message_tr=finding.message_tr, message_en=finding.message_en,
-        )
-        for finding in inspection.findings
-    ]  # fmt: skip
+    return [public_finding(finding) for finding in inspection.findings]
+
+
+def public_finding(finding: Finding) -> PackageFinding:
+    """One finding as callers see it."""
+    return PackageFinding(
+        rule=finding.key, severity=finding.severity.value, part=finding.part, code=finding.code,
+        message_tr=finding.message_tr, message_en=finding.message_en,
+    )  # fmt: skip
 
 
 def _inner(

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 
 from services.kep_relay.mailboxes import sending_mailbox
 from services.kep_relay.outbound import moves
-from services.kep_relay.outbound.history import EventKind
+from services.kep_relay.outbound.confidentiality import confidentiality_event, recorded_confidentiality
+from services.kep_relay.outbound.history import MAX_DETAIL, EventKind
 from services.kep_relay.outbound.jobs import OutboundJobs
 from services.kep_relay.outbound.queries import owned_message
 from services.kep_relay.tables import MailboxRow, OutboundEventRow, OutboundMessageRow, OutboundRecipientRow
@@ -149,6 +150,7 @@ class Acceptance:
             package_size=message.package_size,
             package_filename=message.package_filename,
             recipient_nos=again,
+            confidentiality=recorded_confidentiality(message),
             correlation_id=message.correlation_id,
         )
         return await self.accept(new_message_id, submission, resend_of=message_id)
@@ -188,6 +190,8 @@ class Acceptance:
         resend_of: UUID | None,
     ) -> None:
         now = self._clock.now()
+        confidentiality = submission.confidentiality
+        notable = None if confidentiality is None else confidentiality_event(confidentiality, submission.package_sha256)
         work.session.add(
             OutboundMessageRow(
                 message_id=message_id,
@@ -205,10 +209,11 @@ class Acceptance:
                 fingerprint=fingerprint,
                 correlation_id=submission.correlation_id,
                 resend_of=resend_of,
+                confidentiality=None if confidentiality is None else confidentiality.model_dump(mode="json"),
                 accepted_at=now,
                 updated_at=now,
                 expires_at=submission.expires_at or now + self._ttl,
-                last_sequence=len(submission.recipient_nos),
+                last_sequence=len(submission.recipient_nos) + (notable is not None),
             )
         )
         await work.session.flush()
@@ -243,6 +248,14 @@ class Acceptance:
             )
             for sequence, recipient_id in enumerate(recipient_ids, 1)
         )  # fmt: skip
+        if notable is not None:
+            kind, detail = notable
+            work.session.add(
+                OutboundEventRow(
+                    message_id=message_id, sequence=len(recipient_ids) + 1, recipient_id=None, at=now, kind=kind,
+                    detail=detail[:MAX_DETAIL],
+                )
+            )  # fmt: skip
         for recipient_id in recipient_ids:
             await self._jobs.defer_submit(work, recipient_id, correlation_id=submission.correlation_id)
 

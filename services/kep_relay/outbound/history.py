@@ -20,6 +20,10 @@ class EventKind(StrEnum):
 
     HANDED_OVER = "handed_over"
     """The recipient was accepted for sending; the ledger counts these."""
+    ENCRYPTED = "encrypted"
+    """The letter travels encrypted: by the gateway for the recipients' certificates, or as it was handed over."""
+    UNENCRYPTED_DECISION = "unencrypted_decision"
+    """A person decided that the letter travels unencrypted, although its degree asks for encryption."""
     RESOLVED = "resolved"
     COMPOSED = "composed"
     ATTEMPT = "attempt"

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from services.kep_relay.mailboxes import AddressBook
 from services.kep_relay.outbound import compose, moves
+from services.kep_relay.outbound.confidentiality import named_document
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.moves import LetterInHand, Row
 from shared.blobs import BlobStore, checked
@@ -130,7 +131,7 @@ class Preparation:
             message_id_header=recipient.message_id_header,
             rem_id=recipient.rem_id,
             filename=compose.package_filename(
-                message.document_id, message.package_filename, fallback=str(message.message_id)
+                named_document(message), message.package_filename, fallback=str(message.message_id)
             ),
         )
         stored = await compose.compose(

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.kep_relay.outbound.confidentiality import recorded_confidentiality
 from services.kep_relay.outbound.evidence_queries import evidence_codes
 from services.kep_relay.tables import OutboundEventRow, OutboundMessageRow, OutboundRecipientRow
 from shared.contracts.outbound import OutboundEvent, OutboundMessage, OutboundPage, RecipientStatus
@@ -133,6 +134,7 @@ def _message(
         updated_at=row.updated_at,
         expires_at=row.expires_at,
         resend_of=row.resend_of,
+        confidentiality=recorded_confidentiality(row),
         recipients=[_recipient(recipient, codes.get(recipient.recipient_id, [])) for recipient in recipients],
     )
 

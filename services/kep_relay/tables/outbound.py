@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.kep_relay.tables.base import SCHEMA, Base
@@ -32,6 +34,8 @@ class OutboundMessageRow(Base):
     """SHA-256 over what was handed over, to tell a repetition from another letter under the same id."""
     correlation_id: Mapped[str] = mapped_column(Text)
     resend_of: Mapped[UUID | None]
+    confidentiality: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """``LetterConfidentiality``; none for letters accepted before it was recorded."""
     accepted_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     expires_at: Mapped[datetime]
