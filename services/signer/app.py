@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from urllib.parse import urlsplit
 
 import structlog
 
 from services.signer.enveloping import Enveloping
 from services.signer.fetchers import FetchPolicy, GuardedFetcher
-from services.signer.keys import KeyRing, KeysUnreadable, load_keys
+from services.signer.keys import KeyRing, KeysUnreadable, LoadedKey, load_keys
 from services.signer.lists import RevocationLists
 from services.signer.metrics import SignerMetrics
 from services.signer.routes.envelopes import envelope_routes
@@ -18,6 +20,7 @@ from services.signer.routes.signatures import signature_routes
 from services.signer.routes.verifications import verification_routes
 from services.signer.sealing import Sealing
 from services.signer.settings import Settings
+from services.signer.timestamping import LONGEST_ANSWER, Stamp, TimestampAuthority
 from services.signer.tokens.pool import TokenLimits
 from services.signer.trust import ANCHOR_PURPOSES, TrustDirectory, TrustUnreadable
 from services.signer.verifier import Verifier
@@ -62,7 +65,8 @@ async def build(settings: Settings, clock: Clock) -> Service:
         retry_after_seconds=settings.retry_after_seconds,
     )
     resources.callback(verifier.close)
-    sealing = Sealing(keys, clock, at_once=settings.signatures_at_once)
+    stamp = _stamp(settings, trust, clock, metrics, resources)
+    sealing = Sealing(keys, clock, stamp=stamp, at_once=settings.signatures_at_once)
     resources.callback(sealing.close)
     enveloping = Enveloping(keys, clock, at_once=settings.envelopes_at_once)
     reloading = _Reloading(settings, trust, lists, metrics)
@@ -111,11 +115,43 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )
 
 
+def _stamp(
+    settings: Settings, trust: TrustDirectory, clock: Clock, metrics: SignerMetrics, resources: AsyncExitStack
+) -> Stamp | None:
+    """The time-stamp authority, behind a guard of its own: its address comes from the operator and from nobody else."""
+    if settings.timestamp_url is None:
+        return None
+    policy = FetchPolicy(
+        frozenset({str(urlsplit(settings.timestamp_url).hostname)}),
+        allow_private=True,
+        timeout_seconds=settings.timestamp_timeout_seconds,
+        limit_bytes=LONGEST_ANSWER,
+    )
+    fetcher = GuardedFetcher(policy, clock)
+    resources.push_async_callback(fetcher.aclose)
+    authority = TimestampAuthority(
+        settings.timestamp_url,
+        fetcher,
+        trust,
+        clock,
+        policies=frozenset(settings.timestamp_policies),
+        skew=timedelta(seconds=settings.timestamp_skew_seconds),
+        authorization=settings.timestamp_authorization,
+        on_outcome=lambda granted: metrics.timestamps.labels("granted" if granted else "failed").inc(),
+    )
+    return authority.stamp
+
+
 def _keys(settings: Settings, metrics: SignerMetrics) -> KeyRing:
     if settings.keys_file is None:
         return KeyRing([])
     limits = TokenLimits(sessions=settings.hardware_sessions, timeout_seconds=settings.hardware_timeout_seconds)
-    return load_keys(settings.keys_file, limits=limits, on_fault=metrics.token_fault)
+    keys = load_keys(settings.keys_file, limits=limits, on_fault=metrics.token_fault)
+    timestamped = [key.key_id for key in keys.all() if isinstance(key, LoadedKey) and key.timestamped]
+    if timestamped and settings.timestamp_url is None:
+        keys.close()
+        raise KeysUnreadable(f"key {timestamped[0]}: seal_level t needs KEPGW_SIGNER_TIMESTAMP_URL")
+    return keys
 
 
 class _TokenWatch:

@@ -1,4 +1,4 @@
-"""Getting revocation lists from addresses that attackers may have written (signatures.md 8.6).
+"""Getting revocation lists from addresses that attackers may have written (signatures.md 8.6), and time-stamps.
 
 http(s) only, hosts of a list only, public addresses only, connected to the very address that was
 checked, no redirects, bounded in time and size, and a host that fails is left alone for a while.
@@ -65,7 +65,7 @@ class _Breaker:
 
 
 class GuardedFetcher:
-    """Fetches one list at a time per call, under a ``FetchPolicy``."""
+    """Makes one request at a time per call, under a ``FetchPolicy``."""
 
     def __init__(
         self, policy: FetchPolicy, clock: Clock, *, on_outcome: Callable[[str, bool], None] = lambda _host, _up: None
@@ -89,6 +89,13 @@ class GuardedFetcher:
 
     async def fetch(self, url: str) -> bytes:
         """The bytes at ``url``; raises ``FetchRefused`` and ``FetchFailed``."""
+        return await self._exchange("GET", url, None, {})
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> bytes:
+        """The bytes that ``url`` answers to ``body`` with; raises as ``fetch`` does."""
+        return await self._exchange("POST", url, body, headers)
+
+    async def _exchange(self, method: str, url: str, sent: bytes | None, headers: dict[str, str]) -> bytes:
         target, port = self._checked(url)
         host = target.host
         breaker = self._breakers.setdefault(host, _Breaker())
@@ -97,7 +104,7 @@ class GuardedFetcher:
         try:
             async with asyncio.timeout(self._policy.timeout_seconds):
                 address = await self._resolve(host, port)
-                body = await self._get(target, address)
+                body = await self._answer(method, target, address, sent, headers)
         except (TimeoutError, OSError, httpx.HTTPError, httpx.InvalidURL, FetchFailed) as error:
             self._failed(host, breaker)
             if isinstance(error, FetchFailed):
@@ -138,12 +145,15 @@ class GuardedFetcher:
             return False
         return address.is_global or self._policy.allow_private
 
-    async def _get(self, target: httpx.URL, address: str) -> bytes:
+    async def _answer(
+        self, method: str, target: httpx.URL, address: str, sent: bytes | None, headers: dict[str, str]
+    ) -> bytes:
         """Ask the checked address, under the name that was asked for (Host, and TLS server name)."""
         request = self._http.build_request(
-            "GET",
+            method,
             target.copy_with(host=address),
-            headers={"Host": target.netloc.decode("ascii")},
+            content=sent,
+            headers=headers | {"Host": target.netloc.decode("ascii")},
             extensions={"sni_hostname": target.host},
         )
         response = await self._http.send(request, stream=True)

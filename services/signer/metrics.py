@@ -42,6 +42,9 @@ class SignerMetrics:
         self.signatures = Counter(
             "kepgw_signatures_made_total", "Signatures and seals made.", ["purpose", "result"], registry=registry
         )
+        self.timestamps = Counter(
+            "kepgw_seal_stamps_total", "Time-stamps asked for seals, by how it ended.", ["result"], registry=registry
+        )
         self.envelopes = Counter(
             "kepgw_envelopes_total",
             "Envelopes made (encryption), opened (decryption) and looked at (facts), by how it ended.",
@@ -88,6 +91,8 @@ class SignerMetrics:
             for result in ("made", "refused"):
                 self.signatures.labels(purpose, result)
 
+        for result in ("granted", "failed"):
+            self.timestamps.labels(result)
         for state in ("idle", "busy"):
             self.token_sessions.labels(state)
         for kind in FaultKind:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from shared.config import CommonSettings
 
@@ -59,6 +60,19 @@ class Settings(CommonSettings):
     fetch_limit_bytes: int = Field(
         default=20 * 1024 * 1024, gt=0, le=200 * 1024 * 1024, description="Largest revocation list."
     )
+    timestamp_url: str | None = Field(
+        default=None, description="Time-stamp authority (RFC 3161) for seals of keys with seal_level t."
+    )
+    timestamp_authorization: SecretStr | None = Field(
+        default=None, description="Value of the Authorization header for it, for example Basic and a base64 text."
+    )
+    timestamp_policies: list[str] = Field(
+        default=[], description="JSON list of the policies (OIDs) accepted in its time-stamps; empty for any."
+    )
+    timestamp_timeout_seconds: float = Field(default=10, gt=0, le=60, description="Longest wait for a time-stamp.")
+    timestamp_skew_seconds: float = Field(
+        default=60, gt=0, le=3600, description="How far a new time-stamp may be from our clock."
+    )
     reload_seconds: float = Field(
         default=30, ge=1, le=86_400, description="How often the trust and revocation directories are looked at."
     )
@@ -84,3 +98,10 @@ class Settings(CommonSettings):
     retry_after_seconds: int = Field(
         default=300, ge=1, le=86_400, description="When to ask again after revocation data was missing."
     )
+
+    @field_validator("timestamp_url")
+    @classmethod
+    def _authority_has_an_address(cls, url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+            raise ValueError("not an http address")
+        return url

@@ -24,9 +24,9 @@ from signxml.xades import XAdESDataObjectFormat, XAdESSigner
 
 from services.signer.certificates import load_certificate
 from services.signer.checks.revocation import load_list
+from services.signer.formats.cades_writing import make_signature
 from services.signer.keys import SoftwareKey
 from services.signer.pipeline import Evidence, verify
-from services.signer.sealing import build_signed_data
 from services.signer.trust import make_store
 from shared.contracts.signatures import Profile, VerificationRequest
 from shared.domain.verdict import Conclusion
@@ -89,7 +89,7 @@ def _cases() -> list[_Case]:
 def _signed(holder: Holder, content: bytes, *, attached: bool) -> bytes:
     port = SoftwareKey(holder.key)
     digest = hashlib.new(port.digest, content).digest()
-    return build_signed_data(port, holder.chain_der, digest, content if attached else None, NOW)
+    return make_signature(port, holder.chain_der, digest, content if attached else None, NOW).encoded()
 
 
 def _evidence(holder: Holder) -> bytes:

@@ -28,6 +28,14 @@ class _Entry(BaseModel):
     rsa_padding: Literal["pkcs1v15", "pss"] = "pkcs1v15"
     """Of signatures; PSS only where every recipient's software is known to read it."""
 
+    seal_level: Literal["b", "t"] = "b"
+    """CAdES-B, or CAdES-T with a time-stamp of the authority in the settings."""
+
+    @property
+    def timestamped(self) -> bool:
+        """Whether seals get a time-stamp."""
+        return self.seal_level == "t"
+
     @property
     def decrypts(self) -> bool:
         """Whether the key opens envelopes."""
@@ -98,6 +106,8 @@ def read_entries(keys_file: Path) -> list[SoftwareEntry | HardwareEntry]:
     for entry in entries:
         if entry.decrypts and len(set(entry.purposes)) > 1:
             raise KeysUnreadable(f"key {entry.key_id}: a key that decrypts must not sign")
+        if entry.timestamped and SigningPurpose.PACKAGE_SEAL not in entry.purposes:
+            raise KeysUnreadable(f"key {entry.key_id}: seal_level is for keys that seal packages")
     return entries
 
 

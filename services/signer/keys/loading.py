@@ -87,7 +87,7 @@ def _in_memory(entry: SoftwareEntry, directory: Path) -> HeldKey:
         return DecryptionKey(entry.key_id, entry.institution_no, purposes, store.certificate, port)
     signing = SoftwareKey(store.key, pss=entry.rsa_padding == "pss")
     chain = _without_roots(store.others)
-    return LoadedKey(entry.key_id, entry.institution_no, purposes, store.certificate, chain, signing)
+    return LoadedKey(entry.key_id, entry.institution_no, purposes, store.certificate, chain, signing, entry.timestamped)
 
 
 def _on_token(entry: HardwareEntry, directory: Path, pool: TokenPool) -> HeldKey:
@@ -116,7 +116,9 @@ def _held(
     signing = TokenSigningKey(entry.key_id, pool, selector, certificate, pss=entry.rsa_padding == "pss")
     _prove(entry, signing)
     chain = () if entry.pkcs11.chain is None else _read_certificates(entry, directory / entry.pkcs11.chain)
-    return LoadedKey(entry.key_id, entry.institution_no, purposes, certificate, _without_roots(chain), signing)
+    return LoadedKey(
+        entry.key_id, entry.institution_no, purposes, certificate, _without_roots(chain), signing, entry.timestamped
+    )
 
 
 def _prove(entry: HardwareEntry, key: TokenBoundKey) -> None:

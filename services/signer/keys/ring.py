@@ -44,6 +44,8 @@ class LoadedKey(HeldKey):
 
     chain: tuple[Certificate, ...]
     port: SigningPort
+    timestamped: bool = False
+    """Whether its seals get a time-stamp (CAdES-T)."""
 
 
 @dataclass(frozen=True)

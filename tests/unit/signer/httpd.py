@@ -1,4 +1,4 @@
-"""A web server on a free port of this machine, for revocation lists."""
+"""A web server on a free port of this machine, for revocation lists and time-stamps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Web:
-    """Answers by path; what was asked is in ``asked``, with the Host header."""
+    """Answers by path; what was asked is in ``asked``, with the Host header.
+
+    A POST is answered by what ``replies`` makes of its body; its headers and body are in ``posted``.
+    """
 
     def __init__(self) -> None:
+        self.replies: dict[str, Callable[[bytes], Answer]] = {}
+        self.posted: list[tuple[dict[str, str], bytes]] = []
         self.answers: dict[str, Answer | Callable[[], Answer]] = {}
         self.asked: list[tuple[str, str]] = []
         self.port = 0
@@ -32,7 +37,15 @@ def serving(web: Web):
         def do_GET(self) -> None:
             web.asked.append((self.path, self.headers["Host"]))
             answer = web.answers.get(self.path, (404, {}, b""))
-            status, headers, body = answer() if callable(answer) else answer
+            self._send(*(answer() if callable(answer) else answer))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            web.posted.append((dict(self.headers), body))
+            reply = web.replies.get(self.path)
+            self._send(*((404, {}, b"") if reply is None else reply(body)))
+
+        def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
