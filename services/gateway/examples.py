@@ -209,7 +209,8 @@ REPORT = VerificationReport(
     signed_content_sha256=_SHA256,
     signatures=[
         SignatureReport(
-            conclusion=Conclusion.PASSED, indication=Indication.TOTAL_PASSED, level="CAdES-B", integrity=True,
+            conclusion=Conclusion.PASSED, indication=Indication.TOTAL_PASSED, level="CAdES-B", level_intact="CAdES-B",
+            baseline_level="B-B", integrity=True,
             signer=Signer(
                 name="ÖRNEK KİŞİ", identity_number_masked="12*******90", issuer="Örnek ESHS", serial_number="0a1b2c",
                 certificate_sha256=_SHA256, not_before=_NOW - timedelta(days=100),

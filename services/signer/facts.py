@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from services.signer.certificates import Certificate
-from services.signer.findings import Finding
-from shared.contracts.signatures import SignatureFormat
+from services.signer.certificates import Certificate, names_equal
+from services.signer.findings import CheckFailed, Finding
+from shared.contracts.signatures import SignatureFormat, TimestampType
 
 
 class Content(Protocol):
@@ -59,10 +59,144 @@ class AlgorithmUse:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A digest that stands for one revocation list or OCSP response (EN 319 122-1, annex A.1)."""
+
+    digest: str
+    """By its ``hashlib`` name."""
+    value: bytes
+
+    def fits(self, encoded: bytes) -> bool:
+        """Whether ``encoded`` has this digest."""
+        return hashlib.new(self.digest, encoded).digest() == self.value
+
+
+@dataclass(frozen=True)
+class CertificateReference(Reference):
+    """A digest that stands for one certificate, and its issuer and serial number when they are given."""
+
+    serial_number: int | None
+    issuer: bytes | None
+
+    def matches(self, certificate: Certificate) -> bool:
+        """Whether hash, and serial and issuer when given, are those of ``certificate``."""
+        if not self.fits(certificate.der):
+            return False
+        if self.serial_number is not None and self.serial_number != certificate.serial_number:
+            return False
+        return self.issuer is None or names_equal(self.issuer, certificate.issuer_der)
+
+
+@dataclass(frozen=True)
+class RevocationReferences:
+    """What complete-revocation-references names, without the order of certificates."""
+
+    lists: tuple[Reference, ...] = ()
+    responses: tuple[Reference, ...] = ()
+    undigested_responses: int = 0
+    """OCSP responses named by responder and time only, which no value can be held against."""
+
+
+@dataclass(frozen=True)
+class SignaturePolicy:
+    """The signature policy a signed attribute names (EN 319 122-1, 5.2.9.1)."""
+
+    oid: str
+    digest: str | None
+    """Algorithm of ``value``, by its ``hashlib`` name; None when the policy is only implied."""
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Certificates and revocation data that come with a signature: material, trusted for nothing."""
+
+    certificates: tuple[Certificate, ...] = ()
+    revocation_lists: tuple[bytes, ...] = field(default=(), repr=False)
+    ocsp_responses: tuple[bytes, ...] = field(default=(), repr=False)
+
+    def __add__(self, other: Embedded) -> Embedded:
+        return Embedded(
+            tuple(dict.fromkeys((*self.certificates, *other.certificates))),
+            tuple(dict.fromkeys((*self.revocation_lists, *other.revocation_lists))),
+            tuple(dict.fromkeys((*self.ocsp_responses, *other.ocsp_responses))),
+        )
+
+
+class Imprint(Protocol):
+    """The bytes a time-stamp must be about."""
+
+    def check(self, algorithm: str, hashed: bytes, token: SignerFacts) -> frozenset[int]:
+        """Positions of the unsigned attributes that are stamped as well.
+
+        Args:
+            algorithm: digest of the message imprint, by its ``hashlib`` name.
+            hashed: the message imprint's value.
+            token: what was read of the time-stamp's own signature.
+
+        Raises:
+            CheckFailed: HASH_FAILURE when the stamp is about other bytes, FORMAT_FAILURE when its
+                hash index cannot be read, SIGNED_DATA_NOT_FOUND when the bytes are not at hand.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A time-stamp attribute as it stands in the file, not yet looked into."""
+
+    type: TimestampType
+    position: int
+    """Of its attribute among the unsigned ones."""
+    token: bytes = field(repr=False)
+    imprint: Imprint | None = field(repr=False)
+    """None for a kind that is named and not evaluated."""
+
+
+@dataclass(frozen=True)
+class StampFacts:
+    """One time-stamp attribute taken apart; nobody is trusted yet."""
+
+    type: TimestampType
+    position: int
+    failure: CheckFailed | None
+    """Why it is not intact: about other bytes, or its own signature does not hold."""
+    generated_at: datetime | None = None
+    """What the token says, even when it is not intact."""
+    certificate: Certificate | None = None
+    token: SignatureFacts | None = field(default=None, repr=False)
+    covers: frozenset[int] = frozenset()
+    """Positions of the unsigned attributes it stamps."""
+    digests: tuple[str, ...] = ()
+    """Digest of the imprint, and of the hash index when there is one."""
+
+    @property
+    def intact(self) -> bool:
+        """Whether it is about the right bytes and its own signature holds."""
+        return self.failure is None
+
+
+@dataclass(frozen=True)
+class UnsignedFacts:
+    """The unsigned attributes of one signature, each read on its own."""
+
+    present: frozenset[str] = frozenset()
+    """Object identifiers."""
+    values: Embedded = Embedded()
+    """certificate-values and revocation-values."""
+    certificate_references: tuple[CertificateReference, ...] | None = None
+    revocation_references: RevocationReferences | None = None
+    stamps: tuple[Stamp, ...] = ()
+    hash_indexes: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    """ats-hash-index attributes of a time-stamp token: object identifier and value."""
+
+
+@dataclass(frozen=True)
 class SignerFacts:
     """One signature inside a file."""
 
     level: str
+    """What the attributes claim: ``CMS``, ``CAdES-B``, ``CAdES-EPES``, -T, -C, -X, -XL, -A."""
     findings: tuple[Finding, ...]
     """Steps 1 to 6."""
     integrity: bool
@@ -71,11 +205,16 @@ class SignerFacts:
     bound: bool = False
     """Whether a signed attribute names the certificate."""
     claimed_signing_time: datetime | None = None
+    policy: SignaturePolicy | None = None
     signature_value: bytes = b""
-    timestamp_tokens: tuple[bytes, ...] = ()
+    unsigned: UnsignedFacts = UnsignedFacts()
+    baseline_level: str | None = None
+    """The same in the words of EN 319 122-1, 6: ``B-B``, ``B-T``, ``B-LT``, ``B-LTA``; None when it is none of them."""
+    timestamps: tuple[StampFacts, ...] = ()
     unevaluated_timestamps: int = 0
     """Time-stamps that are there but in a form that is not evaluated."""
-    counter_signatures: int = 0
+    counter_signatures: tuple[SignerFacts, ...] = ()
+    """Signatures over this one's value, each with its own."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +223,16 @@ class SignatureFacts:
 
     format: SignatureFormat
     signers: tuple[SignerFacts, ...]
-    certificates: tuple[Certificate, ...] = ()
-    revocation_lists: tuple[bytes, ...] = field(default=(), repr=False)
+    embedded: Embedded = Embedded()
+    """What SignedData itself carries."""
     content_sha256: str | None = None
     """Digest of the signed bytes, once they are known to be the right ones."""
     attached_content: bytes | None = field(default=None, repr=False)
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates the file itself carries."""
+        return self.embedded.certificates
 
     def with_finding(self, finding: Finding) -> SignatureFacts:
         """The same facts with one more finding for every signer, at its place among the steps."""

@@ -34,6 +34,9 @@ class Limits:
     certificate_bytes: int = 64 * 1024
     revocation_lists: int = 50
     timestamps: int = 64
+    stamped_bytes: int = 512 * 1024 * 1024
+    """What may be hashed for the time-stamps of one file; each archive time-stamp covers all of it."""
+    counter_signature_depth: int = 4
     attributes: int = 64
     xml_bytes: int = 10 * 1024 * 1024
     xml_elements: int = 50_000

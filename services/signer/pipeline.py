@@ -10,14 +10,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.signer.certificates import ASN1_FAULTS, Certificate
 from services.signer.checks import algorithms
 from services.signer.checks.chain import CertificatePath, build_path
-from services.signer.checks.revocation import RevocationCheck, RevocationList, RevocationMissing, WantedList, load_list
-from services.signer.checks.timestamps import TimestampFacts, read_timestamp
+from services.signer.checks.references import REFERENCES, check_path, check_references
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
+from services.signer.checks.timestamps import read_timestamps
+from services.signer.evidence import Evidence, Pool, load_lists, pool_of
 from services.signer.facts import BytesContent, Content, SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, skipped, warned
 from services.signer.formats.cades import read_cades
@@ -27,7 +29,7 @@ from services.signer.limits import DEFAULT_LIMITS, Limits, malformed
 from services.signer.policy import PROFILES, ProfileRules, apply_rules
 from services.signer.report import report_file, report_signature, unreadable
 from services.signer.texts import say
-from services.signer.trust import TrustStore
+from services.signer.timing import ProvenTime, TimeEngine
 from shared.contracts.signatures import (
     Profile,
     SignatureFormat,
@@ -68,9 +70,10 @@ def read_facts(
             failure = CheckFailed(SubIndication.FORMAT_FAILURE, say("format.unrecognised"))
             return unreadable(found or wanted, failure)
         if found is SignatureFormat.CADES:
-            return read_cades(data, () if content is None else (content,), limits, known=known)
+            facts = read_cades(data, () if content is None else (content,), limits, known=known)
+            return read_timestamps(facts, limits, known=known)
         if found is SignatureFormat.SMIME:
-            return read_smime(data, content, limits, known=known)
+            return read_timestamps(read_smime(data, content, limits, known=known), limits, known=known)
         return read_xades(data, content, limits, known=known)
     except NoSignature:
         return SignatureFacts(found or wanted, ())
@@ -78,14 +81,6 @@ def read_facts(
         return unreadable(found or wanted, failure)
     except ASN1_FAULTS:
         return unreadable(found or wanted, malformed("the file confuses the reader"))
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The frozen pool a verdict is made from."""
-
-    trust: TrustStore
-    revocation_lists: tuple[RevocationList, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,67 +98,42 @@ class _Case:
     facts: SignatureFacts
     signer: SignerFacts
     rules: ProfileRules
-    evidence: Evidence
-    lists: tuple[RevocationList, ...]
+    pool: Pool
+    engine: TimeEngine
     given_moment: datetime | None
     now: datetime
-    limits: Limits
     retry_after_seconds: int
     wanted: list[WantedList] = field(default_factory=list)
+    retries: list[int] = field(default_factory=list)
 
-    def judge(self) -> tuple[SignatureReport, list[Finding]]:
+    def judge(self) -> SignatureReport:
+        """Steps 7 to 11, for the counter-signatures too."""
+        counters = [self._countersigned(counter) for counter in self.signer.counter_signatures]
         findings = list(self.signer.findings)
-        judged_at = self.given_moment or self.now
         # Nothing is looked up or fetched for a signature whose mathematics fail.
         if any(finding.conclusive for finding in findings) or self.signer.certificate is None:
             findings.extend(skipped(step, say("skipped.broken")) for step in _LATER_STEPS)
-            return report_signature(self.signer, findings, judged_at), findings
+            return self._report(findings, self.given_moment or self.now, None, counters)
         # 7. time
-        judged_at, proven, time_findings = self._time()
-        findings.extend(time_findings)
+        time = self.engine.of(self.signer)
+        self.wanted.extend(time.wanted)
+        findings.extend(time.findings)
         # 8. algorithms
-        findings.append(self._algorithms(judged_at, proven=proven))
+        findings.append(self._algorithms(time.at, proven=time.proven))
         # 9. certificate path and 10. revocation
-        findings.extend(self._standing(self.signer.certificate, judged_at, proven=proven))
+        findings.extend(self._standing(self.signer.certificate, time.at, proven=time.proven))
         # 11. profile rules
         findings.extend(apply_rules(self.rules, self.signer, self.facts))
-        return report_signature(self.signer, findings, judged_at), findings
+        return self._report(findings, time.at, time, counters)
 
-    def _time(self) -> tuple[datetime, bool, list[Finding]]:
-        """The moment of judgement: earliest valid time-stamp, else the given moment, else now."""
-        findings: list[Finding] = []
-        stamped: list[datetime] = []
-        for token in self.signer.timestamp_tokens:
-            try:
-                stamped.append(self._stamped_at(token))
-            except CheckFailed as failure:
-                findings.append(warned(Step.TIME, say("timestamp.unused", why=failure.text.en), rule="time-stamp"))
-            except ASN1_FAULTS:
-                why = say("format.malformed", detail="time-stamp").en
-                findings.append(warned(Step.TIME, say("timestamp.unused", why=why), rule="time-stamp"))
-        if self.signer.unevaluated_timestamps:
-            findings.append(warned(Step.TIME, say("timestamp.not-evaluated"), rule="time-stamp"))
-        if stamped:
-            return min(stamped), True, [passed(Step.TIME, say("time.stamped", at=min(stamped))), *findings]
-        if self.given_moment is not None:
-            at = self.given_moment
-            return at, True, [passed(Step.TIME, say("time.given", at=at)), *findings]
-        return self.now, False, [passed(Step.TIME, say("time.now", at=self.now)), *findings]
+    def _report(
+        self, findings: list[Finding], judged_at: datetime, time: ProvenTime | None, counters: list[SignatureReport]
+    ) -> SignatureReport:
+        self.retries.extend(item.retry_after_seconds for item in findings if item.retry_after_seconds)
+        return report_signature(self.signer, findings, judged_at, self.facts.embedded, time, counters)
 
-    def _stamped_at(self, token: bytes) -> datetime:
-        stamp: TimestampFacts = read_timestamp(token, self.signer.signature_value, self.limits)
-        if stamp.generated_at > self.now:
-            raise CheckFailed(SubIndication.NOT_YET_VALID, say("path.not-yet", since=stamp.generated_at))
-        pool = (*stamp.token.certificates, *self.facts.certificates, *self.evidence.trust.intermediates)
-        anchors = self.evidence.trust.for_purposes(("timestamp",))
-        path = build_path(stamp.certificate, pool, anchors, stamp.generated_at, proven=True)
-        check = self._check(stamp.generated_at, proven=True, extra=load_lists(stamp.token.revocation_lists))
-        try:
-            check.path(path)
-        except RevocationMissing as failure:
-            self.wanted.extend(failure.wanted)
-            raise
-        return stamp.generated_at
+    def _countersigned(self, counter: SignerFacts) -> SignatureReport:
+        return replace(self, signer=counter).judge()
 
     def _algorithms(self, moment: datetime, *, proven: bool) -> Finding:
         use = self.signer.algorithms
@@ -179,43 +149,45 @@ class _Case:
 
     def _standing(self, certificate: Certificate, moment: datetime, *, proven: bool) -> list[Finding]:
         if not self.rules.anchors:
-            return [skipped(step, say("path.not-judged")) for step in (Step.PATH, Step.REVOCATION)]
-        anchors = self.evidence.trust.for_purposes(self.rules.anchors)
-        pool = (*self.facts.certificates, *self.evidence.trust.intermediates)
+            skips = [skipped(step, say("path.not-judged")) for step in (Step.PATH, Step.REVOCATION)]
+            return [*skips, *self._references(())]
+        anchors = self.pool.trust.for_purposes(self.rules.anchors)
         try:
-            path = build_path(certificate, pool, anchors, moment, proven=proven)
+            path = build_path(certificate, self.pool.certificates, anchors, moment, proven=proven)
         except CheckFailed as failure:
             return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))]
         found = passed(Step.PATH, say("path.holds", names=_chain_names(path)))
         if len(path.certificates) == 1:
             return [found, passed(Step.REVOCATION, say("revocation.anchor"))]
-        check = self._check(moment, proven=proven)
+        return [found, *self._good_standing(path, moment, proven=proven), *self._references(path.certificates[:-1])]
+
+    def _good_standing(self, path: CertificatePath, moment: datetime, *, proven: bool) -> list[Finding]:
+        check = RevocationCheck(self.pool.lists, moment, self.now, proven, self.retry_after_seconds)
         try:
             statuses = check.path(path)
         except CheckFailed as failure:
             if isinstance(failure, RevocationMissing):
                 self.wanted.extend(failure.wanted)
-            return [found, failed(Step.REVOCATION, failure)]
+            return [failed(Step.REVOCATION, failure)]
         sources = ", ".join(f"CRL {status.source.sha256[:12]}" for status in statuses)
-        return [found, passed(Step.REVOCATION, say("revocation.good", sources=sources))]
+        return [passed(Step.REVOCATION, say("revocation.good", sources=sources))]
 
-    def _check(self, moment: datetime, *, proven: bool, extra: tuple[RevocationList, ...] = ()) -> RevocationCheck:
-        return RevocationCheck((*self.lists, *extra), moment, self.now, proven, self.retry_after_seconds)
+    def _references(self, authorities: Sequence[Certificate]) -> list[Finding]:
+        unsigned = self.signer.unsigned
+        if not unsigned.present & REFERENCES:
+            return []
+        try:
+            check_references(unsigned, self.facts.embedded)
+            check_path(unsigned, authorities)
+        except CheckFailed as failure:
+            if self.rules.strict_references:
+                return [failed(Step.REVOCATION, failure, rule="references")]
+            return [warned(Step.REVOCATION, failure.text, rule="references")]
+        return [passed(Step.REVOCATION, say("references.hold"), rule="references")]
 
 
 def _chain_names(path: CertificatePath) -> str:
     return " > ".join(certificate.subject_name for certificate in path.certificates[:-1])
-
-
-def load_lists(encoded: Sequence[bytes]) -> tuple[RevocationList, ...]:
-    """The readable ones of some revocation lists."""
-    found = []
-    for item in encoded:
-        try:
-            found.append(load_list(item))
-        except CheckFailed:
-            continue
-    return tuple(found)
 
 
 def judge(
@@ -229,17 +201,14 @@ def judge(
 ) -> Judgement:
     """Steps 7 to 11 for every signature, and the verdict on the file; pure."""
     rules = PROFILES[request.profile]
-    inside = load_lists(facts.revocation_lists) if facts.revocation_lists else ()
-    lists = (*evidence.revocation_lists, *inside)
+    pool = pool_of(facts, evidence, limits)
+    engine = TimeEngine(pool, request.moment, now, retry_after_seconds)
     reports: list[SignatureReport] = []
     retries: list[int] = []
-    wanted: dict[WantedList, None] = {}
+    wanted: list[WantedList] = []
     for signer in facts.signers:
-        case = _Case(facts, signer, rules, evidence, lists, request.moment, now, limits, retry_after_seconds)
-        report, findings = case.judge()
-        reports.append(report)
-        retries.extend(item.retry_after_seconds for item in findings if item.retry_after_seconds)
-        wanted.update(dict.fromkeys(case.wanted))
+        case = _Case(facts, signer, rules, pool, engine, request.moment, now, retry_after_seconds, wanted, retries)
+        reports.append(case.judge())
     report_of_file = report_file(
         facts,
         reports,
@@ -248,7 +217,7 @@ def judge(
         retry_after_seconds=min(retries, default=None),
         now=now,
     )
-    return Judgement(report_of_file, tuple(wanted))
+    return Judgement(report_of_file, tuple(dict.fromkeys(wanted)))
 
 
 def verify(

@@ -44,6 +44,8 @@ class ProfileRules:
     anchors: tuple[str, ...]
     """Sub-directories of the trust directory; empty: the certificate is not judged at all."""
     rules: tuple[Rule, ...]
+    strict_references: bool = True
+    """Whether references that do not fit the values keep a signature from passing, or only warn (signatures.md 6.4)."""
 
 
 def _usage(*names: str) -> Test:
@@ -163,14 +165,16 @@ PROFILES: dict[Profile, ProfileRules] = {
                         tr="Mühürde tek imzacı olmalı, seri imza bulunmamalı",
                         en="A seal must have exactly one signer and no counter-signature",
                     ),
-                    lambda signer, facts: len(facts.signers) == 1 and signer.counter_signatures == 0,
+                    lambda signer, facts: len(facts.signers) == 1 and not signer.counter_signatures,
                     SubIndication.SIG_CONSTRAINTS_FAILURE,
                 ),
                 _SIGNING_TIME,
             ),
         ),
-        ProfileRules(Profile.KEPHS_TRANSACTION, ("kephs",), (_BOUND, _END_ENTITY, _SIGNING_USAGE)),
-        ProfileRules(Profile.INTEGRITY_ONLY, (), (_BOUND_ADVISED,)),
+        ProfileRules(
+            Profile.KEPHS_TRANSACTION, ("kephs",), (_BOUND, _END_ENTITY, _SIGNING_USAGE), strict_references=False
+        ),
+        ProfileRules(Profile.INTEGRITY_ONLY, (), (_BOUND_ADVISED,), strict_references=False),
     )
 }
 

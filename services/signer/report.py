@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from services.signer.certificates import Certificate
-from services.signer.facts import SignatureFacts, SignerFacts
+from services.signer.facts import Embedded, SignatureFacts, SignerFacts, StampFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, indication
+from services.signer.formats.levels import level_that_holds
 from services.signer.policy import POLICY_VERSION, is_qualified
+from services.signer.timing import ProvenTime
 from shared.contracts.signatures import (
     Profile,
     SignatureFormat,
     SignatureReport,
     Signer,
+    TimestampReport,
     VerificationReport,
 )
 from shared.domain.verdict import Conclusion, Indication, SubIndication, worst
@@ -59,14 +62,23 @@ def conclude(findings: Sequence[Finding]) -> tuple[list[Finding], Conclusion, In
     return ordered, _CONCLUSIONS[main], main, sub_indication
 
 
-def report_signature(signer: SignerFacts, findings: Sequence[Finding], judged_at: datetime) -> SignatureReport:
-    """The verdict on one signature from the findings of all its steps."""
+def report_signature(
+    signer: SignerFacts,
+    findings: Sequence[Finding],
+    judged_at: datetime,
+    embedded: Embedded,
+    time: ProvenTime | None,
+    counter_signatures: list[SignatureReport],
+) -> SignatureReport:
+    """The verdict on one signature from the findings of all its steps; ``time`` is None when nothing was judged."""
     ordered, conclusion, main, sub_indication = conclude(findings)
     return SignatureReport(
         conclusion=conclusion,
         indication=main,
         sub_indication=sub_indication,
         level=signer.level,
+        level_intact=level_that_holds(signer, embedded),
+        baseline_level=signer.baseline_level,
         integrity=signer.integrity,
         signer=(
             None if signer.certificate is None else describe_signer(signer.certificate, qualified=is_qualified(signer))
@@ -74,7 +86,32 @@ def report_signature(signer: SignerFacts, findings: Sequence[Finding], judged_at
         claimed_signing_time=signer.claimed_signing_time,
         judged_at=judged_at,
         steps=[finding.as_step() for finding in ordered],
+        timestamps=_describe_stamps(signer, time),
+        counter_signatures=counter_signatures,
     )
+
+
+def _describe_stamps(signer: SignerFacts, time: ProvenTime | None) -> list[TimestampReport]:
+    if time is None:
+        return [_describe_stamp(item, item.failure, Conclusion.INDETERMINATE) for item in signer.timestamps]
+    return [_describe_stamp(item.facts, item.failure, item.conclusion) for item in time.verdicts]
+
+
+def _describe_stamp(facts: StampFacts, failure: CheckFailed | None, conclusion: Conclusion) -> TimestampReport:
+    return TimestampReport(
+        type=facts.type,
+        intact=facts.intact,
+        time=facts.generated_at,
+        tsa=facts.certificate.subject_name[:200] if facts.certificate is not None else None,
+        conclusion=conclusion if facts.intact else Conclusion.FAILED,
+        reason=failure.text if failure is not None else None,
+    )
+
+
+def _with_counters(signatures: Sequence[SignatureReport]) -> Iterator[SignatureReport]:
+    for signature in signatures:
+        yield signature
+        yield from _with_counters(signature.counter_signatures)
 
 
 def report_file(
@@ -86,13 +123,14 @@ def report_file(
     retry_after_seconds: int | None,
     now: datetime,
 ) -> VerificationReport:
-    """The verdict on the file: every signature in it must pass."""
-    conclusion = worst([signature.conclusion for signature in signatures])
+    """The verdict on the file: every signature in it must pass, counter-signatures included."""
+    every = list(_with_counters(signatures))
+    conclusion = worst([signature.conclusion for signature in every])
     main = _INDICATIONS[conclusion] if signatures else Indication.NO_SIGNATURE_FOUND
     return VerificationReport(
         conclusion=conclusion,
         indication=main,
-        sub_indication=next((item.sub_indication for item in signatures if item.indication is main), None),
+        sub_indication=next((item.sub_indication for item in every if item.indication is main), None),
         format=facts.format,
         profile=profile,
         policy_version=POLICY_VERSION,

@@ -14,6 +14,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "format.unrecognised": ("Dosyanın imza biçimi tanınmadı", "The signature format was not recognised"),
     "content.detached": ("İmzalanan içerik ayrı verildi", "The signed content was given beside the signature"),
     "content.attached": ("İmzalanan içerik imzanın içinde", "The signed content is inside the signature"),
+    "content.counter": (
+        "Seri imza: belgeyi değil başka bir imzanın değerini kapsıyor",
+        "Counter-signature: it covers the value of another signature, not the document",
+    ),
     "content.enveloped": ("İmza belgenin tamamını kapsıyor", "The signature covers the whole document"),
     "content.line-ends": (
         "İçerik, satır sonları CRLF yapıldığında tutuyor",
@@ -34,6 +38,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "attributes.content-type": (
         "content-type özelliği içerik türüyle aynı değil",
         "The content-type attribute differs from the content's type",
+    ),
+    "attributes.counter-content-type": (
+        "Seri imzada content-type özelliği bulunamaz",
+        "A counter-signature may not have a content-type attribute",
+    ),
+    "attributes.not-evaluated": (
+        "Bu özellik değerlendirilmedi: {name}",
+        "This attribute was not evaluated: {name}",
     ),
     "attributes.protection": (
         "Algoritma koruma özelliği kullanılan algoritmalarla uyuşmuyor",
@@ -126,6 +138,55 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "timestamp.not-authority": (
         "Zaman damgası sertifikası yalnız zaman damgası için değil",
         "The time-stamp's certificate is not one for time-stamping only",
+    ),
+    "timestamp.kind": (
+        "Bu türden zaman damgaları değerlendirilmez: {name}",
+        "Time-stamps of this kind are not evaluated: {name}",
+    ),
+    "timestamp.no-index": (
+        "Arşiv zaman damgasında bilinen tek bir özet dizini yok",
+        "The archive time-stamp does not have one hash index of a known kind",
+    ),
+    "timestamp.index-wrong": (
+        "Özet dizini dosyada bulunmayan bir şeyi gösteriyor",
+        "The hash index names something that is not in the file",
+    ),
+    "timestamp.index-incomplete": (
+        "Özet dizininde daha önce eklenmiş bir özellik eksik",
+        "The hash index leaves out an attribute that was there before",
+    ),
+    "timestamp.authority-expired": (
+        "Zaman damgası sertifikasının süresi dolmuş ({until}); damganın daha önce var olduğu kanıtlı değil",
+        "The time-stamp's certificate expired on {until}; nothing proves that the time-stamp existed earlier",
+    ),
+    "timestamp.authority-revoked": (
+        "Zaman damgası sertifikası {at} tarihinde iptal edilmiş ({reason}); damganın daha önce var olduğu kanıtlı değil",
+        "The time-stamp's certificate was revoked on {at} ({reason}); nothing proves that the time-stamp existed earlier",
+    ),
+    "timestamp.order": (
+        "Zaman damgalarının sırası yanlış: {outer} tarihli damga {inner} tarihli damgayı kapsıyor",
+        "Time-stamps out of order: the one of {outer} covers the one of {inner}",
+    ),
+    "references.hold": ("Başvurular ve değerler birbirine uyuyor", "References and values fit each other"),
+    "references.incomplete": (
+        "Sertifika veya iptal bilgisi başvuruları eksik",
+        "References to certificates or to revocation data are missing",
+    ),
+    "references.certificate-missing": (
+        "Başvurulan bir sertifika değerler arasında yok",
+        "A certificate that is referred to is not among the values",
+    ),
+    "references.revocation-missing": (
+        "Başvurulan iptal bilgisi değerler arasında yok",
+        "Revocation data that is referred to is not among the values",
+    ),
+    "references.value-unnamed": (
+        "Değerler arasında başvurusu olmayan iptal bilgisi var",
+        "The values hold revocation data without a reference",
+    ),
+    "references.path": (
+        "Zincirdeki bir sertifikanın başvurusu yok: {name}",
+        "A certificate of the path has no reference: {name}",
     ),
     "path.holds": ("Güvenilen köke ulaşan geçerli zincir: {names}", "Valid path to a trusted root: {names}"),
     "path.none": ("Bu profilin güvendiği bir köke zincir yok", "No path to a root that this profile trusts"),

@@ -69,6 +69,39 @@ class Signer(Contract):
     qualified: bool
 
 
+class TimestampType(StrEnum):
+    """The unsigned attribute a time-stamp stands in (EN 319 122-1; TS 101 733)."""
+
+    SIGNATURE = "signature-time-stamp"
+    VALIDATION_DATA = "cades-c-time-stamp"
+    REFERENCES = "references-time-stamp"
+    ARCHIVE_V1 = "archive-time-stamp-v1"
+    """Named, not evaluated."""
+    ARCHIVE_V2 = "archive-time-stamp-v2"
+    ARCHIVE_V3 = "archive-time-stamp-v3"
+
+    @property
+    def stamps_signature(self) -> bool:
+        """Whether it proves that the signature's value existed."""
+        return self is not TimestampType.REFERENCES
+
+
+class TimestampReport(Contract):
+    """What one time-stamp is worth."""
+
+    type: TimestampType
+    intact: bool
+    """Whether it is about the right bytes and its own signature holds, whoever made it."""
+    time: datetime | None = None
+    """What it says, believed or not."""
+    tsa: str | None = None
+    """Name in the authority's certificate."""
+    conclusion: Conclusion
+    """Passed: its time is proven."""
+    reason: Text | None = None
+    """Why it is not."""
+
+
 class SignatureReport(Contract):
     """The verdict on one signature."""
 
@@ -76,13 +109,23 @@ class SignatureReport(Contract):
     indication: Indication
     sub_indication: SubIndication | None = None
     level: str
-    """What the attributes claim, for example ``CAdES-B``, ``CAdES-T``, ``S/MIME``, ``XAdES-B``."""
+    """What the attributes claim, for example ``CAdES-B``, ``CAdES-EPES``, ``CAdES-T``, ``CAdES-C``, ``CAdES-X``,
+    ``CAdES-XL``, ``CAdES-A``, ``S/MIME``, ``XAdES-B``."""
+    level_intact: str | None = None
+    """The highest level up to ``level`` whose time-stamps, references and values all fit; None when not even the
+    signature does. Says nothing about whose they are."""
+    baseline_level: str | None = None
+    """``B-B``, ``B-T``, ``B-LT`` or ``B-LTA`` (EN 319 122-1), when the attributes claim one."""
     integrity: bool
     """Whether the signature value fits the signed bytes, whatever the certificate is worth."""
     signer: Signer | None = None
     claimed_signing_time: datetime | None = None
     judged_at: datetime
     steps: list[VerificationStep]
+    timestamps: list[TimestampReport] = Field(default_factory=list)
+    """In the order of the file."""
+    counter_signatures: list[SignatureReport] = Field(default_factory=list)
+    """Signatures over this one's value, not over the document; they must pass as well."""
 
 
 class VerificationReport(Contract):

@@ -6,6 +6,7 @@ algorithm not listed is never accepted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -111,6 +112,15 @@ def check(use: AlgorithmUse, moment: datetime, *, proven: bool) -> None:
     rows = [("digest", use.digest, 0)]
     rows.append(("rsa", f"RSA-{use.key_bits}", use.key_bits) if use.key == "rsa" else ("curve", use.key, 0))
     rows.extend(("digest", name, 0) for name in use.other_digests)
+    _check_rows(rows, moment, proven=proven)
+
+
+def check_digests(names: Iterable[str], moment: datetime, *, proven: bool) -> None:
+    """The same for digests that no key is used with."""
+    _check_rows([("digest", name, 0) for name in names], moment, proven=proven)
+
+
+def _check_rows(rows: list[tuple[str, str, int]], moment: datetime, *, proven: bool) -> None:
     for kind, name, bits in rows:
         until = end_of_life(kind, name, bits)
         if until is None or moment >= until:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.signer import der
-from services.signer.certificates import Certificate, names_equal
 from services.signer.checks.mathematics import digest_name
+from services.signer.facts import CertificateReference, SignaturePolicy
 from services.signer.findings import CheckFailed
 from services.signer.formats import cms
 from services.signer.texts import say
@@ -23,30 +22,12 @@ _SINGLE_VALUED = frozenset(
         cms.ALGORITHM_PROTECTION,
         cms.SIGNING_CERTIFICATE,
         cms.SIGNING_CERTIFICATE_V2,
-        "1.2.840.113549.1.9.16.2.15",  # signature policy
+        cms.SIGNATURE_POLICY,
         "0.4.0.1733.2.1",  # mime type
     }
 )
 _UNSIGNED_ONLY = frozenset({cms.COUNTER_SIGNATURE, cms.SIGNATURE_TIMESTAMP})
 _DIRECTORY_NAME = 0xA4
-
-
-@dataclass(frozen=True)
-class CertificateReference:
-    """What signing-certificate(-v2) says about the signer's certificate."""
-
-    digest: str
-    value: bytes
-    serial_number: int | None
-    issuer: bytes | None
-
-    def matches(self, certificate: Certificate) -> bool:
-        """Whether hash, and serial and issuer when given, are those of ``certificate``."""
-        if hashlib.new(self.digest, certificate.der).digest() != self.value:
-            return False
-        if self.serial_number is not None and self.serial_number != certificate.serial_number:
-            return False
-        return self.issuer is None or names_equal(self.issuer, certificate.issuer_der)
 
 
 @dataclass(frozen=True)
@@ -56,6 +37,7 @@ class SignedAttributes:
     message_digest: bytes
     signing_time: datetime | None
     references: tuple[CertificateReference, ...]
+    policy: SignaturePolicy | None
 
 
 def attribute_failure(key: str, **values: object) -> CheckFailed:
@@ -63,8 +45,11 @@ def attribute_failure(key: str, **values: object) -> CheckFailed:
     return CheckFailed(SubIndication.FORMAT_FAILURE, say(key, **values))
 
 
-def read_signed_attributes(info: cms.SignerInfo, content_type: str) -> SignedAttributes:
-    """Apply all rules; raises ``CheckFailed`` (FORMAT_FAILURE) on the first that does not hold."""
+def read_signed_attributes(info: cms.SignerInfo, content_type: str | None) -> SignedAttributes:
+    """Apply all rules; raises ``CheckFailed`` (FORMAT_FAILURE) on the first that does not hold.
+
+    ``content_type`` is None for a counter-signature, which must not name one (RFC 5652, 11.4).
+    """
     counts = Counter(attribute.oid for attribute in info.signed_attributes)
     for oid, count in counts.items():
         if count > 1:
@@ -76,11 +61,7 @@ def read_signed_attributes(info: cms.SignerInfo, content_type: str) -> SignedAtt
         if not attribute.values or (len(attribute.values) > 1 and attribute.oid in _SINGLE_VALUED):
             raise attribute_failure("attributes.cardinality", oid=attribute.oid)
         found[attribute.oid] = attribute.values[0]
-    for oid in (cms.CONTENT_TYPE, cms.MESSAGE_DIGEST):
-        if oid not in found:
-            raise attribute_failure("attributes.missing", oid=oid)
-    if der.oid(found[cms.CONTENT_TYPE]) != content_type:
-        raise attribute_failure("attributes.content-type")
+    _check_content_type(found, content_type)
     if cms.ALGORITHM_PROTECTION in found:
         _check_protection(found[cms.ALGORITHM_PROTECTION], info)
     references = []
@@ -92,7 +73,32 @@ def read_signed_attributes(info: cms.SignerInfo, content_type: str) -> SignedAtt
         der.octets(found[cms.MESSAGE_DIGEST]),
         der.moment(found[cms.SIGNING_TIME]) if cms.SIGNING_TIME in found else None,
         tuple(references),
+        _policy(found[cms.SIGNATURE_POLICY]) if cms.SIGNATURE_POLICY in found else None,
     )
+
+
+def _check_content_type(found: dict[str, der.Element], content_type: str | None) -> None:
+    for oid in (cms.MESSAGE_DIGEST,) if content_type is None else (cms.CONTENT_TYPE, cms.MESSAGE_DIGEST):
+        if oid not in found:
+            raise attribute_failure("attributes.missing", oid=oid)
+    if content_type is None:
+        if cms.CONTENT_TYPE in found:
+            raise attribute_failure("attributes.counter-content-type")
+    elif der.oid(found[cms.CONTENT_TYPE]) != content_type:
+        raise attribute_failure("attributes.content-type")
+
+
+def _policy(value: der.Element) -> SignaturePolicy:
+    """SignaturePolicy: an identifier with the digest of its text, or NULL for an implied one."""
+    if value.tag == der.NULL:
+        return SignaturePolicy("", None, b"")
+    parts = der.children(der.expect(value, der.SEQUENCE, "SignaturePolicyId"))
+    digest = der.children(der.expect(parts[1], der.SEQUENCE, "sigPolicyHash")) if len(parts) > 1 else []
+    if not parts or len(digest) not in (0, 2):
+        raise attribute_failure("attributes.cardinality", oid=cms.SIGNATURE_POLICY)
+    if not digest:
+        return SignaturePolicy(der.oid(parts[0]), None, b"")
+    return SignaturePolicy(der.oid(parts[0]), digest_name(digest[0]), der.octets(digest[1]))
 
 
 def _check_protection(value: der.Element, info: cms.SignerInfo) -> None:
@@ -127,11 +133,12 @@ def _reference(value: der.Element, *, version_2: bool) -> CertificateReference:
     if not fields:
         raise attribute_failure("attributes.cardinality", oid=oid)
     value_octets = der.octets(fields.pop(0))
-    issuer, serial_number = _issuer_serial(fields[0]) if fields else (None, None)
+    issuer, serial_number = issuer_serial(fields[0]) if fields else (None, None)
     return CertificateReference(digest, value_octets, serial_number, issuer)
 
 
-def _issuer_serial(element: der.Element) -> tuple[bytes | None, int | None]:
+def issuer_serial(element: der.Element) -> tuple[bytes | None, int | None]:
+    """Issuer (when it is one directory name) and serial number of an IssuerSerial (RFC 5035, 5)."""
     parts = der.children(der.expect(element, der.SEQUENCE, "IssuerSerial"))
     if len(parts) < 2:
         raise attribute_failure("attributes.cardinality", oid=cms.SIGNING_CERTIFICATE_V2)

@@ -25,7 +25,20 @@ CERTIFICATE_REFERENCES = "1.2.840.113549.1.9.16.2.21"
 REVOCATION_REFERENCES = "1.2.840.113549.1.9.16.2.22"
 CERTIFICATE_VALUES = "1.2.840.113549.1.9.16.2.23"
 REVOCATION_VALUES = "1.2.840.113549.1.9.16.2.24"
-ARCHIVE_TIMESTAMPS = frozenset({"1.2.840.113549.1.9.16.2.27", "1.2.840.113549.1.9.16.2.48", "0.4.0.1733.2.4"})
+VALIDATION_DATA_TIMESTAMP = "1.2.840.113549.1.9.16.2.25"
+REFERENCES_TIMESTAMP = "1.2.840.113549.1.9.16.2.26"
+ARCHIVE_TIMESTAMP_V1 = "1.2.840.113549.1.9.16.2.27"
+ARCHIVE_TIMESTAMP_V2 = "1.2.840.113549.1.9.16.2.48"
+ARCHIVE_TIMESTAMP_V3 = "0.4.0.1733.2.4"
+ARCHIVE_TIMESTAMPS = frozenset({ARCHIVE_TIMESTAMP_V1, ARCHIVE_TIMESTAMP_V2, ARCHIVE_TIMESTAMP_V3})
+LONG_TERM_VALIDATION = "0.4.0.1733.2.2"
+HASH_INDEX_V1 = "0.4.0.1733.2.5"
+HASH_INDEX_V2 = "0.4.0.19122.1.4"
+HASH_INDEX_V3 = "0.4.0.19122.1.5"
+SIGNATURE_POLICY = "1.2.840.113549.1.9.16.2.15"
+
+_OCSP_KINDS = frozenset({"1.3.6.1.5.5.7.16.2", "1.3.6.1.5.5.7.48.1.1"})
+"""otherRevInfoFormat of an OCSP response, whole (RFC 5940) or only its basic part (older CAdES)."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +54,13 @@ class Attribute:
 class SignerInfo:
     """One signerInfo; ``signed`` is the [0] element exactly as sent, or None."""
 
+    version: der.Element
     identifier: der.Element
     digest_algorithm: der.Element
     signed: der.Element | None
     signed_attributes: tuple[Attribute, ...]
     signature_algorithm: der.Element
+    signature_field: der.Element
     signature: bytes
     unsigned: der.Element | None
 
@@ -58,7 +73,13 @@ class SignedData:
     content: bytes | None
     certificates: tuple[Certificate, ...]
     revocation_lists: tuple[bytes, ...]
+    ocsp_responses: tuple[bytes, ...]
     signer_infos: tuple[der.Element, ...]
+    encapsulated: der.Element
+    certificate_set: der.Element | None
+    """The [0] element with all certificates, as sent."""
+    revocation_set: der.Element | None
+    """The [1] element with all revocation data, as sent."""
 
 
 def parse_signed_data(encoded: bytes, limits: Limits) -> SignedData:
@@ -75,23 +96,35 @@ def parse_signed_data(encoded: bytes, limits: Limits) -> SignedData:
         raise malformed("SignedData is incomplete")
     der.integer(fields[0])
     der.expect(fields[1], der.SET, "digestAlgorithms")
-    content_type, content = _encapsulated(fields[2])
+    content_type, content = encapsulated(fields[2])
     certificates: tuple[Certificate, ...] = ()
-    revocation_lists: tuple[bytes, ...] = ()
+    revocation: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
     rest = fields[3:]
-    if rest[0].tag == der.CONTEXT_0:
-        certificates = _certificates(rest.pop(0), limits)
-    if rest and rest[0].tag == der.CONTEXT_1:
-        revocation_lists = _revocation_lists(rest.pop(0), limits)
+    certificate_set = rest.pop(0) if rest[0].tag == der.CONTEXT_0 else None
+    revocation_set = rest.pop(0) if rest and rest[0].tag == der.CONTEXT_1 else None
+    if certificate_set is not None:
+        certificates = parse_certificates(certificate_set, limits)
+    if revocation_set is not None:
+        revocation = _revocation(revocation_set, limits)
     if len(rest) != 1:
         raise malformed("SignedData is incomplete")
     signer_infos = der.children(der.expect(rest[0], der.SET, "signerInfos"))
     if len(signer_infos) > limits.signers:
         raise too_much("signers", limits.signers)
-    return SignedData(content_type, content, certificates, revocation_lists, tuple(signer_infos))
+    return SignedData(
+        content_type,
+        content,
+        certificates,
+        *revocation,
+        tuple(signer_infos),
+        fields[2],
+        certificate_set,
+        revocation_set,
+    )
 
 
-def _encapsulated(element: der.Element) -> tuple[str, bytes | None]:
+def encapsulated(element: der.Element) -> tuple[str, bytes | None]:
+    """Type and octets of an encapContentInfo; raises ``CheckFailed`` (FORMAT_FAILURE)."""
     parts = der.children(der.expect(element, der.SEQUENCE, "encapContentInfo"))
     if not parts or len(parts) > 2:
         raise malformed("bad encapContentInfo")
@@ -105,7 +138,8 @@ def _encapsulated(element: der.Element) -> tuple[str, bytes | None]:
     return content_type, der.octets(wrapped[0])
 
 
-def _certificates(element: der.Element, limits: Limits) -> tuple[Certificate, ...]:
+def parse_certificates(element: der.Element, limits: Limits) -> tuple[Certificate, ...]:
+    """The readable certificates of a set or sequence of them; others do not spoil it."""
     items = der.children(element)
     if len(items) > limits.certificates:
         raise too_much("certificates", limits.certificates)
@@ -120,11 +154,22 @@ def _certificates(element: der.Element, limits: Limits) -> tuple[Certificate, ..
     return tuple(found)
 
 
-def _revocation_lists(element: der.Element, limits: Limits) -> tuple[bytes, ...]:
+def _revocation(element: der.Element, limits: Limits) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Revocation lists and OCSP responses of a RevocationInfoChoices."""
     items = der.children(element)
     if len(items) > limits.revocation_lists:
         raise too_much("revocation lists", limits.revocation_lists)
-    return tuple(item.encoded for item in items if item.tag == der.SEQUENCE)
+    lists = tuple(item.encoded for item in items if item.tag == der.SEQUENCE)
+    return lists, tuple(found for item in items if (found := _ocsp_response(item)) is not None)
+
+
+def _ocsp_response(item: der.Element) -> bytes | None:
+    if item.tag != der.CONTEXT_1:
+        return None
+    parts = der.children(item)
+    if len(parts) != 2 or parts[0].tag != der.OID or der.oid(parts[0]) not in _OCSP_KINDS:
+        return None
+    return parts[1].encoded
 
 
 def parse_signer_info(element: der.Element, limits: Limits) -> SignerInfo:
@@ -143,11 +188,13 @@ def parse_signer_info(element: der.Element, limits: Limits) -> SignerInfo:
         raise malformed("unexpected field in signerInfo")
     der.expect(digest_algorithm, der.SEQUENCE, "digestAlgorithm")
     return SignerInfo(
+        fields[0],
         identifier,
         digest_algorithm,
         signed,
         () if signed is None else parse_attributes(signed, limits),
         signature_algorithm,
+        rest[1],
         signature,
         unsigned,
     )

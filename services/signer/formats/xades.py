@@ -25,7 +25,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from services.signer.certificates import Certificate, load_certificate
 from services.signer.checks.algorithms import ECDSA, RSA_PKCS1, RSA_PSS
 from services.signer.checks.mathematics import key_use
-from services.signer.facts import Content, SignatureFacts, SignerFacts
+from services.signer.facts import Content, Embedded, SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, warned
 from services.signer.formats.xml_layout import DS, XADES, Layout, find_layout, hardened_parser, parse_xml
 from services.signer.limits import Limits, malformed, too_much
@@ -77,7 +77,7 @@ def read_xades(
             )
         )
         signer = SignerFacts(level=_level(layout, None), findings=tuple(findings), integrity=False)
-        return SignatureFacts(SignatureFormat.XADES, (signer,), certificates)
+        return SignatureFacts(SignatureFormat.XADES, (signer,), Embedded(certificates))
     try:
         results = _verify(data, certificate)
     except CheckFailed as failure:
@@ -88,7 +88,7 @@ def read_xades(
         signer = SignerFacts(
             level=_level(layout, None), findings=_ordered(findings), integrity=False, certificate=certificate
         )
-        return SignatureFacts(SignatureFormat.XADES, (signer,), certificates)
+        return SignatureFacts(SignatureFormat.XADES, (signer,), Embedded(certificates))
     signed = results[layout.document_reference].signed_data
     properties = None if layout.properties_reference is None else results[layout.properties_reference].signed_xml
     integrity = True
@@ -110,7 +110,7 @@ def read_xades(
         unevaluated_timestamps=_timestamps(layout),
     )
     return SignatureFacts(
-        SignatureFormat.XADES, (signer,), certificates, content_sha256=hashlib.sha256(signed).hexdigest()
+        SignatureFormat.XADES, (signer,), Embedded(certificates), content_sha256=hashlib.sha256(signed).hexdigest()
     )
 
 

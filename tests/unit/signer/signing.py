@@ -23,6 +23,11 @@ def attribute(kind: str, *values: object) -> cms.CMSAttribute:
     return cms.CMSAttribute({"type": kind, "values": list(values)})
 
 
+def raw_attribute(oid: str, value: bytes) -> cms.CMSAttribute:
+    """One of a kind asn1crypto has no class for, or whose value is to be just these bytes."""
+    return cms.CMSAttribute.load(der.encode(der.SEQUENCE, der.encode_oid(oid), der.encode(der.SET, value)))
+
+
 def signing_certificate(certificate: bytes, digest: str = "sha256") -> cms.CMSAttribute:
     if digest == "sha1":
         value = tsp.SigningCertificate({"certs": [{"cert_hash": hashlib.sha1(certificate).digest()}]})

@@ -1,0 +1,102 @@
+"""Names of the levels: what the attributes claim, and what of it holds (EN 319 122-1, 6; TS 101 733, 4.4).
+
+What holds is mathematics and form: time-stamps about the right bytes with their own signatures in order, references
+that fit the values. What certificates are worth is judged elsewhere.
+"""
+
+from __future__ import annotations
+
+from services.signer.checks.references import check_references
+from services.signer.facts import Embedded, SignerFacts, UnsignedFacts
+from services.signer.findings import CheckFailed
+from services.signer.formats import cms
+from shared.contracts.signatures import TimestampType
+
+_BASIC = ("CAdES-B", "CAdES-EPES")
+_HIGHER = ("CAdES-T", "CAdES-C", "CAdES-X", "CAdES-XL", "CAdES-A")
+_ARCHIVE = frozenset({TimestampType.ARCHIVE_V1, TimestampType.ARCHIVE_V2, TimestampType.ARCHIVE_V3})
+_EXTENDED = frozenset({TimestampType.VALIDATION_DATA, TimestampType.REFERENCES})
+
+
+def level_found(basic: str, unsigned: UnsignedFacts) -> str:
+    """The highest level whose attributes are there; ``basic`` when none of the higher ones is."""
+    present = unsigned.present
+    if basic not in _BASIC:
+        return basic
+    if present & cms.ARCHIVE_TIMESTAMPS:
+        return "CAdES-A"
+    if {cms.CERTIFICATE_VALUES, cms.REVOCATION_VALUES} <= present:
+        return "CAdES-XL"
+    if {cms.CERTIFICATE_REFERENCES, cms.REVOCATION_REFERENCES} <= present:
+        extended = {cms.VALIDATION_DATA_TIMESTAMP, cms.REFERENCES_TIMESTAMP} & present
+        return "CAdES-X" if extended else "CAdES-C"
+    return "CAdES-T" if cms.SIGNATURE_TIMESTAMP in present else basic
+
+
+def baseline_found(basic: str, unsigned: UnsignedFacts, embedded: Embedded, *, signing_time: bool) -> str | None:
+    """The baseline level whose attributes are there; None when it is not one (EN 319 122-1, table 1)."""
+    if basic not in _BASIC or not signing_time:
+        return None
+    present = unsigned.present
+    if cms.SIGNATURE_TIMESTAMP not in present:
+        return "B-B"
+    older = {cms.CERTIFICATE_REFERENCES, cms.REVOCATION_REFERENCES, cms.CERTIFICATE_VALUES, cms.REVOCATION_VALUES}
+    if present & (older | {cms.ARCHIVE_TIMESTAMP_V1, cms.ARCHIVE_TIMESTAMP_V2}):
+        return "B-T"
+    if not embedded.certificates or not (embedded.revocation_lists or embedded.ocsp_responses):
+        return "B-T"
+    return "B-LTA" if cms.ARCHIVE_TIMESTAMP_V3 in present else "B-LT"
+
+
+def level_that_holds(signer: SignerFacts, embedded: Embedded) -> str | None:
+    """The highest level up to the one found of which everything holds; None when the signature itself does not."""
+    if not signer.integrity:
+        return None
+    if signer.level not in _HIGHER:
+        return signer.level
+    held = "CAdES-EPES" if signer.policy else "CAdES-B"
+    steps = {
+        "CAdES-T": _stamped(signer, frozenset({TimestampType.SIGNATURE})),
+        "CAdES-C": _fits(signer, embedded) and signer.unsigned.certificate_references is not None,
+        "CAdES-X": _stamped(signer, _EXTENDED),
+        "CAdES-XL": _fits(signer, embedded) and _complete_values(signer.unsigned),
+        "CAdES-A": _stamped(signer, _ARCHIVE),
+    }
+    for level in _HIGHER[: _HIGHER.index(signer.level) + 1]:
+        if steps[level]:
+            held = level
+        elif level in _demanded(signer):
+            break
+    return held
+
+
+def _demanded(signer: SignerFacts) -> frozenset[str]:
+    """The levels that the found one rests on: those whose attributes are there, and T."""
+    present = signer.unsigned.present
+    demanded = {"CAdES-T", signer.level}
+    if present & {cms.CERTIFICATE_REFERENCES, cms.REVOCATION_REFERENCES}:
+        demanded.add("CAdES-C")
+    if present & {cms.VALIDATION_DATA_TIMESTAMP, cms.REFERENCES_TIMESTAMP}:
+        demanded.add("CAdES-X")
+    if present & {cms.CERTIFICATE_VALUES, cms.REVOCATION_VALUES}:
+        demanded.add("CAdES-XL")
+    return frozenset(demanded)
+
+
+def _stamped(signer: SignerFacts, kinds: frozenset[TimestampType]) -> bool:
+    """Whether there is a time-stamp of these kinds and all of them are intact."""
+    found = [stamp.intact for stamp in signer.timestamps if stamp.type in kinds]
+    return bool(found) and all(found)
+
+
+def _complete_values(unsigned: UnsignedFacts) -> bool:
+    values = unsigned.values
+    return bool(values.certificates) and bool(values.revocation_lists or values.ocsp_responses)
+
+
+def _fits(signer: SignerFacts, embedded: Embedded) -> bool:
+    try:
+        check_references(signer.unsigned, embedded)
+    except CheckFailed:
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""The time engine: what is proven to have existed when, and so at which moment a signature is judged (step 7).
+
+Time-stamps are taken from the latest to the earliest. One that is accepted proves that everything it covers existed
+when it was made: an older time-stamp, whose algorithm or certificate has run out since, then still counts. The
+claimed signing-time proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.signer.checks import algorithms
+from services.signer.checks.chain import CertificatePath, build_path
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
+from services.signer.evidence import Pool
+from services.signer.facts import SignerFacts, StampFacts
+from services.signer.findings import CheckFailed, Finding, Step, failed, passed, warned
+from services.signer.texts import say
+from shared.contracts.signatures import TimestampType
+from shared.domain.verdict import Conclusion, SubIndication
+
+STAMP_SKEW = timedelta(seconds=60)
+"""How far the clocks of two time-stamp authorities, or theirs and ours, may lie apart (signatures.md 8.8)."""
+
+_HARMLESS_REASONS = frozenset({"affiliationChanged", "superseded", "cessationOfOperation"})
+"""An authority revoked for these has not stamped falsely before (RFC 3161, 4)."""
+
+
+@dataclass(frozen=True)
+class StampVerdict:
+    """One time-stamp judged: ``failure`` says why it proves nothing."""
+
+    facts: StampFacts
+    failure: CheckFailed | None
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """Failed for good when it is not intact or its authority was revoked before; else it may still be accepted."""
+        if self.failure is None:
+            return Conclusion.PASSED
+        if not self.facts.intact or self.failure.sub_indication is SubIndication.REVOKED:
+            return Conclusion.FAILED
+        return Conclusion.INDETERMINATE
+
+
+@dataclass(frozen=True)
+class ProvenTime:
+    """The moment of judgement, whether the signature is known to have existed then, and what says so."""
+
+    at: datetime
+    proven: bool
+    verdicts: tuple[StampVerdict, ...]
+    findings: tuple[Finding, ...]
+    wanted: tuple[WantedList, ...]
+
+    @property
+    def stamped(self) -> tuple[StampVerdict, ...]:
+        """The accepted signature time-stamps."""
+        return tuple(item for item in self.verdicts if _accepted(item) and item.facts.type is TimestampType.SIGNATURE)
+
+
+class TimeEngine:
+    """Judges the time-stamps of one file against one pool of evidence; pure."""
+
+    def __init__(self, pool: Pool, vouched: datetime | None, now: datetime, retry_after_seconds: int) -> None:
+        self._pool = pool
+        self._vouched = vouched
+        self._now = now
+        self._retry_after_seconds = retry_after_seconds
+        self._wanted: dict[WantedList, None] = {}
+
+    def of(self, signer: SignerFacts) -> ProvenTime:
+        """The proven time of one signature: earliest accepted time-stamp, else the vouched moment, else now."""
+        self._wanted = {}
+        verdicts = self._judged(signer.timestamps)
+        findings = [
+            warned(Step.TIME, say("timestamp.unused", why=item.failure.text.en), rule="time-stamp")
+            for item in verdicts
+            if item.failure is not None
+        ]
+        if signer.unevaluated_timestamps:
+            findings.append(warned(Step.TIME, say("timestamp.not-evaluated"), rule="time-stamp"))
+        findings.extend(_out_of_order(verdicts))
+        at, proven, text = self._moment(verdicts)
+        return ProvenTime(at, proven, verdicts, (passed(Step.TIME, say(text, at=at)), *findings), tuple(self._wanted))
+
+    def _moment(self, verdicts: tuple[StampVerdict, ...]) -> tuple[datetime, bool, str]:
+        accepted = [item.facts for item in verdicts if _accepted(item) and item.facts.type.stamps_signature]
+        preferred = [item for item in accepted if item.type is TimestampType.SIGNATURE] or accepted
+        moments = [item.generated_at for item in preferred if item.generated_at is not None]
+        if moments:
+            return min(moments), True, "time.stamped"
+        if self._vouched is not None:
+            return self._vouched, True, "time.given"
+        return self._now, False, "time.now"
+
+    def _judged(self, stamps: tuple[StampFacts, ...]) -> tuple[StampVerdict, ...]:
+        """In the order of the file, each judged after those that may prove that it existed."""
+        verdicts: dict[int, StampVerdict] = {}
+        latest_first = sorted(range(len(stamps)), key=lambda index: _made(stamps[index]), reverse=True)
+        for index in latest_first:
+            stamp = stamps[index]
+            accepted = [item.facts for item in verdicts.values() if _accepted(item)]
+            proofs = [item.generated_at for item in accepted if stamp.position in item.covers and item.generated_at]
+            existed_at = min((*proofs, self._vouched or self._now))
+            verdicts[index] = StampVerdict(stamp, stamp.failure or self._failure(stamp, existed_at))
+        return tuple(verdicts[index] for index in range(len(stamps)))
+
+    def _failure(self, stamp: StampFacts, existed_at: datetime) -> CheckFailed | None:
+        try:
+            self._accept(stamp, existed_at)
+        except CheckFailed as failure:
+            return failure
+        return None
+
+    def _accept(self, stamp: StampFacts, existed_at: datetime) -> None:
+        """Raise ``CheckFailed`` unless the authority is one of ours, and was one, and its work still counts."""
+        made, token, certificate = stamp.generated_at, stamp.token, stamp.certificate
+        if made is None or token is None or certificate is None or token.signers[0].algorithms is None:
+            raise CheckFailed(SubIndication.FORMAT_FAILURE, say("timestamp.broken"))
+        if made > self._now + STAMP_SKEW:
+            raise CheckFailed(SubIndication.NOT_YET_VALID, say("path.not-yet", since=made))
+        existed_at = max(existed_at, made)
+        proven = existed_at < self._now
+        algorithms.check(token.signers[0].algorithms, existed_at, proven=proven)
+        algorithms.check_digests(stamp.digests, existed_at, proven=proven)
+        anchors = self._pool.trust.for_purposes(("timestamp",))
+        pool = (*token.embedded.certificates, *self._pool.certificates)
+        path = build_path(certificate, tuple(dict.fromkeys(pool)), anchors, made, proven=True)
+        for item in path.certificates[1:]:
+            if item.not_after < existed_at:
+                raise CheckFailed(
+                    SubIndication.OUT_OF_BOUNDS_NO_POE, say("timestamp.authority-expired", until=item.not_after)
+                )
+        self._check_standing(path, made, existed_at)
+
+    def _check_standing(self, path: CertificatePath, made: datetime, existed_at: datetime) -> None:
+        check = RevocationCheck(self._pool.lists, made, self._now, True, self._retry_after_seconds)
+        try:
+            check.path(path)
+        except RevocationMissing as failure:
+            self._wanted.update(dict.fromkeys(failure.wanted))
+            raise
+        # Whoever has the stolen key of an authority can stamp any time in the past.
+        for certificate, issuer in path.pairs():
+            for item in self._pool.lists:
+                revoked_at = item.entries.get(certificate.serial_number)
+                if (
+                    revoked_at is None
+                    or revoked_at > existed_at
+                    or not item.speaks_about(certificate, issuer, self._now)
+                ):
+                    continue
+                reason = item.reason(certificate.serial_number)
+                if reason not in _HARMLESS_REASONS:
+                    raise CheckFailed(
+                        SubIndication.REVOKED_NO_POE, say("timestamp.authority-revoked", at=revoked_at, reason=reason)
+                    )
+
+
+def _accepted(verdict: StampVerdict) -> bool:
+    return verdict.failure is None
+
+
+def _made(stamp: StampFacts) -> float:
+    return stamp.generated_at.timestamp() if stamp.generated_at is not None else 0
+
+
+def _out_of_order(verdicts: tuple[StampVerdict, ...]) -> Iterator[Finding]:
+    """A time-stamp that covers one made after it: one of two trusted clocks was wrong."""
+    accepted = [item.facts for item in verdicts if _accepted(item)]
+    for outer in accepted:
+        for inner in accepted:
+            if inner.position in outer.covers and _made(inner) > _made(outer) + STAMP_SKEW.total_seconds():
+                failure = CheckFailed(
+                    SubIndication.TIMESTAMP_ORDER_FAILURE,
+                    say("timestamp.order", inner=inner.generated_at, outer=outer.generated_at),
+                )
+                yield failed(Step.TIME, failure, rule="time-stamp-order")
+                return
