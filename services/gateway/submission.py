@@ -30,6 +30,7 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.packages import look_into
 from services.gateway.policy.confidentiality import refuse_secret_annexes, standing_of
 from services.gateway.policy.findings import examine, let_through, version_findings
+from services.gateway.policy.lowering import refuse_unproven_lowering
 from services.gateway.policy.protection import Protection, protection_of
 from services.gateway.recipients import check_recipients
 from services.gateway.schemas.admin import InstitutionPolicy
@@ -182,6 +183,7 @@ class Submissions:
             )
         )  # fmt: skip
         try:
+            await refuse_unproven_lowering(package, inspection, standing, self._signer, self._spool)
             await refuse_secret_annexes(package, inspection, standing)
             findings = await examine(package, inspection, policy, self._signer, self._spool)
             findings += version_findings(await checking, message, policy)

@@ -11,7 +11,8 @@ from services.sandbox.kephs.cms import sign_attached
 from services.sandbox.pki.store import Pki
 from services.sandbox.world import InstitutionPlan, WorldPlan
 from shared.clock import Clock
-from shared.eyp.model import FinalMetadata, Organisation, Signatory
+from shared.errors import DomainError
+from shared.eyp.model import FinalMetadata, Organisation, SecurityCode, Signatory
 from shared.eyp.sample import sample_package_draft, sample_signatory
 
 MEDIA_TYPE = "application/eyazisma"
@@ -26,12 +27,14 @@ class PackageOrder(BaseModel):
     recipient_nos: list[int] = Field(min_length=1, max_length=1)
     subject: str = Field(default="Örnek yazı: KEP Gateway deneme gönderimi", min_length=1, max_length=200)
     annex_text: str = Field(default="Bu dosya deneme amaçlı bir ektir.\n", min_length=1, max_length=30_000_000)
+    security_code: SecurityCode = SecurityCode.UNCLASSIFIED
+    """Degree of confidentiality; one that packages of 2.x do not have is refused."""
 
 
 def write_package(order: PackageOrder, plan: WorldPlan, pki: Pki, clock: Clock) -> tuple[str, bytes]:
     """File name and bytes of a package of version 2.0: CAdES-B signature of a person, seal of the institution.
 
-    Raises ``KeyError`` for a sender without keys or an unknown recipient.
+    Raises ``KeyError`` for a sender without keys or an unknown recipient, ``DomainError`` for what no package may say.
     """
     institutions = {institution.detsis_no: institution for institution in plan.institutions}
     sender, recipient = institutions[order.sender_no], institutions[order.recipient_nos[0]]
@@ -45,6 +48,7 @@ def write_package(order: PackageOrder, plan: WorldPlan, pki: Pki, clock: Clock) 
         recipient=_organisation(recipient),
         subject=order.subject,
         annex_text=order.annex_text,
+        security_code=order.security_code,
     )
     signed = draft.with_signature(sign_attached(draft.digest_to_be_signed(), pki.identity(sender.keys.person), now))
     final = FinalMetadata(
@@ -72,6 +76,8 @@ def ebys_routes(plan: WorldPlan, pki: Pki, clock: Clock) -> APIRouter:
             name, content = write_package(order, plan, pki, clock)
         except KeyError as error:
             raise HTTPException(422, f"no institution with keys, or no recipient: {error}") from error
+        except DomainError as error:
+            raise HTTPException(422, str(error)) from error
         return Response(content, media_type=MEDIA_TYPE, headers={"X-Package-Filename": name})
 
     return router

@@ -6,7 +6,7 @@ came out of it; ``Container`` gives access to its parts. ``PackageDraft`` starts
 Everything here is pure: bytes and files in, typed objects out; no clock, no network.
 """
 
-from shared.eyp.confidentiality import EmbeddedPackage, embedded_packages, stated_degree
+from shared.eyp.confidentiality import EmbeddedPackage, degrees_inside, embedded_packages, stated_degree
 from shared.eyp.container import Container, Entry
 from shared.eyp.digests import DigestAlgorithm
 from shared.eyp.findings import INTEROP, STRICT, Finding, Profile, Severity
@@ -105,6 +105,7 @@ __all__ = [
     "UnsealedUpdate",
     "UpdateNote",
     "Urgency",
+    "degrees_inside",
     "embedded_packages",
     "inspect",
     "inspect_decrypted",

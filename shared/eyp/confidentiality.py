@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ from shared.eyp.wire.names import PLACES, Role
 
 _ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
 _CHUNK = 256 * 1024
+MOST_UNKNOWN = 20
 _ORDER = (
     SecurityCode.UNCLASSIFIED,
     SecurityCode.PERSONAL,
@@ -45,7 +46,8 @@ class EmbeddedPackage:
     path: tuple[str, ...]
     """Part names from the outermost package inwards; the last one is the package."""
     degree: SecurityCode | None
-    """None: not known, because it is encrypted, says none, or cannot be read within the limits."""
+    """The highest that it or a package in it states: nobody proved an update that lowers one. None: not known, because
+    it is encrypted, says none, or cannot be read within the limits."""
 
 
 def stated_degree(inspection: Inspection) -> SecurityCode | None:
@@ -63,9 +65,17 @@ def stated_degree(inspection: Inspection) -> SecurityCode | None:
             found = None
         strays.append(level.stray_degree)
         level = level.inner
-    if found is None:
-        return None
-    return max([found, *filter(None, strays)], key=_ORDER.index)
+    return None if found is None else _highest([found, *filter(None, strays)])
+
+
+def _highest(degrees: Iterable[SecurityCode | None]) -> SecurityCode | None:
+    """None if one of them is: it may be anything."""
+    known: list[SecurityCode] = []
+    for degree in degrees:
+        if degree is None:
+            return None
+        known.append(degree)
+    return max(known, key=_ORDER.index)
 
 
 def _own_degree(inspection: Inspection) -> SecurityCode | None:
@@ -79,6 +89,17 @@ def _own_degree(inspection: Inspection) -> SecurityCode | None:
     return inspection.metadata.security_code if inspection.metadata else None
 
 
+def degrees_inside(inspection: Inspection) -> Iterator[SecurityCode | None]:
+    """Every degree that the packages inside an update state, as they stand; None for one that is not understood."""
+    level = inspection.inner
+    while level is not None:
+        if level.kind is PackageKind.UPDATE:
+            yield from (change.new_degree for change in (level.update.degree_changes if level.update else ()))
+        else:
+            yield level.metadata.security_code if level.metadata else None
+        level = level.inner
+
+
 def embedded_packages(
     source: bytes | BinaryIO, inspection: Inspection, *, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[EmbeddedPackage]:
@@ -86,9 +107,15 @@ def embedded_packages(
 
     ``source`` is what was inspected; the original of an update is no find, what lies in it is. All finds share one
     ``limits``. What is a ZIP and cannot be read within them counts as a package of unknown degree if it has the
-    names of one; other archives and office documents are passed over. Raises as ``Container.open`` about ``source``.
+    names of one; other archives and office documents are passed over. The search ends after ``MOST_UNKNOWN`` of
+    unknown degree: more would change nothing. Raises as ``Container.open`` about ``source``.
     """
-    yield from _Search(limits).within(source, inspection, (), 1)
+    unknown = 0
+    for found in _Search(limits).within(source, inspection, (), 1):
+        yield found
+        unknown += found.degree is None
+        if unknown == MOST_UNKNOWN:
+            return
 
 
 class _Search:
@@ -122,7 +149,7 @@ class _Search:
             return
         if not _has_content(found) and not _looks_like_package(container, entry):
             return
-        yield EmbeddedPackage(path, stated_degree(found))
+        yield EmbeddedPackage(path, _highest([stated_degree(found), *degrees_inside(found)]))
         yield from self.within(content, found, path, depth + 1)
 
     def _take_out(self, container: Container, entry: Entry, content: BinaryIO, depth: int) -> None:
@@ -173,4 +200,4 @@ def _looks_like_package(container: Container, entry: Entry) -> bool:
     return False
 
 
-__all__ = ["EmbeddedPackage", "embedded_packages", "stated_degree"]
+__all__ = ["EmbeddedPackage", "degrees_inside", "embedded_packages", "stated_degree"]

@@ -51,6 +51,7 @@ def sample_package_draft(
     recipient: Organisation,
     subject: str = "Örnek yazı: KEP Gateway deneme gönderimi",
     annex_text: str = "Bu dosya deneme amaçlı bir ektir.\n",
+    security_code: SecurityCode = SecurityCode.UNCLASSIFIED,
 ) -> PackageDraft:
     """A complete unsigned letter with a cover letter and one annex, deterministic for its arguments.
 
@@ -77,7 +78,7 @@ def sample_package_draft(
     metadata = Metadata(
         document_id=document_id,
         subject=subject,
-        security_code=SecurityCode.UNCLASSIFIED,
+        security_code=security_code,
         originator=sender,
         distributions=(Distribution(recipient),),
         cover_letter_file_name="ustyazi.pdf",

@@ -21,8 +21,9 @@ from shared.clock import FixedClock, SystemClock
 from shared.eyp import DegreeChange, PackageKind, SecurityCode, inspect
 from tests.support.gateway import TOKENS, RunningGateway, running_gateway, serving
 from tests.support.neighbours import Line, ServedDirectory, ServedRelay, served_directory, served_relay
-from tests.support.pki import PASSWORD, Hierarchy, Holder, make_hierarchy, rsa_key, usage
+from tests.support.pki import PASSWORD, Hierarchy, Holder, Pki, build_pki, make_hierarchy, rsa_key, usage
 from tests.unit.eyp import letters, wrappers
+from tests.unit.signer.signing import sign
 
 A, B, C, D = 10000001, 10000002, 10000003, 10000004
 """A writes; B and C have certificates, D has none."""
@@ -43,6 +44,11 @@ def certificates(tree: Hierarchy) -> dict[int, Holder]:
         number: tree.issuing.issue(f"Kurum {number}", now=NOW, key=rsa_key(2048, number), key_usage=usage(key_encipherment=True))
         for number in (B, C)
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return build_pki(NOW)
 
 
 @dataclass
@@ -141,23 +147,24 @@ def written_keys(directory: Path, certificates: dict[int, Holder]) -> Path:
     return directory / "keys.json"
 
 
-def trusted(directory: Path, tree: Hierarchy) -> dict[str, Path]:
+def trusted(directory: Path, tree: Hierarchy, pki: Pki) -> dict[str, Path]:
+    pki.write_trust(directory / "trust")
     for purpose, certificate in (("encryption", tree.root), ("intermediates", tree.issuing)):
         (directory / "trust" / purpose).mkdir(parents=True)
         (directory / "trust" / purpose / "one.pem").write_bytes(certificate.pem)
     (directory / "lists").mkdir()
-    for number, encoded in enumerate(tree.crls(NOW)):
+    for number, encoded in enumerate([*tree.crls(NOW), *pki.crls(NOW)]):
         (directory / "lists" / f"{number}.crl").write_bytes(encoded)
     return {"trust_directory": directory / "trust", "revocation_directory": directory / "lists"}
 
 
 @pytest.fixture
 async def world(
-    database_url: str, tmp_path: Path, tree: Hierarchy, certificates: dict[int, Holder]
+    database_url: str, tmp_path: Path, tree: Hierarchy, certificates: dict[int, Holder], pki: Pki
 ) -> AsyncIterator[World]:
     settings = SignerSettings.model_validate(
         {"port": 0, "ops_port": 0, "service_tokens": TOKENS, "keys_file": written_keys(tmp_path, certificates)}
-        | trusted(tmp_path, tree)
+        | trusted(tmp_path, tree, pki)
     )
     service = await build_signer(settings, FixedClock(NOW))
     line = Line(service.app)
@@ -366,7 +373,7 @@ async def test_a_decision_is_used_only_where_it_is_needed(world: World) -> None:
 
 
 async def test_an_update_cannot_be_encrypted_and_is_decided_about(world: World) -> None:
-    update = wrappers.update(SECRET, change_to())
+    update = wrappers.update(letters.package(), change_to())
     refused(await world.submit(update), 422, "decision-required", "/message/recipients/0/detsis_no")
     letter = (await world.submit(update, unencrypted_decision=DECISION)).json()
     assert letter["confidentiality"]["decision"]["decided_by"] == DECISION["decided_by"]
@@ -395,6 +402,29 @@ async def test_secret_annexes_and_letters_are_refused_in_every_wrapper(world: Wo
     assert world.letters == 0
     ordinary = wrappers.edited(letters.package(), "ImzasizEkler/", lambda _old: letters.package())
     assert (await world.submit(ordinary, idempotency_key="k")).status_code == 202
+
+
+async def test_an_update_lowers_a_degree_only_if_it_is_proven(world: World, pki: Pki) -> None:
+    """Whatever the policy says about findings and signatures: anybody can write an update."""
+    await world.policy(package_findings="pass")
+    unsealed = wrappers.unsealed(SECRET, change_to(SecurityCode.UNCLASSIFIED))
+    proven = unsealed.with_seal(sign(pki.sealer, unsealed.seal_to_be_signed(), at=NOW)).to_bytes()
+    other = letters.package(subject="Başka", security_code=SecurityCode.TOP_SECRET)
+    for number, forged in enumerate(
+        [
+            wrappers.sealed(unsealed),
+            unsealed.with_seal(sign(pki.signer, unsealed.seal_to_be_signed(), at=NOW)).to_bytes(),
+            wrappers.edited(proven, "OrijinalPaket/", lambda _old: other),
+        ]
+    ):
+        refused(await world.submit(forged, idempotency_key=f"k{number}"), 422, "confidentiality-forbidden", "/package")
+    world.signer.down = True
+    refused(await world.submit(proven, idempotency_key="p"), 503, "signer-unavailable")
+    world.signer.down = False
+    letter = (await world.submit(proven, idempotency_key="p")).json()
+    assert letter["confidentiality"]["degree"] == "unclassified"
+    raised = wrappers.update(letters.package(), change_to(SecurityCode.RESTRICTED))
+    assert (await world.submit(raised, idempotency_key="r")).json()["code"] == "decision-required", "not forbidden"
 
 
 async def test_an_encrypted_package_is_declared_and_closed(world: World) -> None:

@@ -33,7 +33,7 @@ FOREIGN: dict[str, bytes] = {
     "başka kurumdan.eyp": letters.package(originator=Organisation("20000008", "Öteki Kurum")),
     "kişiye özel.eyp": degree("KSO", letters.first_generation_package()),
     "özeti tutmayan.eyp": letters.changed(_PLAIN, Ustveri=replacing("deneme", "DENEME")),
-    "güncelleme.eypg": wrappers.update(),
+    "güncelleme.eypg": wrappers.update(_PLAIN),
 }
 """By the name of the file. The law lets all of these travel; what is wrong with them is for findings to say."""
 

@@ -21,6 +21,11 @@ def send(
     to: Annotated[list[int], typer.Option(help="DETSİS number of a recipient; repeat for several.")],
     sender: Annotated[int | None, typer.Option(help="DETSİS number of the sender, if the key has several.")] = None,
     reference: Annotated[str | None, typer.Option(help="Your own reference.")] = None,
+    degree: Annotated[str | None, typer.Option(help="Degree of an encrypted package, as restricted.")] = None,
+    decided_by: Annotated[
+        str | None, typer.Option(help="Who decided that a restricted letter goes unencrypted.")
+    ] = None,
+    decision_reason: Annotated[str | None, typer.Option(help="Why it does.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeat a call safely with the same key.")] = None,
     url: Url = URL,
     key: Key = "",
@@ -30,6 +35,9 @@ def send(
     message: dict[str, Any] = {"recipients": [{"detsis_no": number} for number in to]}
     message |= {"institution_no": sender} if sender is not None else {}
     message |= {"client_ref": reference} if reference is not None else {}
+    message |= {"security_code": degree} if degree is not None else {}
+    if decided_by is not None or decision_reason is not None:
+        message["unencrypted_decision"] = {"decided_by": decided_by or "", "reason": decision_reason or ""}
     with connected(url, key) as api, readable(package) as file:
         answer = api.json(
             "POST",

@@ -122,9 +122,14 @@ def test_an_original_is_no_annex_but_may_have_some() -> None:
     assert degree is SecurityCode.SECRET
 
 
-def test_an_annex_with_an_update_counts_with_the_degree_in_force() -> None:
-    ((_, degree),) = found(with_annex(_update(SECRET, SecurityCode.UNCLASSIFIED)))
-    assert degree is SecurityCode.UNCLASSIFIED
+def test_an_annex_counts_with_the_highest_degree_in_it() -> None:
+    """Nobody proves the seal of an update among the annexes."""
+    for content in (
+        _update(SECRET, SecurityCode.UNCLASSIFIED),
+        _update(PLAIN, SecurityCode.SECRET),
+        _update(_update(PLAIN, SecurityCode.SECRET), SecurityCode.UNCLASSIFIED),
+    ):
+        assert [degree for _, degree in found(with_annex(content))] == [SecurityCode.SECRET]
 
 
 @pytest.mark.parametrize(
