@@ -41,8 +41,13 @@ class Rule:
         """The rule's id, for example ``R.27``."""
         return ".".join(self.key.split(".")[:2])
 
-    def found(self, part: str | None = None, value: object = "", code: int | None = None) -> Finding:
-        """A finding against this rule; ``value`` is shown shortened, ``code`` replaces the rule's own."""
+    def found(
+        self, part: str | None = None, value: object = "", code: int | None = None, *, coded: bool = True
+    ) -> Finding:
+        """A finding against this rule; ``value`` is shown shortened, ``code`` replaces the rule's own.
+
+        ``coded=False``: no code at all, for a variant the official library has none for.
+        """
         shown = _shown(value)
         return Finding(
             rule=self.id,
@@ -51,7 +56,7 @@ class Rule:
             part=_shown(part, 200) if part else None,
             message_tr=self.tr.replace("{value}", shown),
             message_en=self.en.replace("{value}", shown),
-            code=self.code if code is None else code,
+            code=(self.code if code is None else code) if coded else None,
             guide=self.guide,
         )
 
@@ -99,6 +104,9 @@ INTEROP = Profile(
         "R.18.created-missing": Severity.IMPORTANT,
         "R.18.creator-missing": Severity.IMPORTANT,
         "R.18.subject-differs": Severity.IMPORTANT,
+        "R.21.attribute": Severity.IMPORTANT,
+        "R.21.empty": Severity.IMPORTANT,
+        "R.21.namespace": Severity.IMPORTANT,
         "R.21.unexpected": Severity.IMPORTANT,
         "R.22.lower-case": Severity.WARNING,
         "R.27.term-invalid": Severity.WARNING,
@@ -108,6 +116,7 @@ INTEROP = Profile(
         "R.37.empty": Severity.IMPORTANT,
         "R.38": Severity.IMPORTANT,
         "R.39": Severity.IMPORTANT,
+        "R.54.unproven": Severity.IMPORTANT,
         "R.57.label-not-unique": Severity.IMPORTANT,
         "R.80.clear": Severity.IMPORTANT,
         "R.81.clear": Severity.IMPORTANT,

@@ -9,12 +9,20 @@ from lxml import etree
 
 from shared.errors import DomainError, ErrorCode
 from shared.eyp.checks.annexes import check_annex_files, check_annex_list, withheld_files
-from shared.eyp.checks.content import check_cover_name, check_final_metadata, check_metadata, check_signatories
+from shared.eyp.checks.content import (
+    check_cover_name,
+    check_final_metadata,
+    check_metadata,
+    check_signatories,
+    check_validity,
+)
+from shared.eyp.checks.cover_letter import check_cover_letter
 from shared.eyp.checks.layout import check_core, check_file_name, check_layout
 from shared.eyp.checks.manifests import (
     COVERED,
     ManifestCheck,
     PartDigests,
+    check_listing,
     check_manifest,
     differing_parts,
     needed_algorithms,
@@ -43,6 +51,7 @@ from shared.eyp.model import (
     SignatureComponent,
 )
 from shared.eyp.notes import EncryptionNote, UpdateNote
+from shared.eyp.recognition import COPIES, kind_of, version_of
 from shared.eyp.relationships import (
     CONTENT_TYPES_NAME,
     is_family_member,
@@ -59,7 +68,6 @@ from shared.eyp.wire.core import read_core
 from shared.eyp.wire.manifests import ManifestShapeError, read_manifest
 from shared.eyp.wire.metadata_in import read_destinations, read_final_metadata, read_metadata
 from shared.eyp.wire.names import (
-    CATEGORIES,
     MANIFEST_ROLES,
     Role,
     generation_of,
@@ -74,8 +82,6 @@ _IDENTIFYING = {
 """The part whose namespace tells the generation."""
 _NOTE_MARKS = 5_000
 """The notes of encrypted and update packages are short; a letter's metadata need not be."""
-_COPIES = {Generation.V1: ManifestKind.PACKAGE, Generation.V2: ManifestKind.FINAL}
-"""The manifest of the package inside that an encrypted package shows outside."""
 
 
 class Inspector:
@@ -114,9 +120,10 @@ class Inspector:
         self._documents.update([CONTENT_TYPES_NAME, *map(relationships_part_name, [None, *filter(None, sources)])])
 
         core = self._core(layout)
-        kind = _kind(core, layout)
+        kind = kind_of(core, layout)
         identifying = self._xml(layout.part(_IDENTIFYING[kind]), None if kind is PackageKind.PLAIN else _NOTE_MARKS)
-        version, generation = self._version(core, identifying)
+        version, generation, faults = version_of(core, identifying, kind, layout)
+        self._findings.take(faults)
         self._findings.take(check_layout(layout, kind, generation))
         plain = kind is PackageKind.PLAIN
         metadata = self._metadata(identifying, generation, layout) if plain else None
@@ -128,6 +135,9 @@ class Inspector:
             self._findings.take(check_file_name(file_name, kind, metadata))
         if metadata is not None:
             self._findings.take(check_annex_files(metadata, layout, recipient))
+        cover_letter = layout.part(Role.COVER_LETTER) if plain else None
+        if cover_letter is not None:
+            self._findings.take(check_cover_letter(self._container, cover_letter))
         update = self._update_note(layout, version, identifying) if kind is PackageKind.UPDATE else None
         encrypted = kind is PackageKind.ENCRYPTED
         encryption_note = self._encryption_note(layout, generation, identifying) if encrypted else None
@@ -152,7 +162,7 @@ class Inspector:
             findings_suppressed=self._findings.suppressed,
             profile=profile.name,
             parts=described_parts(self._container, content_types, digests),
-            cover_letter=layout.part(Role.COVER_LETTER) if plain else None,
+            cover_letter=cover_letter,
             annex_parts=layout.annexes() + layout.annexes(Role.UNSIGNED_ANNEX) if plain else (),
             signature_components=components,
             manifests=manifests,
@@ -179,26 +189,6 @@ class Inspector:
     def _core(self, layout: Layout) -> CoreProperties | None:
         root = self._xml(layout.part(Role.CORE))
         return read_core(root) if root is not None else None
-
-    def _version(
-        self, core: CoreProperties | None, identifying: etree._Element | None
-    ) -> tuple[PackageVersion | None, Generation]:
-        """The stated version, and the generation whose schemas apply: the document's own namespace decides."""
-        version = None
-        if core is None or core.version is None:
-            self._findings.add(layout_rules.VERSION_MISSING.found())
-        else:
-            try:
-                version = PackageVersion.parse(core.version)
-            except ValueError:
-                self._findings.add(layout_rules.VERSION_UNSUPPORTED.found(value=core.version))
-        stated = version.generation if version else None
-        if version is not None and stated is None:
-            self._findings.add(layout_rules.VERSION_UNSUPPORTED.found(value=version))
-        actual = generation_of(etree.QName(identifying).namespace or "") if identifying is not None else None
-        if actual is not None and stated is not None and actual is not stated:
-            self._findings.add(layout_rules.VERSION_CONTRADICTED.found(value=version))
-        return version, actual or stated or Generation.V2
 
     def _metadata(self, root: etree._Element | None, generation: Generation, layout: Layout) -> Metadata | None:
         part = layout.part(Role.METADATA)
@@ -233,6 +223,8 @@ class Inspector:
             self._findings.take(check_structure(root, "FinalMetadata", generation, part))
             final = read_final_metadata(root, generation)
             self._findings.take(check_final_metadata(final, part))
+            if metadata is not None:
+                self._findings.take(check_validity(metadata, final.date, layout.part(Role.METADATA)))
             return final
         part = layout.part(Role.SIGNATORIES)
         root = self._xml(part)
@@ -272,17 +264,17 @@ class Inspector:
         if root is None or part is None:
             return None
         self._findings.take(check_structure(root, "EncryptionNote", generation, part))
-        return read_encryption_note(root, generation)
+        return read_encryption_note(root)
 
     def _copied_manifest(self, layout: Layout, generation: Generation) -> None:
         """The copy speaks of parts that are not here: only its form is judged."""
-        kind = _COPIES[generation]
+        kind = COPIES[generation]
         part = layout.part(MANIFEST_ROLES[kind])
         root = self._xml(part)
         if root is None:
             return
         try:
-            read_manifest(root, kind, generation)
+            self._findings.take(check_listing(read_manifest(root, kind, generation), kind, part))
         except ManifestShapeError as error:
             self._findings.add(proof_rules.SCHEMA[kind].found(part, error))
 
@@ -349,11 +341,3 @@ class Inspector:
             head = b""
         if not is_envelope(head, entry.size):
             self._findings.add(wrapping_rules.NOT_AN_ENVELOPE.found(name))
-
-
-def _kind(core: CoreProperties | None, layout: Layout) -> PackageKind:
-    category = core.category if core else None
-    for kind, name in CATEGORIES.items():
-        if category == name:
-            return kind
-    return layout.guessed_kind()

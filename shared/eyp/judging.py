@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from shared.errors import DomainError, ErrorCode
 from shared.eyp.checks.wrapping import check_decrypted, check_original
@@ -20,7 +20,11 @@ from shared.eyp.relationships import read_relationships
 from shared.eyp.rules import wrapping as rules
 from shared.eyp.wire.names import Role
 
-_CHUNK = 256 * 1024
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_PAGE = 1024 * 1024
+_BUFFER = 64 * 1024
 COPIED_ROLES = {Generation.V1: Role.PACKAGE_DIGEST, Generation.V2: Role.FINAL_DIGEST}
 """Which digest manifest of the package inside stands outside of an encrypted one as well."""
 
@@ -59,14 +63,18 @@ def judged(
     levels = [inspector.run(profile, file_name, recipient)]
     faults: list[Finding] = []
     left = limits
+    pages: _Pages | None = None
     while (name := levels[-1].original_package) is not None:
         if len(levels) >= limits.nesting:
             faults.append(rules.ORIGINAL_TOO_DEEP.found(name, limits.nesting))
             break
         left = _less(left, container, inspector)
         try:
-            # The one outside is let go before the one inside is read: never more than two are held.
-            container = Container.open(_content(container, name, left), left)
+            # What one package took is given back while the next one is taken out of it: one is held, not two.
+            if pages is not None:
+                pages.drain = True
+            pages = _content(container, name, left)
+            container = Container.open(_reader(pages), left)
             inspector = Inspector(container, left)
             levels.append(inspector.run(profile, recipient=recipient))
         except DomainError as error:
@@ -92,7 +100,7 @@ def opened(
     container = Container.open(source, limits)
     yield inspection, container
     while inspection.original_package is not None and inspection.inner is not None:
-        container = Container.open(_content(container, inspection.original_package, limits), limits)
+        container = Container.open(_reader(_content(container, inspection.original_package, limits)), limits)
         inspection = inspection.inner
         yield inspection, container
 
@@ -154,13 +162,64 @@ def _less(limits: Limits, container: Container, inspector: Inspector) -> Limits:
     )
 
 
-def _content(container: Container, name: str, limits: Limits) -> BinaryIO:
+def _content(container: Container, name: str, limits: Limits) -> _Pages:
     """A part as a file. Raises TOO_LARGE beyond a package's size; PACKAGE_INVALID when it is damaged."""
     entry = container.entry(name)
     if entry is not None and entry.size > limits.package_size:
         raise DomainError(ErrorCode.TOO_LARGE, f"the package is larger than {limits.package_size} bytes")
-    file = io.BytesIO()
     with container.open_part(name) as stream:
-        while chunk := stream.read(_CHUNK):
-            file.write(chunk)
-    return file
+        return _Pages(stream)
+
+
+def _reader(pages: _Pages) -> BinaryIO:
+    return io.BufferedReader(pages, _BUFFER)
+
+
+class _Pages(io.RawIOBase):
+    """A file in memory whose pages can be given back while it is read for the last time.
+
+    With ``drain`` set, whatever lies whole pages before the position of a read is forgotten; reading there again
+    gives nothing.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._pages: list[bytes] = []
+        while page := source.read(_PAGE):
+            self._pages.append(page)
+        self._size = sum(map(len, self._pages))
+        self._position = 0
+        self._forgotten = 0
+        self.drain = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("before the start of the file")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        number, start = divmod(self._position, _PAGE)
+        if number >= len(self._pages):
+            return 0
+        if self.drain:
+            self._forget_before(number)
+        chunk = self._pages[number][start : start + len(view)]
+        view[: len(chunk)] = chunk
+        self._position += len(chunk)
+        return len(chunk)
+
+    def _forget_before(self, number: int) -> None:
+        for page in range(self._forgotten, number):
+            self._pages[page] = b""
+        self._forgotten = max(self._forgotten, number)

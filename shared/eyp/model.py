@@ -270,6 +270,8 @@ class Signatory:
     purpose: str | None = None
     note: str | None = None
     signed_at: datetime | None = None
+    legacy_number: str | None = field(default=None, repr=False)
+    """Retired field of 1.x; it names a person and never appears in ``repr``."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Self
 from uuid import UUID
 
 from shared.errors import DomainError, ErrorCode
-from shared.eyp.checks.content import check_final_metadata
+from shared.eyp.checks.content import check_final_metadata, check_validity
 from shared.eyp.digests import ALLOWED, DigestAlgorithm
 from shared.eyp.model import FinalMetadata, Generation, ManifestKind, Metadata
 from shared.eyp.packaging import PartSource
@@ -130,7 +130,7 @@ class SignedPackage(PartialPackage):
         if version not in VERSIONS:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "letters of this version cannot be written")
         final = trimmed(final)
-        refuse(check_final_metadata(final))
+        refuse([*check_final_metadata(final), *check_validity(self.metadata, final.date)])
         document = checked_document(
             lambda: write_final_metadata(final), Role.FINAL_METADATA, "FinalMetadata", self.generation
         )

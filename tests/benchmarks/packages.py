@@ -78,7 +78,7 @@ def _package(size: int, annexes: int) -> bytes:
     )
     draft = PackageDraft.create(
         letters.letter(annexes=listed),
-        cover_letter=os.urandom(share),
+        cover_letter=b"%PDF-1.7\n" + os.urandom(share),
         annex_files={annex.id: os.urandom(share) for annex in listed},
     )
     return letters.finish(draft).to_bytes()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.eyp.checks.content import GUID
@@ -14,6 +15,8 @@ from shared.eyp.model import Annex, AnnexKind, LegalEntity, Metadata, Organisati
 from shared.eyp.rules import content as rules
 from shared.eyp.wire.names import PLACES, Role, folded_file_name
 
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\s<>\"{}|\\^`]+|[^\s<>\"{}|\\^`:]+")
+"""Absolute, or relative to a place the two sides agree on (xsd:anyURI)."""
 _ALPHABET = "abcçdefgğhıijklmnoöprsştuüvyz"
 
 
@@ -68,8 +71,45 @@ def check_annex_files(metadata: Metadata, layout: Layout, recipient: str | None)
             continue
         if annex.signed is not None and annex.signed is not (place.role is Role.ANNEX):
             yield rules.ANNEX_SIGNED_MISPLACED.found(place.name, annex.file_name or annex.id)
-        if annex.file_name and folded_file_name(annex.file_name).upper() != place.name.rpartition("/")[2].upper():
-            yield rules.ANNEX_NAME_DIFFERS.found(place.name, annex.file_name)
+    yield from _names(declared, related)
+
+
+def _names(declared: Mapping[str, Annex], related: Mapping[str, _Place]) -> Iterator[Finding]:
+    """The file under each annex is the one meant.
+
+    Digests prove what bytes a part name has, and the signed metadata which file name an annex has; the
+    relationship between the two is proved by nothing. So a name tells which file is meant if any file has it. If
+    none has, one annex and one file are left for each other; of several nobody can tell.
+    """
+    served = {
+        (place.role, _file_key(place.name)): declared[annex_id]
+        for annex_id, place in related.items()
+        if place.name is not None and annex_id in declared
+    }
+    differing = [
+        (annex, place)
+        for annex_id, place in related.items()
+        if (annex := declared.get(annex_id)) is not None
+        and place.name is not None
+        and annex.file_name
+        and _wanted_key(annex) != _file_key(place.name)
+    ]
+    unproven = Counter(place.role for _, place in differing)
+    for annex, place in differing:
+        meant = served.get((place.role, _wanted_key(annex)))
+        if meant is not None and _wanted_key(meant) != _wanted_key(annex):
+            rule = rules.ANNEX_SWAPPED
+        else:
+            rule = rules.ANNEX_UNPROVEN if unproven[place.role] > 1 else rules.ANNEX_NAME_DIFFERS
+        yield rule.found(place.name, annex.file_name)
+
+
+def _wanted_key(annex: Annex) -> str:
+    return part_key(folded_file_name(annex.file_name or ""))
+
+
+def _file_key(part_name: str) -> str:
+    return part_key(part_name).rpartition("/")[2]
 
 
 def withheld_annexes(metadata: Metadata, recipient: str | None) -> frozenset[str]:
@@ -118,6 +158,8 @@ def _fields_by_kind(annex: Annex, part: str | None) -> Iterator[Finding]:
     if annex.kind is AnnexKind.EXTERNAL:
         if not annex.uri:
             yield rules.ANNEX_URI_MISSING.found(part, label)
+        elif not _URI.fullmatch(annex.uri):
+            yield rules.ANNEX_URI_FORMAT.found(part, annex.uri)
         if annex.digest is not None and not (annex.digest.algorithm and annex.digest.value):
             yield rules.ANNEX_DIGEST_INCOMPLETE.found(part, label)
 

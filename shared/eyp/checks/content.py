@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 
+from shared.eyp.checks.contacts import WEB_ADDRESS, check_contact
 from shared.eyp.findings import Finding
 from shared.eyp.model import (
     Distribution,
@@ -21,15 +23,19 @@ from shared.eyp.model import (
     Urgency,
 )
 from shared.eyp.rules import content as rules
-from shared.eyp.wire.names import LEGACY_UNIT_ELEMENT, LEGAL_ENTITY_SCHEMES, folded_file_name
+from shared.eyp.wire.names import (
+    LEGACY_SIGNATORY_ELEMENT,
+    LEGACY_UNIT_ELEMENT,
+    LEGAL_ENTITY_SCHEMES,
+    folded_file_name,
+)
 
 GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _DETSIS_NUMBER = re.compile(r"[1-9][0-9]{7}")
 _DURATION = re.compile(
-    r"P(?=[0-9T])(?:[0-9]{1,9}Y)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}D)?"
+    r"-?P(?=[0-9T])(?:[0-9]{1,9}Y)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}D)?"
     r"(?:T(?=[0-9])(?:[0-9]{1,9}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,9})?S)?)?"
 )
-_WEB_ADDRESS = re.compile(r"(?:https?://)?[^\s/@:]+\.[^\s/@:]+(?::[0-9]{1,5})?(?:[/?#]\S*)?", re.IGNORECASE)
 _FILE_PLAN = re.compile(r"[0-9]{3}(?:\.[0-9]{2}){0,3}")
 
 
@@ -66,13 +72,17 @@ def check_signatories(final: FinalMetadata, part: str | None = None) -> Iterator
     for signatory in final.signatories:
         if signatory.person is None:
             yield rules.FINAL_INCOMPLETE.found(part, "signatory")
+        if signatory.legacy_number is not None:
+            yield rules.RETIRED_FIELD.found(part, LEGACY_SIGNATORY_ELEMENT)
         for person in (signatory.person, signatory.delegated_by, signatory.acting_for):
             if person is not None:
                 yield from check_party(person, part)
 
 
 def check_party(party: Party, part: str | None = None) -> Iterator[Finding]:
-    """The numbers and names of one organisation, person or legal entity."""
+    """The numbers, names and contact details of one organisation, person or legal entity."""
+    if party.contact is not None:
+        yield from check_contact(party.contact, part)
     match party:
         case Organisation():
             if not _DETSIS_NUMBER.fullmatch(party.number):
@@ -93,6 +103,13 @@ def check_party(party: Party, part: str | None = None) -> Iterator[Finding]:
                 yield rules.PERSON_NAME_MISSING.found(part)
             if party.identity_number is not None and not is_identity_number(party.identity_number):
                 yield rules.IDENTITY_NUMBER_INVALID.found(part)
+
+
+def check_validity(metadata: Metadata, date: datetime | None, part: str | None = None) -> Iterator[Finding]:
+    """The degree does not end before the letter's date, wherever the generation keeps that (R.36)."""
+    until = metadata.security_code_valid_until
+    if until is not None and date is not None and until < date:
+        yield rules.VALIDITY_TOO_EARLY.found(part)
 
 
 def is_identity_number(text: str) -> bool:
@@ -131,7 +148,7 @@ def _identity(metadata: Metadata, generation: Generation, part: str | None) -> I
         address = metadata.verification_address
         if not address:
             yield rules.VERIFICATION_ADDRESS_EMPTY.found(part)
-        elif not _WEB_ADDRESS.fullmatch(address):
+        elif not WEB_ADDRESS.fullmatch(address):
             yield rules.VERIFICATION_ADDRESS_FORMAT.found(part, address)
     if metadata.language is not None and not re.fullmatch(r"[A-Za-z]{3}", metadata.language):
         yield rules.LANGUAGE_INVALID.found(part, metadata.language)
@@ -173,9 +190,7 @@ def _term(distribution: Distribution, part: str | None) -> Iterator[Finding]:
 def _classification(metadata: Metadata, generation: Generation, part: str | None) -> Iterator[Finding]:
     if generation is Generation.V2 and metadata.security_code is SecurityCode.CONFIDENTIAL:
         yield rules.SECURITY_CODE_RETIRED.found(part)
-    until = metadata.security_code_valid_until
-    if until is not None and metadata.date is not None and until < metadata.date:
-        yield rules.VALIDITY_TOO_EARLY.found(part)
+    yield from check_validity(metadata, metadata.date, part)
     plans = [plan for plan in (metadata.file_plan, *metadata.other_file_plans) if plan is not None]
     for plan in plans:
         if not plan.code or not plan.name:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 from shared.eyp.checks.content import GUID
 from shared.eyp.container import part_key
@@ -35,15 +36,35 @@ def check_layout(layout: Layout, kind: PackageKind, generation: Generation) -> I
         if not item.exactly_spelled:
             yield rules.TYPE_SPELLING.found(item.target, item.type)
         if layout.existing(item) is None and item.role not in _TARGETS_JUDGED_ELSEWHERE:
-            yield rules.TARGET_MISSING.found(item.target)
+            yield rules.TARGET_MISSING.found(item.target, code=_target_codes(kind).get(item.role))
         if item.role is Role.ENCRYPTED_CONTENT and layout.existing(item) is None:
             yield wrapping_rules.ENCRYPTED_CONTENT_MISSING.found(item.target)
-        if item.target and any(character.isspace() for character in item.target.replace("%20", " ")):
+        if item.target and any(map(str.isspace, unquote(item.target))):
             yield rules.WHITE_SPACE.found(item.target)
     for item in layout.misplaced:
         yield rules.FOREIGN_ROLE.found(item.target, item.role.value)
+    if _has_initials_alone(layout, kind, generation):
+        yield rules.INITIALS_ALONE.found()
     yield from _places(layout, kind, generation)
     yield from _unrelated(layout, kind, generation)
+
+
+def _target_codes(kind: PackageKind) -> Mapping[Role, int]:
+    """The official library's codes for missing parts; it has none for encrypted packages."""
+    codes: dict[PackageKind, Mapping[Role, int]] = {
+        PackageKind.PLAIN: rules.TARGET_CODES,
+        PackageKind.UPDATE: wrapping_rules.COUNT_CODES,
+    }
+    return codes.get(kind, {})
+
+
+def _has_initials_alone(layout: Layout, kind: PackageKind, generation: Generation) -> bool:
+    related = (item.role for item in layout.relationships + layout.misplaced)
+    return (
+        (kind, generation) == (PackageKind.PLAIN, Generation.V2)
+        and Role.INITIALS in related
+        and not layout.of(Role.INITIALS_DIGEST)
+    )
 
 
 def _unrelated(layout: Layout, kind: PackageKind, generation: Generation) -> Iterator[Finding]:
@@ -63,7 +84,8 @@ def _counts(layout: Layout, kind: PackageKind, generation: Generation) -> Iterat
             continue
         match kind:
             case PackageKind.PLAIN if role in rules.COUNT_RULES:
-                yield rules.COUNT_RULES[role].found(value=count)
+                # The library's code says that the part is missing, not that there are too many.
+                yield rules.COUNT_RULES[role].found(value=count, coded=count == 0)
             case PackageKind.ENCRYPTED:
                 yield wrapping_rules.ENCRYPTED_LAYOUT[generation].found(value=f"{role.value} = {count}")
             case PackageKind.UPDATE if role is Role.SEAL:

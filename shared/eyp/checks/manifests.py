@@ -94,6 +94,7 @@ def check_manifest(manifest: Manifest, check: ManifestCheck) -> Iterator[Finding
     kind = check.kind
     if check.document_id is not None and (manifest.document_id or "").upper() != check.document_id.upper():
         yield rules.ID_DIFFERS[kind].found(check.part)
+    yield from check_listing(manifest, kind, check.part)
     listed = {part_key(entry.uri) for entry in manifest.entries if entry.uri and entry.internal is not False}
     allowed: set[str] = set()
     for role in check.covered:
@@ -114,6 +115,12 @@ def check_manifest(manifest: Manifest, check: ManifestCheck) -> Iterator[Finding
         seen.add(key)
         yield from _algorithms(entry, check)
         yield from _entry(entry, key, allowed, check)
+
+
+def check_listing(manifest: Manifest, kind: ManifestKind, part: str | None) -> Iterator[Finding]:
+    """The manifest lists something at all."""
+    if not manifest.entries:
+        yield rules.SCHEMA[kind].found(part, "Reference", rules.NO_REFERENCE)
 
 
 def differing_parts(manifest: Manifest, digests: Mapping[str, PartDigests]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The CMS files' shape and what they were made over (rules R.70, R.71, R.83, R.89); cryptography is signer's business."""
+"""The CMS files' shape and what they were made over (rules R.70, R.71, R.74, R.83, R.89); cryptography is signer's business."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shared.eyp.ber import BerError, Element, children, read_element, read_header
 from shared.eyp.findings import Finding
-from shared.eyp.model import SignatureComponent
+from shared.eyp.model import SignatureComponent, SignatureKind
 from shared.eyp.rules import proof as rules
 from shared.eyp.rules import wrapping as wrapping_rules
 
@@ -14,6 +14,8 @@ _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
 _ENVELOPES = (bytes.fromhex("2a864886f70d010703"), bytes.fromhex("2a864886f70d0109100117"))
 _SEQUENCE, _OID, _OCTETS, _SET, _EXPLICIT_0 = 0x30, 0x06, 0x04, 0x31, 0xA0
 _CONSTRUCTED_OCTETS = 0x24
+_UNSIGNED_ATTRIBUTES = 0xA1
+_COUNTER_SIGNATURE = bytes.fromhex("2a864886f70d010906")
 _MOST_CHUNKS = 100_000
 _MOST_FIELDS = 8
 _MOST_SIGNERS = 1_000
@@ -22,12 +24,14 @@ ENVELOPE_HEAD = 64
 
 
 def check_signature(component: SignatureComponent, cms: bytes, covered: bytes) -> Iterator[Finding]:
-    """The file is CMS SignedData with content, and the content is the covered part, byte for byte."""
+    """The file is CMS SignedData whose content is the covered part, byte for byte; a seal is by one signer (R.74)."""
     content = signed_content(cms)
     if content is None:
         yield rules.NOT_CMS[component.kind].found(component.part_name)
     elif content != covered:
         yield rules.CONTENT_DIFFERS[component.kind].found(component.part_name)
+    if content is not None and component.kind is SignatureKind.SEAL and (signers := signer_count(cms)) > 1:
+        yield rules.SEAL_SIGNERS.found(component.part_name, signers)
 
 
 def check_update_seal(component: SignatureComponent, cms: bytes, covered: bytes) -> Iterator[Finding]:
@@ -38,7 +42,7 @@ def check_update_seal(component: SignatureComponent, cms: bytes, covered: bytes)
         return
     if content != covered:
         yield wrapping_rules.UPDATE_SEAL_CONTENT.found(component.part_name)
-    signers = _signer_count(cms)
+    signers = signer_count(cms)
     if signers > 1:
         yield wrapping_rules.UPDATE_SEAL_SIGNERS.found(component.part_name, signers)
 
@@ -78,13 +82,30 @@ def _enter(head: bytes, position: int, identifier: int, limit: int) -> int:
     return start
 
 
-def _signer_count(cms: bytes) -> int:
-    """The SignerInfos of a SignedData (RFC 5652, 5.1); 0 if they cannot be found."""
+def signer_count(cms: bytes) -> int:
+    """Who signed a SignedData, counter-signatures included (RFC 5652, 5.1 and 11.4); 0 if nobody can be found."""
     try:
         infos = children(cms, _content_info(cms)[1], _MOST_FIELDS)[-1]
-        return len(children(cms, infos, _MOST_SIGNERS)) if infos.identifier == _SET else 0
+        signers = children(cms, infos, _MOST_SIGNERS) if infos.identifier == _SET else []
+        return sum(1 + _counter_signatures(cms, signer) for signer in signers)
     except (BerError, IndexError):
         return 0
+
+
+def _counter_signatures(cms: bytes, signer: Element) -> int:
+    fields = children(cms, signer, _MOST_FIELDS) if signer.identifier == _SEQUENCE else []
+    attributes = [
+        children(cms, attribute, 2)
+        for field in fields
+        if field.identifier == _UNSIGNED_ATTRIBUTES
+        for attribute in children(cms, field, _MOST_SIGNERS)
+        if attribute.identifier == _SEQUENCE
+    ]
+    return sum(
+        len(children(cms, pair[1], _MOST_SIGNERS))
+        for pair in attributes
+        if len(pair) == 2 and cms[pair[0].start : pair[0].content_end] == _COUNTER_SIGNATURE
+    )
 
 
 def _content_info(cms: bytes) -> tuple[bytes, Element]:

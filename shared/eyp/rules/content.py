@@ -17,6 +17,22 @@ ELEMENT_UNEXPECTED = Rule(
     "Beklenmeyen ya da sırası yanlış öğe: {value}.",
     "An element is unexpected or out of order: {value}.",
 )
+ELEMENT_REPEATED = Rule(
+    "R.21.repeated",
+    _F,
+    "Bir kez bulunması gereken öğe yinelenmiş: {value}.",
+    "An element that must stand once is repeated: {value}.",
+)
+LIST_EMPTY = Rule("R.21.empty", _F, "Liste boş: {value}.", "A list is empty: {value}.")
+NAMESPACE_DIFFERS = Rule(
+    "R.21.namespace",
+    _F,
+    "Kök öğe başka bir şemanın ad alanında: {value}.",
+    "The root element is in the namespace of another schema: {value}.",
+)
+ATTRIBUTE_MISSING = Rule(
+    "R.21.attribute", _F, "Zorunlu öznitelik eksik: {value}.", "A required attribute is missing: {value}."
+)
 VALUE_INVALID = Rule("R.21.value", _F, "Öğenin değeri geçersiz: {value}.", "An element's value is invalid: {value}.")
 DOCUMENT_ID_INVALID = Rule(
     "R.22.invalid", _F, "Belge kimliği bir GUID değil: {value}.", "The document id is not a GUID: {value}."
@@ -54,6 +70,12 @@ FINAL_INCOMPLETE = Rule(
 DISTRIBUTION_MISSING = Rule("R.26.missing", _F, "Dağıtım listesi boş.", "The letter has no recipient.")
 RECIPIENT_MISSING = Rule(
     "R.26.recipient", _F, "Dağıtımda muhatap yok: {value}.", "A distribution names no recipient: {value}."
+)
+RECIPIENTS_SEVERAL = Rule(
+    "R.26.several",
+    _F,
+    "Birden çok kurum ya da kişi bir arada: {value}.",
+    "More than one party stands where one must: {value}.",
 )
 TERM_MISSING = Rule(
     "R.27.term-missing", _F, "Günlü dağıtımda miat yok.", "A distribution with a term does not state it."
@@ -141,7 +163,30 @@ FILE_PLAN_FORMAT = Rule(
 SERVICE_CODE_INCOMPLETE = Rule(
     "R.39.service", _F, "HEYS kodu ya da adı eksik.", "A service inventory entry lacks its code or its name."
 )
+CONTACT_IMPORTANT = {
+    kind: Rule(
+        f"R.40.{kind}",
+        _I,
+        f"İletişim bilgisinde {tr} biçimi hatalı: {{value}}.",
+        f"Contact details have a malformed {en}: {{value}}.",
+    )
+    for kind, (tr, en) in {
+        "kep": ("KEP adresi", "KEP address"),
+        "email": ("e-posta adresi", "e-mail address"),
+        "web": ("web adresi", "web address"),
+        "phone": ("telefon numarası", "telephone number"),
+    }.items()
+}
+CONTACT_FAX = Rule(
+    "R.40.fax",
+    _W,
+    "İletişim bilgisinde faks numarası biçimi hatalı: {value}.",
+    "Contact details have a malformed fax number: {value}.",
+)
 RETIRED_FIELD = Rule("R.41.retired", _I, "Kullanımdan kalkmış alan: {value}.", "A retired field is used: {value}.")
+RECOMMENDED_EMPTY = Rule(
+    "R.42.empty", _W, "Doldurulması önerilen alan boş: {value}.", "A recommended field is there but empty: {value}."
+)
 COVER_NAME_DIFFERS = Rule(
     "R.43.differs",
     _W,
@@ -171,6 +216,12 @@ ANNEX_MEDIA_TYPE_MISSING = Rule(
 ANNEX_URI_MISSING = Rule(
     "R.52.uri", _F, "Harici ekin adresi yok: {value}.", "An external annex has no address: {value}."
 )
+ANNEX_URI_FORMAT = Rule(
+    "R.52.uri-format",
+    _I,
+    "Harici ekin adresi bir URI değil: {value}.",
+    "An external annex's address is not a URI: {value}.",
+)
 ANNEX_DIGEST_INCOMPLETE = Rule(
     "R.52.digest", _F, "Harici ekin özeti eksik: {value}.", "An external annex's digest is incomplete: {value}."
 )
@@ -194,6 +245,18 @@ ANNEX_NAME_DIFFERS = Rule(
     _I,
     "Ekin dosya adı Üstveridekinden farklı: {value}.",
     "An annex file's name differs from the metadata: {value}.",
+)
+ANNEX_SWAPPED = Rule(
+    "R.54.swapped",
+    _F,
+    "Ek olarak başka bir ekin dosyası gösterilmiş: {value}.",
+    "Another annex's file is given as this annex: {value}.",
+)
+ANNEX_UNPROVEN = Rule(
+    "R.54.unproven",
+    _F,
+    "Adı farklı birden çok ek var; hangi dosyanın bu ek olduğu kanıtlanamıyor: {value}.",
+    "Several annexes have other file names; nothing proves which file this annex is: {value}.",
 )
 ANNEX_UNDECLARED = Rule(
     "R.55.undeclared",

@@ -57,6 +57,14 @@ WHITE_SPACE = Rule(
     "A part's name contains white space.",
     guide="K.5",
 )
+COVER_LETTER_NOT_PDF = Rule("R.7.not-pdf", _W, "Üst yazı bir PDF değil.", "The cover letter is not a PDF.", guide="K.6")
+COVER_LETTER_MACROS = Rule(
+    "R.7.macros",
+    _F,
+    "Üst yazı makro içeren bir ofis belgesi.",
+    "The cover letter is an office document with macros.",
+    guide="K.6",
+)
 ANNEX_PLACE = Rule(
     "R.8.place",
     _F,
@@ -149,6 +157,12 @@ INITIALS_COUNT = Rule(
     "Paraf imzası en çok bir adet olabilir; {value} adet var.",
     "There may be at most one initials signature; there are {value}.",
 )
+INITIALS_ALONE = Rule(
+    "R.17.alone",
+    _F,
+    "Paraf özeti olmadan paraf imzası var.",
+    "There is an initials signature without an initials digest.",
+)
 FOREIGN_ROLE = Rule(
     "R.17.foreign",
     _I,
@@ -229,6 +243,8 @@ COUNT_RULES: dict[Role, Rule] = {
     Role.SEAL: SEAL_COUNT,
     Role.INITIALS: INITIALS_COUNT,
 }
+TARGET_CODES: dict[Role, int] = {role: rule.code for role, rule in COUNT_RULES.items() if rule.code is not None}
+"""The official library's codes for a part that is not there."""
 PLACE_RULES: dict[Role, Rule] = {
     Role.METADATA: METADATA_PLACE,
     Role.PACKAGE_DIGEST: PACKAGE_DIGEST_PLACE,

@@ -19,6 +19,9 @@ NAMES: dict[ManifestKind, tuple[str, str, str]] = {
 
 _LETTER = (ManifestKind.PACKAGE, ManifestKind.FINAL, ManifestKind.INITIALS)
 
+NO_REFERENCE = 8
+"""The official library's code for a manifest that lists nothing."""
+
 
 def _for_each(
     variant: str,
@@ -83,7 +86,7 @@ INITIALS_STRIPPED = _for_each(
     "paraf imzası paketten çıkarılmış; geçerlidir.",
     "the initials signature was taken out before sending; that is allowed.",
     32,
-    _LETTER,
+    (ManifestKind.PACKAGE, ManifestKind.FINAL),
 )
 ALGORITHM_UNSUPPORTED = Rule(
     "R.63.unsupported",
@@ -129,6 +132,12 @@ NOT_CMS: dict[SignatureKind, Rule] = {
     )
     for kind, (tr, en) in _SIGNATURES.items()
 }
+SEAL_SIGNERS = Rule(
+    "R.74.signers",
+    _F,
+    "Mührün birden çok imzacısı var: {value}.",
+    "The seal has more than one signer: {value}.",
+)
 CONTENT_DIFFERS: dict[SignatureKind, Rule] = {
     kind: Rule(
         f"R.71.{kind.value}",

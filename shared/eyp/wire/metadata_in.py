@@ -26,7 +26,15 @@ from shared.eyp.model import (
     ServiceCode,
     Signatory,
 )
-from shared.eyp.wire.names import ANNEX_KINDS, PURPOSES, SECURITY_CODES, URGENCIES, namespace
+from shared.eyp.wire.names import (
+    ANNEX_KINDS,
+    LEGACY_SIGNATORY_ELEMENT,
+    LEGACY_UNIT_ELEMENT,
+    PURPOSES,
+    SECURITY_CODES,
+    URGENCIES,
+    namespace,
+)
 from shared.eyp.wire.values import read_base64, read_boolean, read_time
 
 
@@ -54,7 +62,9 @@ class Node:
             self._children = {}
             for element in () if self._element is None else self._element:
                 self._children.setdefault(element.tag, element)
-        return Node(self._children.get(self._prefix + name), self._prefix)
+        found = self._children.get(self._prefix + name) if self._children else None
+        # Hostile documents have very many elements with nothing in them.
+        return _NOTHING if found is None else Node(found, self._prefix)
 
     def children(self, name: str) -> Iterator[Node]:
         """All children of that name."""
@@ -73,11 +83,15 @@ class Node:
 
     def text(self, name: str) -> str | None:
         """A child's trimmed text; None when absent or empty."""
-        return self.child(name).own_text or None
+        found = self.child(name)
+        return None if found is _NOTHING else found.own_text or None
 
     def time(self, name: str) -> datetime | None:
         """A child's time in UTC."""
         return read_time(self.child(name).own_text)
+
+
+_NOTHING = Node(None, "")
 
 
 def read_metadata(root: etree._Element, generation: Generation) -> Metadata:
@@ -102,7 +116,7 @@ def read_metadata(root: etree._Element, generation: Generation) -> Metadata:
             party for item in node.child("IlgiliListesi").children("Ilgili") if (party := _party(item)) is not None
         ),
         cover_letter_file_name=node.text("DosyaAdi") or "",
-        file_plan=_file_plan(plans.child("AnaSdp")) if plans.child("AnaSdp") else None,
+        file_plan=_file_plan(plans.child("AnaSdp")) if plans else None,
         other_file_plans=tuple(map(_file_plan, plans.child("DigerSdpler").children("SdpListesi"))),
         service_codes=tuple(map(_service, node.child("HeyskListesi").children("Heysk"))),
         verification_address=node.child("DogrulamaBilgisi").text("DogrulamaAdresi"),
@@ -146,7 +160,7 @@ def _party(node: Node) -> Party | None:
             name=organisation.text("Adi"),
             unit_number=organisation.text("BirimKKK"),
             contact=_contact(organisation.child("IletisimBilgisi")),
-            legacy_unit_number=organisation.text("BYK"),
+            legacy_unit_number=organisation.text(LEGACY_UNIT_ELEMENT),
         )
     if entity := node.child("TuzelSahis"):
         return LegalEntity(
@@ -246,6 +260,7 @@ def _signatory(node: Node) -> Signatory:
         purpose=node.text("Amac"),
         note=node.text("Aciklama"),
         signed_at=node.time("Tarih"),
+        legacy_number=node.text(LEGACY_SIGNATORY_ELEMENT),
     )
 
 

@@ -30,7 +30,16 @@ from shared.eyp.model import (
     Signatory,
 )
 from shared.eyp.wire.markup_out import prefixes, serialise
-from shared.eyp.wire.names import ANNEX_KINDS, PURPOSES, SECURITY_CODES, URGENCIES, namespace, token_of
+from shared.eyp.wire.names import (
+    ANNEX_KINDS,
+    LEGACY_SIGNATORY_ELEMENT,
+    LEGACY_UNIT_ELEMENT,
+    PURPOSES,
+    SECURITY_CODES,
+    URGENCIES,
+    namespace,
+    token_of,
+)
 from shared.eyp.wire.schema import ROOTS
 from shared.eyp.wire.values import write_time
 
@@ -165,7 +174,7 @@ def _party(branch: _Branch, party: Party) -> None:
     if isinstance(party, Organisation):
         organisation = branch.add("KurumKurulus")
         organisation.text("KKK", party.number)
-        organisation.text("BYK", party.legacy_unit_number)
+        organisation.text(LEGACY_UNIT_ELEMENT, party.legacy_unit_number)
         organisation.text("Adi", party.name)
         _contact(organisation, party.contact)
         organisation.text("BirimKKK", party.unit_number)
@@ -249,6 +258,7 @@ def _signatory(branch: _Branch, signatory: Signatory) -> None:
     branch.text("Amac", signatory.purpose)
     branch.text("Aciklama", signatory.note)
     branch.time("Tarih", signatory.signed_at)
+    branch.text(LEGACY_SIGNATORY_ELEMENT, signatory.legacy_number)
 
 
 def _file_plan(branch: _Branch, plan: FilePlanCode) -> None:

@@ -55,6 +55,14 @@ def namespace(schema: str, generation: Generation) -> str:
     return f"urn:dpt:eyazisma:schema:xsd:{schema}-{generation.value}"
 
 
+_FAMILY = re.compile(r"urn:dpt:eyazisma:schema:xsd:[A-Za-z]+-[12]")
+
+
+def is_family_namespace(namespace_uri: str) -> bool:
+    """Whether a namespace is that of any schema of either generation."""
+    return _FAMILY.fullmatch(namespace_uri) is not None
+
+
 _IDENTIFYING_SCHEMAS = ("Ustveri", "SifreliIcerikBilgisi", "Tipler")
 
 
@@ -193,6 +201,7 @@ URGENCIES: dict[Generation, dict[str, Urgency]] = {
 }
 RETIRED_URGENCIES = frozenset({"CIV"})
 LEGACY_UNIT_ELEMENT = "BYK"
+LEGACY_SIGNATORY_ELEMENT = "TCYK"
 PURPOSES: dict[str, Purpose] = {"GRG": Purpose.ACTION, "BLG": Purpose.INFORMATION}
 ANNEX_KINDS: dict[str, AnnexKind] = {
     "DED": AnnexKind.FILE,

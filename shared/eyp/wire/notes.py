@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from lxml import etree
 
 from shared.eyp.model import Generation
@@ -27,10 +29,10 @@ _MOST_LINKS = 20
 _LONGEST = 1_000
 
 
-def read_encryption_note(root: etree._Element, generation: Generation) -> EncryptionNote:
-    """The note's values, shortened: they inform people and decide nothing."""
-    prefix = f"{{{namespace(ROOTS[generation]['EncryptionNote'].children, generation)}}}"
-    links = [(element.text or "").strip()[:_LONGEST] for element in root.findall(f"{prefix}URI")[:_MOST_LINKS]]
+def read_encryption_note(root: etree._Element) -> EncryptionNote:
+    """The note's values, shortened and of whatever namespace: they inform people and decide nothing."""
+    found = (element for element in root.iterchildren("{*}URI"))
+    links = [(element.text or "").strip()[:_LONGEST] for element in islice(found, _MOST_LINKS)]
     return EncryptionNote(
         method=(root.get("Yontem") or "").strip()[:_LONGEST] or None,
         version=(root.get("Version") or "").strip()[:_LONGEST] or None,

@@ -2,7 +2,8 @@
 
 One line is one sequence. ``Name:type`` is one element, ``?`` makes it optional, ``*`` and ``+``
 repeat it, ``A:x|B:y`` is a choice. A type written in capitals is another line; the others are simple.
-Elements whose absence has a rule of its own are optional here, so that they are reported once.
+Elements whose absence has a rule of its own are optional here, so that they are reported once. A
+type with attributes has them in ``ATTRIBUTES``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from shared.eyp.model import Generation
 
-_PARTY = "KurumKurulus:Organisation|GercekSahis:Person|TuzelSahis:LegalEntity?"
+_PARTY = "KurumKurulus:Organisation|GercekSahis:Person|TuzelSahis:LegalEntity"
 _CONTACT = "EPosta?:text {kep} Faks?:text WebAdresi?:text Adres?:text Il?:text Ilce?:text Ulke?:text"
 _ANNEX_FILES = (
     "BelgeNo?:text Tur:annexKind DosyaAdi?:text MimeTuru?:text Ad?:text SiraNo?:text Aciklama?:text Referans?:text "
@@ -20,19 +21,19 @@ _ANNEX_FILES = (
 
 _COMMON: dict[str, str] = {
     "DistributionList": "Dagitim*:Distribution",
-    "Distribution": f"{_PARTY} Ivedilik:urgency DagitimTuru:purpose Miat?:text KonulmamisEkListesi?:WithheldList",
+    "Distribution": f"{_PARTY}? Ivedilik:urgency DagitimTuru:purpose Miat?:text KonulmamisEkListesi?:WithheldList",
     "WithheldList": "KonulmamisEk*:Withheld",
     "Withheld": "EkId?:text",
     "Party": _PARTY,
     "LegalEntity": "Id?:text Adi?:text IletisimBilgisi?:Contact",
     "Person": "Kisi?:PersonName TCKN?:text Gorev?:text IletisimBilgisi?:Contact",
     "PersonName": "IlkAdi?:text Soyadi?:text IkinciAdi?:text Unvan?:text OnEk?:text",
-    "AnnexList": "Ek*:Annex",
-    "Annex": f"Id?:empty {_ANNEX_FILES}",
-    "AnnexDigest": "OzetAlgoritmasi?:empty OzetDegeri?:text",
-    "ReferenceList": "Ilgi*:Reference",
-    "Reference": ("Id?:empty BelgeNo?:text Tarih?:dateTime Etiket?:text EkId?:text Ad?:text Aciklama?:text OzId?:text"),
-    "RelatedList": "Ilgili*:Party",
+    "AnnexList": "Ek+:Annex",
+    "Annex": f"Id?:id {_ANNEX_FILES}",
+    "AnnexDigest": "OzetAlgoritmasi?:text OzetDegeri?:text",
+    "ReferenceList": "Ilgi+:Reference",
+    "Reference": "Id?:id BelgeNo?:text Tarih?:dateTime Etiket?:text EkId?:text Ad?:text Aciklama?:text OzId?:text",
+    "RelatedList": "Ilgili+:Party",
     "SignatoryList": "Imza*:Signatory",
     "Destinations": "HedefListesi:DestinationList",
     "DestinationList": "Hedef+:Party",
@@ -54,7 +55,8 @@ _LINES: dict[Generation, dict[str, str]] = {
         "Organisation": "KKK?:text BYK?:text Adi?:text IletisimBilgisi?:Contact",
         "Contact": f"Telefon?:text {_CONTACT.format(kep='')}",
         "Signatory": f"{_SIGNATORY} TCYK?:text",
-        "Signatories": "ImzaListesi:SignatoryList",
+        "Signatories": "ImzaListesi:OlderSignatoryList",
+        "OlderSignatoryList": "Imza+:Signatory",
     },
     Generation.V2: {
         **_COMMON,
@@ -68,7 +70,7 @@ _LINES: dict[Generation, dict[str, str]] = {
         "FilePlans": "AnaSdp?:FilePlan DigerSdpler?:OtherFilePlans",
         "OtherFilePlans": "SdpListesi*:FilePlan",
         "FilePlan": "Kod?:text Ad?:text Aciklama?:text",
-        "ServiceList": "Heysk*:Service",
+        "ServiceList": "Heysk+:Service",
         "Service": "Kod?:text Ad?:text Tanim?:text",
         "Verification": "DogrulamaAdresi?:text",
         "FinalMetadata": "Tarih?:dateTime BelgeNo?:text BelgeImzalar?:SignatoryList",
@@ -80,6 +82,15 @@ _LINES: dict[Generation, dict[str, str]] = {
         ),
     },
 }
+
+PARTIES = frozenset({"KurumKurulus", "GercekSahis", "TuzelSahis"})
+"""The choice that says who: of these there is one."""
+ATTRIBUTES: dict[str, dict[str, str]] = {"id": {"EYazismaIdMi": "boolean"}}
+"""What elements of a simple type must carry besides, and its type; ids themselves have rules of their own."""
+RECOMMENDED = frozenset({"BirimKKK", "Adi", "TCKN", "Gorev", "Unvan", "Ad", "Amac", "Adres", "Il", "Ilce", "Ulke"})
+"""Elements that may be left out, but not be there with nothing in them (eyp.md 6.2, R.42)."""
+INFORMING = frozenset({"EncryptionNote"})
+"""Documents that only inform people: those of another namespace of the family are read all the same."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ _CONTACT = Contact(
     district="Çankaya",
     country="Türkiye",
 )
-_NEWER_CONTACT = replace(_CONTACT, other_phone="+90 312 000 00 02", kep_address="kurum@hs01.kep.tr")
+NEWER_CONTACT = replace(_CONTACT, other_phone="+90 312 000 00 02", kep_address="kurum@hs01.kep.tr")
 PERSON = Person(PersonName("Deneme", "ALICI", "İkinci", "Dr.", "Sn."), "10000000146", "Müdür", _CONTACT)
 COMPANY = LegalEntity(Identifier("0123456789012345", "MERSIS"), "Deneme A.Ş.", _CONTACT)
 SIGNATORIES = (
@@ -63,7 +63,7 @@ SIGNATORIES = (
     ),
 )
 
-_ANNEXES = (
+ANNEXES = (
     Annex(ANNEX_ID, AnnexKind.FILE, 1, "Çizim (1).txt", "text/plain", "Çizim", "açıklama", "No-1"),
     Annex(UNSIGNED_ANNEX_ID, AnnexKind.FILE, 2, "liste", "text/csv", "Liste", signed=False),
     Annex(
@@ -76,20 +76,20 @@ _ANNEXES = (
     ),
     Annex(PHYSICAL_ID, AnnexKind.PHYSICAL, 4, name="Numune", description="Kutu içinde"),
 )
-_REFERENCES = (
+REFERENCES = (
     Reference("99999999-2222-4333-8444-000000000001", "a", "İlgi", "No-2", MOMENT, local_id=Identifier("2", "yerel")),
     Reference("99999999-2222-4333-8444-000000000002", "b", annex_id=ANNEX_ID, is_document_id=True),
 )
-_EVERYONE = (
+EVERYONE = (
     Distribution(letters.RECIPIENT, Urgency.TIMED, Purpose.ACTION, "P3D", (ANNEX_ID,)),
     Distribution(PERSON, Urgency.URGENT, Purpose.INFORMATION),
     Distribution(COMPANY),
 )
 _CHANGES: dict[str, dict[str, object]] = {
     "plain": {"annexes": ()},
-    "annexes": {"annexes": _ANNEXES},
-    "references": {"annexes": _ANNEXES, "references": _REFERENCES},
-    "recipients": {"annexes": _ANNEXES, "distributions": _EVERYONE, "related_parties": (PERSON, COMPANY)},
+    "annexes": {"annexes": ANNEXES},
+    "references": {"annexes": ANNEXES, "references": REFERENCES},
+    "recipients": {"annexes": ANNEXES, "distributions": EVERYONE, "related_parties": (PERSON, COMPANY)},
     "contact": {"annexes": (), "originator": replace(letters.SENDER, contact=_CONTACT)},
     "degree": {
         "annexes": (),
@@ -101,7 +101,7 @@ _CHANGES: dict[str, dict[str, object]] = {
 _NEWER: dict[str, dict[str, object]] = {
     "newer fields": {
         "annexes": (),
-        "originator": replace(letters.SENDER, unit_number="10000003", contact=_NEWER_CONTACT),
+        "originator": replace(letters.SENDER, unit_number="10000003", contact=NEWER_CONTACT),
         "file_plan": FilePlanCode("702.03", "Plan", "açıklama"),
         "other_file_plans": (FilePlanCode("010", "Öteki"),),
         "service_codes": (ServiceCode(12, "Hizmet", "tanım"),),
@@ -109,10 +109,15 @@ _NEWER: dict[str, dict[str, object]] = {
 }
 
 
-def signed_cms(content: bytes, *values: bytes) -> bytes:
+_COUNTER_SIGNATURE = tlv(0x30, tlv(0x06, bytes.fromhex("2a864886f70d010906")), tlv(0x31, tlv(0x30)))
+
+
+def signed_cms(content: bytes, *values: bytes, countersigned: bool = False) -> bytes:
     """CMS SignedData with these signature values: no cryptography, but the structure of RFC 5652."""
+    more = [tlv(0xA1, _COUNTER_SIGNATURE)] if countersigned else []
     signers = [
-        tlv(0x30, tlv(0x02, b"\x01"), tlv(0x30), tlv(0x30), tlv(0xA0), tlv(0x30), tlv(0x04, value)) for value in values
+        tlv(0x30, tlv(0x02, b"\x01"), tlv(0x30), tlv(0x30), tlv(0xA0), tlv(0x30), tlv(0x04, value), *more)
+        for value in values
     ]
     encapsulated = tlv(0x30, OID_DATA, tlv(0xA0, tlv(0x04, content)))
     signed_data = tlv(0x30, tlv(0x02, b"\x01"), tlv(0x31), encapsulated, tlv(0x31, *signers))
@@ -180,12 +185,12 @@ _WITH_256 = (DigestAlgorithm.SHA256, DigestAlgorithm.SHA512)
 SHAPES: dict[str, _Shape] = {
     **{f"2.0 {name}": _newer(**changes) for name, changes in (_CHANGES | _NEWER).items()},
     **{f"1.3 {name}": _older(**changes) for name, changes in _CHANGES.items()},
-    "2.0 initials": _newer(initials=1, annexes=_ANNEXES),
-    "2.0 two who initial, two who sign": _newer(initials=2, signers=2, annexes=_ANNEXES),
-    "2.0 SHA-256 and SHA-512": _newer(algorithms=_WITH_256, annexes=_ANNEXES),
-    "2.1": _newer(version="2.1", initials=1, annexes=_ANNEXES, references=_REFERENCES),
-    "1.3 unsealed": _older(seal=False, annexes=_ANNEXES),
-    "1.3 two who sign": _older(signers=2, annexes=_ANNEXES),
-    "1.3 SHA-512": _older(algorithm=DigestAlgorithm.SHA512, annexes=_ANNEXES),
+    "2.0 initials": _newer(initials=1, annexes=ANNEXES),
+    "2.0 two who initial, two who sign": _newer(initials=2, signers=2, annexes=ANNEXES),
+    "2.0 SHA-256 and SHA-512": _newer(algorithms=_WITH_256, annexes=ANNEXES),
+    "2.1": _newer(version="2.1", initials=1, annexes=ANNEXES, references=REFERENCES),
+    "1.3 unsealed": _older(seal=False, annexes=ANNEXES),
+    "1.3 two who sign": _older(signers=2, annexes=ANNEXES),
+    "1.3 SHA-512": _older(algorithm=DigestAlgorithm.SHA512, annexes=ANNEXES),
 }
 """A maker for each shape, by a name that starts with the version."""

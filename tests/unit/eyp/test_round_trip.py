@@ -72,7 +72,16 @@ def test_initials_are_written_signed_and_covered() -> None:
 def test_every_field_survives() -> None:
     """Reading what was written gives the same model, whatever is filled in."""
     contact = Contact(
-        "1", "2", "a@example.org", "a@hs01.kep.tr", "3", "https://example.org", "Adres", "İl", "İlçe", "Ü"
+        "0312 000 00 00",
+        "0312 000 00 01 dahili 12",
+        "a@example.org",
+        "a@hs01.kep.tr",
+        "+90 (312) 000 00 02",
+        "https://example.org",
+        "Adres",
+        "İl",
+        "İlçe",
+        "Ü",
     )
     person = Person(PersonName("Ad", "SOYAD", "İkinci", "Dr.", "Sn."), "10000000146", "Müdür", contact)
     metadata = letters.letter(

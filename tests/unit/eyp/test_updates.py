@@ -151,7 +151,7 @@ _SECOND_CHANGE = (
         (_rels("iliskiler/nihaiozet", "iliskiler/x"), ("R.85.count", None)),
         (_rels("iliskiler/nihaiozet", "iliskiler/ustveri"), ("R.17.foreign", None)),
         (_rels("</Rel", f'<Relationship Type="http://eyazisma.dpt/iliskiler/orijinalpaket" Target="/{_NOTE}" Id="x"/></Rel'), ("R.85.count", None)),
-        (_rels("/OrijinalPaket/", "/Yok/"), ("R.1.target", None)),
+        (_rels("/OrijinalPaket/", "/Yok/"), ("R.1.target", 35)),
         (_core(">2.1<", ">1.3<"), ("R.85.version", None)),
         (_core("/GUNCELLEME", "/X"), ("R.85.category", None)),
         (_core(str(wrappers.PACKAGE_ID).upper(), "x"), ("R.88.identifier", None)),
