@@ -22,9 +22,11 @@ from shared.errors import DomainError, ErrorCode
 log = structlog.get_logger(__name__)
 
 _AWAY_SECONDS = 30
+_LEAST_RSA_BITS = 2048
 _NEEDS_SOMEONE = {
     FaultKind.PIN_REFUSED: "the token refused the PIN; it is not tried again before the PIN file changes",
     FaultKind.PIN_LAST_TRY: "the token has one attempt at its PIN left, or none; it is not used up here",
+    FaultKind.PIN_UNANSWERED: "logins ended without an answer; no more are made before the PIN file changes",
     FaultKind.TOKEN_AMBIGUOUS: "several tokens have this name",
     FaultKind.MODULE_UNUSABLE: "the PKCS#11 module cannot be loaded",
     FaultKind.KEY_ABSENT: "the token holds no such private key",
@@ -107,6 +109,13 @@ class TokenBoundKey(ABC):
         """The token's answer about this key; raises ``TokenFault``."""
         return self.pool.ask(operation, **self._fields, **fields)
 
+    def value(self, operation: Operation, **fields: Any) -> bytes:
+        """The octets the token answers with; raises ``TokenFault``."""
+        try:
+            return bytes.fromhex(self.ask(operation, **fields)["value"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise TokenFault(FaultKind.DIED, "answer out of form") from error
+
     def refusal(self, error: TokenFault | KeyUnfit) -> DomainError:
         """A failure as callers are told it: SIGNING_KEY_UNAVAILABLE needs somebody, SERVICE_UNAVAILABLE passes."""
         if isinstance(error, KeyUnfit):
@@ -149,6 +158,8 @@ def check_certificate(certificate: Certificate) -> None:
         raise KeyUnfit("the certificate's key is of an unsupported kind") from error
     if isinstance(key, EllipticCurvePublicKey) and key.curve.name not in DIGEST_BY_CURVE:
         raise KeyUnfit(f"curve {key.curve.name} is not supported")
+    if isinstance(key, RSAPublicKey) and key.key_size < _LEAST_RSA_BITS:
+        raise KeyUnfit(f"RSA of {key.key_size} bits is too short")
 
 
 def random_octets() -> bytes:

@@ -65,9 +65,9 @@ class TokenDecryptionKey(TokenBoundKey):
         return message
 
     def _pkcs1(self, encrypted: bytes) -> bytes:
-        block = self._tried(Transform.DECRYPT_RAW, encrypted)
+        block = self._block(encrypted)
         if block is not None:
-            return pkcs1_message(self._whole(block))
+            return pkcs1_message(block)
         try:
             return self._decrypted(Transform.DECRYPT_PKCS1, encrypted)
         except TokenFault as fault:
@@ -87,7 +87,21 @@ class TokenDecryptionKey(TokenBoundKey):
             raise
         if message is not None:
             return message
-        return oaep_message(self._whole(self._decrypted(Transform.DECRYPT_RAW, encrypted)), digest, mask_digest)
+        block = self._block(encrypted)
+        if block is None:
+            raise TokenFault(FaultKind.NOT_POSSIBLE)
+        return oaep_message(block, digest, mask_digest)
+
+    def _block(self, encrypted: bytes) -> bytes | None:
+        """The padded block, as long as the modulus: some modules leave out leading zeros. None where raw RSA is forbidden."""
+        try:
+            block = self._tried(Transform.DECRYPT_RAW, encrypted)
+        except TokenFault as fault:
+            if fault.kind is not FaultKind.INPUT_REFUSED:
+                raise
+            # Whatever the module holds against the number, it goes the way of a wrong padding.
+            block = b""
+        return None if block is None else block.rjust((self._public.key_size + 7) // 8, b"\0")
 
     def _opens_our_own(self, scheme: TransportPadding) -> bool:
         """Whether a general error was about what was given: a token that opens our own is in order."""
@@ -111,18 +125,12 @@ class TokenDecryptionKey(TokenBoundKey):
 
     def _decrypted(self, transform: Transform, data: bytes, scheme: TransportPadding | None = None) -> bytes:
         digests = {} if scheme is None else {"digest": scheme.digest, "mask_digest": scheme.mask_digest}
-        answer = self.ask(Operation.DECRYPT, transform=transform, data=data.hex(), **digests)
-        return bytes.fromhex(answer["value"])
+        return self.value(Operation.DECRYPT, transform=transform, data=data.hex(), **digests)
 
     def _agreed(self, peer: EllipticCurvePublicKey) -> bytes:
         point = peer.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         size = (peer.curve.key_size + 7) // 8
-        answer = self.ask(Operation.DERIVE, data=point.hex(), bytes=size)
-        return bytes.fromhex(answer["value"]).rjust(size, b"\0")
-
-    def _whole(self, block: bytes) -> bytes:
-        """The block as long as the modulus: some modules leave out leading zeros."""
-        return block.rjust((self._public.key_size + 7) // 8, b"\0")
+        return self.value(Operation.DERIVE, data=point.hex(), bytes=size).rjust(size, b"\0")
 
     def _encrypted(self, secret: bytes, scheme: TransportPadding) -> bytes:
         assert isinstance(self._public, RSAPublicKey)

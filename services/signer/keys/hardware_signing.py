@@ -48,10 +48,9 @@ class TokenSigningKey(TokenBoundKey):
         return self._made(Transform.SIGN_PSS, hashed)
 
     def _made(self, transform: Transform, data: bytes) -> bytes:
-        answer = self.ask(
+        return self.value(
             Operation.SIGN, transform=transform, data=data.hex(), digest=self.digest, salt=self._salt_bytes()
         )
-        return bytes.fromhex(answer["value"])
 
     def _salt_bytes(self) -> int:
         return hashlib.new(self.digest).digest_size

@@ -32,9 +32,11 @@ _ANSWERS = frozenset(
     }
 )
 """What says nothing against the session."""
-_PIN = frozenset({FaultKind.PIN_REFUSED, FaultKind.PIN_LAST_TRY})
+_PIN = frozenset({FaultKind.PIN_REFUSED, FaultKind.PIN_LAST_TRY, FaultKind.PIN_UNANSWERED})
 _FINAL = _PIN | {FaultKind.NO_ANSWER, FaultKind.CLOSED, FaultKind.BUSY}
 """After these the same call is not made again by itself."""
+_MOST_UNANSWERED = 2
+"""Cards lock after three wrong PINs, and a login without an answer may have been one."""
 
 OnFault = Callable[[FaultKind], None]
 
@@ -56,6 +58,21 @@ class _Pin:
     """Of content and time of change, so that an operator may have the same PIN tried again by ``touch``."""
 
 
+@dataclass
+class _Tried:
+    """How it went with the PIN of one fingerprint."""
+
+    fingerprint: str = ""
+    unanswered: int = 0
+    refusal: FaultKind | None = None
+
+
+@dataclass(frozen=True)
+class _Opened:
+    session: TokenSession
+    epoch: int
+
+
 class TokenPool:
     """The token's sessions; to be used from threads. ``fault`` says why it cannot be used now."""
 
@@ -70,9 +87,9 @@ class TokenPool:
         self._permits = threading.BoundedSemaphore(limits.sessions)
         self._lock = threading.Lock()
         self._opening = threading.Lock()
-        self._idle: list[TokenSession] = []
+        self._idle: list[_Opened] = []
         self._living = 0
-        self._refused_pin: str | None = None
+        self._tried = _Tried()
         self._rests_until = 0.0
         self._closed = False
 
@@ -110,7 +127,8 @@ class TokenPool:
 
     def ask_publicly(self, operation: Operation, **fields: Any) -> dict[str, Any]:
         """The answer of a session without login; raises ``TokenFault``."""
-        session = TokenSession.start(self.address, None, self.limits.timeout_seconds)
+        session = TokenSession.start(self.address, self.limits.timeout_seconds)
+        session.open(None, self.limits.timeout_seconds)
         try:
             return session.ask(operation, self.limits.timeout_seconds, **fields)
         finally:
@@ -122,8 +140,8 @@ class TokenPool:
             self._closed = True
             idle, self._idle = self._idle, []
             self._living -= len(idle)
-        for session in idle:
-            session.end()
+        for opened in idle:
+            opened.session.end()
 
     def _ask(self, operation: Operation, fields: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -135,24 +153,24 @@ class TokenPool:
             return self._once(operation, fields)
 
     def _once(self, operation: Operation, fields: dict[str, Any]) -> dict[str, Any]:
-        session = self._take()
+        opened = self._take()
         try:
-            answer = session.ask(operation, self.limits.timeout_seconds, **fields)
+            answer = opened.session.ask(operation, self.limits.timeout_seconds, **fields)
         except TokenFault as fault:
             if fault.kind in _ANSWERS:
-                self._give_back(session)
+                self._give_back(opened)
             else:
-                self._drop(session)
+                self._drop(opened)
                 if fault.kind is FaultKind.NO_ANSWER:
                     self._rest()
             raise
         except BaseException:
-            self._drop(session)
+            self._drop(opened)
             raise
-        self._give_back(session)
+        self._give_back(opened)
         return answer
 
-    def _take(self) -> TokenSession:
+    def _take(self) -> _Opened:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
@@ -163,27 +181,44 @@ class TokenPool:
                     return self._idle.pop()
             return self._open()
 
-    def _open(self) -> TokenSession:
+    def _open(self) -> _Opened:
         if self._closed:
             raise TokenFault(FaultKind.CLOSED)
         pin = self._read_pin()
-        if self._refused_pin == pin.fingerprint:
-            raise TokenFault(FaultKind.PIN_REFUSED)
+        if self._tried.fingerprint != pin.fingerprint:
+            self._tried = _Tried(pin.fingerprint)
+        if self._tried.refusal is not None:
+            raise TokenFault(self._tried.refusal)
         if self._is_resting() and self.fault is not None:
             raise TokenFault(self.fault.kind, self.fault.name)
         try:
-            session = TokenSession.start(self.address, pin.text, self.limits.timeout_seconds)
-        except TokenFault as fault:
-            if fault.kind in _PIN:
-                self._refused_pin = pin.fingerprint
-                log.error("token_pin_refused", audit=True, token=str(self.address), reason=fault.name or fault.kind)  # noqa: TRY400 - no traceback is wanted
-                self._on_fault(fault.kind)
+            session = TokenSession.start(self.address, self.limits.timeout_seconds)
+            self._log_in(session, pin)
+        except TokenFault:
             self._rest()
             raise
         with self._lock:
             self._living += 1
+            opened = _Opened(session, self.epoch)
         log.info("token_session_opened", audit=True, token=str(self.address))
-        return session
+        return opened
+
+    def _log_in(self, session: TokenSession, pin: _Pin) -> None:
+        """Once; raises ``TokenFault``, of a kind that keeps from trying again where the PIN may be wrong."""
+        try:
+            session.open(pin.text, self.limits.timeout_seconds, suspicious=self._tried.unanswered > 0)
+        except TokenFault as fault:
+            kind = fault.kind
+            if kind not in _PIN:
+                self._tried.unanswered += 1
+                if self._tried.unanswered < _MOST_UNANSWERED:
+                    raise
+                kind = FaultKind.PIN_UNANSWERED
+            self._tried.refusal = kind
+            log.error("token_pin_refused", audit=True, token=str(self.address), reason=fault.name or fault.kind.value)  # noqa: TRY400 - no traceback is wanted
+            self._on_fault(kind)
+            raise TokenFault(kind, fault.name) from None
+        self._tried.unanswered = 0
 
     def _read_pin(self) -> _Pin:
         try:
@@ -194,21 +229,23 @@ class TokenPool:
             raise TokenFault(FaultKind.PIN_REFUSED, "PIN file unreadable") from None
         return _Pin(text, hashlib.sha256(content + str(changed).encode()).hexdigest())
 
-    def _give_back(self, session: TokenSession) -> None:
+    def _give_back(self, opened: _Opened) -> None:
         with self._lock:
             if not self._closed:
-                self._idle.append(session)
+                self._idle.append(opened)
                 return
             self._living -= 1
-        session.end()
+        opened.session.end()
 
-    def _drop(self, session: TokenSession) -> None:
+    def _drop(self, opened: _Opened) -> None:
+        """End a session and the idle ones of its time; those that others opened since are good."""
         with self._lock:
-            lost, self._idle = [session, *self._idle], []
+            lost = [opened, *(item for item in self._idle if item.epoch <= opened.epoch)]
+            self._idle = [item for item in self._idle if item.epoch > opened.epoch]
             self._living -= len(lost)
-            self.epoch += 1
+            self.epoch = max(self.epoch, opened.epoch + 1)
         for item in lost:
-            item.close()
+            item.session.close()
 
     def _rest(self) -> None:
         self._rests_until = time.monotonic() + self.limits.rest_seconds

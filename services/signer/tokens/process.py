@@ -66,6 +66,7 @@ class TokenProcess:
     """One module, one token, one session."""
 
     def __init__(self) -> None:
+        self._token: Any = None
         self._session: Any = None
         self._keys: dict[KeySelector, Any] = {}
 
@@ -81,6 +82,8 @@ class TokenProcess:
 
     def _answer(self, operation: Operation, request: dict[str, Any]) -> dict[str, Any]:
         match operation:
+            case Operation.FIND:
+                return self._find(**request)
             case Operation.OPEN:
                 return self._open(**request)
             case Operation.CERTIFICATES:
@@ -99,7 +102,7 @@ class TokenProcess:
             case Operation.CHECK:
                 return self._checked()
 
-    def _open(self, *, module: str, label: str | None, serial: str | None, pin: str | None) -> dict[str, Any]:
+    def _find(self, *, module: str, label: str | None, serial: str | None) -> dict[str, Any]:
         try:
             library = pkcs11.lib(module)
         except exceptions.PKCS11Error as error:
@@ -109,13 +112,21 @@ class TokenProcess:
         found = [token for token in _tokens(library) if _named(token, label, serial)]
         if len(found) != 1:
             raise TokenFault(FaultKind.TOKEN_AMBIGUOUS if found else FaultKind.TOKEN_ABSENT)
-        if pin is not None and found[0].flags & (TokenFlag.USER_PIN_FINAL_TRY | TokenFlag.USER_PIN_LOCKED):
+        self._token = found[0]
+        return {}
+
+    def _open(self, *, pin: str | None, suspicious: bool) -> dict[str, Any]:
+        """``suspicious``: a login before ended without an answer, so a count of failures may be ours."""
+        spent = TokenFlag.USER_PIN_FINAL_TRY | TokenFlag.USER_PIN_LOCKED
+        if suspicious:
+            spent |= TokenFlag.USER_PIN_COUNT_LOW
+        if pin is not None and self._token.flags & spent:
             raise TokenFault(FaultKind.PIN_LAST_TRY)
         try:
-            self._session = found[0].open(user_pin=pin)
+            self._session = self._token.open(user_pin=pin)
         except exceptions.UserAlreadyLoggedIn:
             # Some modules share the login between the processes of a machine.
-            self._session = found[0].open()
+            self._session = self._token.open()
         return {}
 
     def _certificates(self, selector: KeySelector) -> Iterator[bytes]:

@@ -22,17 +22,14 @@ _LAST_SECONDS = 2.0
 
 
 class TokenSession:
-    """A process with one open session; used by one thread at a time."""
+    """A process with one session; used by one thread at a time."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     @classmethod
-    def start(cls, address: TokenAddress, pin: str | None, timeout_seconds: float) -> Self:
-        """Start the process, find the token and log in once; without a PIN only public objects are seen.
-
-        Raises ``TokenFault``; the process is gone then.
-        """
+    def start(cls, address: TokenAddress, timeout_seconds: float) -> Self:
+        """Start the process and find the token, which takes no PIN; raises ``TokenFault``, the process is gone then."""
         session = cls(
             subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", _PROGRAM],
@@ -45,12 +42,24 @@ class TokenSession:
             )
         )
         try:
-            opening = {"module": address.module, "label": address.label, "serial": address.serial, "pin": pin}
-            session.ask(Operation.OPEN, timeout_seconds, **opening)
+            named = {"module": address.module, "label": address.label, "serial": address.serial}
+            session.ask(Operation.FIND, timeout_seconds, **named)
         except BaseException:
             session.close()
             raise
         return session
+
+    def open(self, pin: str | None, timeout_seconds: float, *, suspicious: bool = False) -> None:
+        """Open the session and log in once; without a PIN only public objects are seen.
+
+        ``suspicious`` keeps from logging in where the token counts a failure. Raises ``TokenFault``; the
+        process is gone then.
+        """
+        try:
+            self.ask(Operation.OPEN, timeout_seconds, pin=pin, suspicious=suspicious)
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, operation: Operation, timeout_seconds: float, **fields: Any) -> dict[str, Any]:
         """The token's answer; raises ``TokenFault``: NO_ANSWER after the time, DIED, or what the process says."""

@@ -15,8 +15,10 @@ LONGEST_LINE = 256 * 1024
 class Operation(StrEnum):
     """What a token process is asked for."""
 
+    FIND = "find"
+    """Load the module and find the token."""
     OPEN = "open"
-    """The module and the token; logs in when a PIN is given."""
+    """Open the session; logs in when a PIN is given."""
     CERTIFICATES = "certificates"
     DESCRIBE = "describe"
     """Kind, permissions and public numbers of a private key."""
@@ -45,6 +47,8 @@ class FaultKind(StrEnum):
     PIN_REFUSED = "pin-refused"
     PIN_LAST_TRY = "pin-last-try"
     """The token allows one more attempt, or none: that one is left to a person."""
+    PIN_UNANSWERED = "pin-unanswered"
+    """Logins ended without saying whether the PIN was right: no more of them."""
     TOKEN_ABSENT = "token-absent"  # noqa: S105 - a hardware token, not a secret
     TOKEN_AMBIGUOUS = "token-ambiguous"  # noqa: S105
     MODULE_UNUSABLE = "module-unusable"

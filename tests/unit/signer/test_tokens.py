@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from services.signer.app import build
 from services.signer.keys import KeyRing, load_keys
+from services.signer.sealing import Sealing
 from services.signer.settings import Settings
 from services.signer.tokens.pool import TokenLimits
 from services.signer.tokens.session import TokenSession, _answer
@@ -28,6 +29,7 @@ from shared.contracts.signatures import Profile, SigningPurpose
 from shared.domain.verdict import Conclusion
 from shared.errors import DomainError, ErrorCode
 from shared.service import Service
+from tests.support.broken_module import BrokenModule, needs_compiler
 from tests.support.pki import NOW, PASSWORD, Pki
 from tests.support.ports import listening_socket
 from tests.support.softhsm import MODULE, PIN, SPY, SoftToken, needs_softhsm
@@ -84,7 +86,7 @@ def refused(ring: KeyRing) -> DomainError:
 
 
 def processes(ring: KeyRing) -> list[int]:
-    return [session._process.pid for session in ring.tokens[0]._idle]
+    return [opened.session._process.pid for opened in ring.tokens[0]._idle]
 
 
 def test_sessions_stay_within_their_number(token: SoftToken, tmp_path: Path) -> None:
@@ -196,6 +198,55 @@ def test_a_wrong_pin_is_tried_exactly_once(token: SoftToken, tmp_path: Path, mon
         assert sign(ring)
 
 
+@pytest.fixture
+def broken(token: SoftToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BrokenModule:
+    made = BrokenModule(tmp_path, str(MODULE))
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+@needs_compiler
+@pytest.mark.parametrize("fault", ["login-crash", "login-error"])
+def test_logins_without_an_answer_are_few(token: SoftToken, broken: BrokenModule, tmp_path: Path, fault: str) -> None:
+    """Each may have been a wrong PIN; the third one might lock the token."""
+    broken.order(fault)
+    with loaded(tmp_path, entry(token, module=str(broken.path))) as (ring, faults):
+        for _ in range(5):
+            error = refused(ring)
+            ring.look()
+        assert (broken.logins, error.code) == (2, ErrorCode.SIGNING_KEY_UNAVAILABLE)
+        assert faults.count(FaultKind.PIN_UNANSWERED) == 1
+        broken.mend(fault)
+        assert not refused(ring).retryable
+        os.utime(token.pin_file, (1, 1))
+        ring.look()
+        assert (broken.logins, ring.faults()) == (3, {})
+        assert sign(ring)
+
+
+@needs_compiler
+def test_a_module_that_crashes_takes_nothing_with_it(token: SoftToken, broken: BrokenModule, tmp_path: Path) -> None:
+    with loaded(tmp_path, entry(token, module=str(broken.path))) as (ring, faults):
+        broken.order("sign-crash")
+        assert refused(ring).retryable
+        assert faults == [FaultKind.DIED]
+        broken.mend("sign-crash")
+        assert sign(ring)
+        assert ring.faults() == {}
+
+
+@needs_compiler
+async def test_a_module_that_signs_wrongly_is_found_out(token: SoftToken, broken: BrokenModule, tmp_path: Path) -> None:
+    with loaded(tmp_path, entry(token, module=str(broken.path))) as (ring, _faults):
+        broken.order("sign-wrong")
+        sealing = Sealing(ring, FixedClock(NOW))
+        with pytest.raises(DomainError) as caught:
+            await sealing.seal(sealing.seal_key("seal-1", OWN), CONTENT, "test")
+        sealing.close()
+        assert caught.value.code is ErrorCode.SIGNING_KEY_UNAVAILABLE
+
+
 def test_nothing_of_ours_reaches_the_process_of_a_module(
     token: SoftToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +261,8 @@ def test_nothing_of_ours_reaches_the_process_of_a_module(
 
 
 def test_a_session_without_login_sees_no_private_key(token: SoftToken) -> None:
-    session = TokenSession.start(TokenAddress(str(MODULE), token.label), None, 20)
+    session = TokenSession.start(TokenAddress(str(MODULE), token.label), 20)
+    session.open(None, 20)
     selector = KeySelector("seal")
     fields = {"key_label": selector.label, "key_id_hex": selector.id_hex}
     try:
