@@ -198,6 +198,8 @@ def load_public_key(spki: bytes, limits: Limits = DEFAULT_LIMITS) -> PublicKey:
         raise malformed("unusable public key") from error
     if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
         raise malformed("public key of an unsupported kind")
+    if isinstance(key, RSAPublicKey) and key.public_numbers().e.bit_length() > limits.rsa_exponent_bits:
+        raise too_much("RSA exponent bits", limits.rsa_exponent_bits)
     return key
 
 

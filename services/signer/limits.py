@@ -45,6 +45,7 @@ class Limits:
     mail_header_bytes: int = 256 * 1024
     content_type_characters: int = 4096
     rsa_bits: int = 8192
+    rsa_exponent_bits: int = 256
     recipients: int = 64
     envelope_frame_bytes: int = 1024 * 1024
     """What surrounds the encrypted content of an envelope: recipients, originator, attributes."""

@@ -160,8 +160,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "The time-stamp's certificate expired on {until}; nothing proves that the time-stamp existed earlier",
     ),
     "timestamp.authority-revoked": (
-        "Zaman damgası sertifikası {at} tarihinde iptal edilmiş ({reason}); damganın daha önce var olduğu kanıtlı değil",
-        "The time-stamp's certificate was revoked on {at} ({reason}); nothing proves that the time-stamp existed earlier",
+        "Zaman damgası sertifikası sonradan iptal edilmiş; damganın daha önce var olduğu kanıtlı değil ({why})",
+        "The time-stamp's certificate was revoked later; nothing proves that the time-stamp existed before ({why})",
     ),
     "timestamp.order": (
         "Zaman damgalarının sırası yanlış: {outer} tarihli damga {inner} tarihli damgayı kapsıyor",

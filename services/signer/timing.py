@@ -8,7 +8,7 @@ claimed signing-time proves nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.signer.checks import algorithms
@@ -24,8 +24,7 @@ from shared.domain.verdict import Conclusion, SubIndication
 STAMP_SKEW = timedelta(seconds=60)
 """How far the clocks of two time-stamp authorities, or theirs and ours, may lie apart (signatures.md 8.8)."""
 
-_HARMLESS_REASONS = frozenset({"affiliationChanged", "superseded", "cessationOfOperation"})
-"""An authority revoked for these has not stamped falsely before (RFC 3161, 4)."""
+_LATER_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -143,21 +142,22 @@ class TimeEngine:
         except RevocationMissing as failure:
             self._wanted.update(dict.fromkeys(failure.wanted))
             raise
-        # Whoever has the stolen key of an authority can stamp any time in the past.
-        for certificate, issuer in path.pairs():
-            for item in self._pool.lists:
-                revoked_at = item.entries.get(certificate.serial_number)
-                if (
-                    revoked_at is None
-                    or revoked_at > existed_at
-                    or not item.speaks_about(certificate, issuer, self._now)
-                ):
-                    continue
-                reason = item.reason(certificate.serial_number)
-                if reason not in _HARMLESS_REASONS:
-                    raise CheckFailed(
-                        SubIndication.REVOKED_NO_POE, say("timestamp.authority-revoked", at=revoked_at, reason=reason)
-                    )
+        # Whoever has the key of an authority that was revoked since can stamp any time in the past.
+        for moment in self._later_words(path, made, existed_at):
+            try:
+                replace(check, moment=moment).path(path)
+            except RevocationMissing:
+                continue
+            except CheckFailed as failure:
+                raise CheckFailed(
+                    SubIndication.REVOKED_NO_POE, say("timestamp.authority-revoked", why=failure.text.en)
+                ) from failure
+
+    def _later_words(self, path: CertificatePath, made: datetime, existed_at: datetime) -> list[datetime]:
+        """Until the proof of existence: the last moments the lists about this path speak for."""
+        issuers = {certificate.issuer_key for certificate in path.certificates[1:]}
+        ends = {item.good_until for item in self._pool.lists if item.issuer_key in issuers and item.good_until > made}
+        return sorted({min(end, existed_at) for end in ends}, reverse=True)[:_LATER_WORDS]
 
 
 def _accepted(verdict: StampVerdict) -> bool:

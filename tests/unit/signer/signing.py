@@ -139,14 +139,14 @@ def sign(holder: Holder, content: bytes, *, attached: bool = True, **options: ob
     return signed_data([info], list(holder.chain_der), content if attached else None)
 
 
-def timestamp(holder: Holder, stamped: bytes, at: datetime) -> bytes:
+def timestamp(holder: Holder, stamped: bytes, at: datetime, *, digest: str = "sha256") -> bytes:
     info = tsp.TSTInfo(
         {
             "version": "v1",
             "policy": "2.16.792.1.2.1.1.5.7.3.1",
             "message_imprint": {
-                "hash_algorithm": {"algorithm": "sha256"},
-                "hashed_message": hashlib.sha256(stamped).digest(),
+                "hash_algorithm": {"algorithm": digest},
+                "hashed_message": hashlib.new(digest, stamped).digest(),
             },
             "serial_number": 7,
             "gen_time": at,

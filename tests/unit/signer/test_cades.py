@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from asn1crypto import cms, core
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import ObjectIdentifier
 
+from services.signer import der
+from services.signer.certificates import load_public_key
+from services.signer.findings import CheckFailed
 from services.signer.policy import POLICY_VERSION
 from shared.contracts.signatures import Profile, VerificationReport
 from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication
 from tests.support.pki import NES_USAGE, NOW, SEAL_USAGE, Pki, build_pki, ec_key, make_hierarchy, rsa_key
 from tests.unit.signer.conftest import Judge
+from tests.unit.signer.levels import File, octets, sequence
 from tests.unit.signer.signing import attribute, sign, signed_data, signer_info, signing_certificate
 
 CONTENT = b"<PaketOzeti>\r\n</PaketOzeti>" * 10
@@ -209,6 +215,41 @@ def test_rsa_digest_info_without_null(pki: Pki, judge: Judge) -> None:
     report = judge(signed_data([info], list(pki.signer.chain_der), CONTENT))
     assert report.conclusion is Conclusion.PASSED
     assert result(report, "signature-value") is StepResult.WARNING
+
+
+@pytest.mark.parametrize(("name", "last"), [("sha3_256", 8), ("sha3_384", 9), ("sha3_512", 10)])
+def test_rsa_with_sha3(pki: Pki, judge: Judge, name: str, last: int) -> None:
+    algorithm = {"sha3_256": hashes.SHA3_256, "sha3_384": hashes.SHA3_384, "sha3_512": hashes.SHA3_512}[name]()
+    file = File.of(sign(pki.signer, CONTENT))
+    items = [item.encoded for item in der.children(der.read_whole(file.signer[3]))]
+    old, new = (octets(hashlib.new(kind, CONTENT).digest()) for kind in ("sha256", name))
+    items = [attribute_of(der.read_whole(item), old, new) for item in items]
+    value = pki.signer.key.sign(der.encode_set_of(items), padding.PKCS1v15(), algorithm)  # type: ignore[call-arg, union-attr, arg-type]
+    oids = (f"2.16.840.1.101.3.4.2.{last}", f"2.16.840.1.101.3.4.3.{last + 6}")
+    digest, signature = (sequence(der.encode_oid(oid)) for oid in oids)
+    signer = (*file.signer[:2], digest, der.encode_set_of(items, der.CONTEXT_0), signature, octets(value))
+    report = judge(replace(file, signer=signer).encode())
+    assert report.conclusion is Conclusion.PASSED
+    assert name in next(step.text.en for step in report.signatures[0].steps if step.id == "message-digest")
+
+
+def attribute_of(element: der.Element, old: bytes, new: bytes) -> bytes:
+    """The attribute with another value in place of ``old``."""
+    kind, values = der.children(element)
+    return sequence(kind.encoded, der.encode(der.SET, values.contents.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponent"),
+    [(16384, 65537), (2048, 2**2000 + 1), (2048, 1), (8192, 2**8000 + 1)],
+    ids=["16384 bits", "long exponent", "exponent 1", "both"],
+)
+def test_rsa_keys_that_would_keep_the_processor_busy_are_refused(bits: int, exponent: int) -> None:
+    numbers = sequence(der.encode_integer((1 << bits) - 1), der.encode_integer(exponent))
+    algorithm = sequence(der.encode_oid("1.2.840.113549.1.1.1"), der.encode(der.NULL))
+    with pytest.raises(CheckFailed) as caught:
+        load_public_key(sequence(algorithm, der.encode(der.BIT_STRING, b"\0" + numbers)))
+    assert caught.value.sub_indication is SubIndication.FORMAT_FAILURE
 
 
 def test_sha1_is_intact_but_counts_only_with_an_old_moment(pki: Pki, judge: Judge) -> None:
