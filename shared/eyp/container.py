@@ -33,6 +33,7 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 _LOCATOR_64_MARK = b"PK\x06\x07"
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MARK = b"PK\x03\x04"
+_MARKUP = (".xml", ".rels", ".psmdcp", ".imz")
 _KEPT = 1024 * 1024
 """Bytes of parts one container keeps, at most."""
 _LONGEST_COMMENT = 0xFFFF
@@ -186,7 +187,9 @@ def _bound_directory(file: BinaryIO, size: int, limits: Limits) -> None:
         at = tail.rfind(_END_MARK)
     if at < 0 or len(tail) - at < _END_RECORD.size:
         raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container ends too early")
-    *_, total, directory_size, directory_offset, _ = _END_RECORD.unpack_from(tail, at)
+    *_, total, directory_size, directory_offset, comment = _END_RECORD.unpack_from(tail, at)
+    if comment != len(tail) - at - _END_RECORD.size:
+        raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container's comment is not as long as it says")
     end = start + at
     locator = at - _LOCATOR_64.size
     if locator >= 0 and tail.startswith(_LOCATOR_64_MARK, locator):
@@ -206,7 +209,7 @@ def _checked_items(infos: list[zipfile.ZipInfo], limits: Limits) -> dict[str, tu
     if len(infos) > limits.parts:
         raise DomainError(ErrorCode.TOO_LARGE, f"the package has more than {limits.parts} parts")
     items: dict[str, tuple[Entry, zipfile.ZipInfo]] = {}
-    total = 0
+    total = packed = 0
     for info in infos:
         if info.flag_bits & _ENCRYPTED:
             raise DomainError(ErrorCode.PACKAGE_INVALID, "the ZIP container is itself encrypted")
@@ -215,7 +218,9 @@ def _checked_items(infos: list[zipfile.ZipInfo], limits: Limits) -> dict[str, tu
         total += info.file_size
         if total > limits.total_size:
             raise DomainError(ErrorCode.TOO_LARGE, f"the package unpacks to more than {limits.total_size} bytes")
-        if info.file_size > limits.ratio_floor and info.file_size > limits.ratio * max(1, info.compress_size):
+        packed += info.compress_size
+        ratio = limits.markup_ratio if info.orig_filename.lower().endswith(_MARKUP) else limits.ratio
+        if _is_bomb(info.file_size, info.compress_size, ratio, limits.ratio_floor):
             raise DomainError(ErrorCode.TOO_LARGE, "a part is compressed more than any honest file")
         folder = info.orig_filename.endswith("/") and info.file_size == 0
         name = _checked_name(info.orig_filename.removesuffix("/") if folder else info.orig_filename, limits)
@@ -225,7 +230,13 @@ def _checked_items(infos: list[zipfile.ZipInfo], limits: Limits) -> dict[str, tu
         if key in items:
             raise DomainError(ErrorCode.PACKAGE_INVALID, "two parts have the same name")
         items[key] = (Entry(name, info.file_size), info)
+    if _is_bomb(total, packed, limits.total_ratio, limits.total_ratio_floor):
+        raise DomainError(ErrorCode.TOO_LARGE, "the package is compressed more than any honest one")
     return items
+
+
+def _is_bomb(plain: int, packed: int, ratio: int, floor: int) -> bool:
+    return plain > floor and plain > ratio * max(1, packed)
 
 
 def _checked_name(name: str, limits: Limits) -> str:

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 _LONGEST_VALUE = 80
 _PER_RULE_AND_PART = 20
+_PER_RULE = 200
+"""Parts are named by the package, and may be very many."""
 _REPETITIONS_PER_CHECK = 5_000
 
 
@@ -126,11 +128,12 @@ INTEROP = Profile(
 
 
 class FindingList:
-    """Collects findings; beyond twenty of one kind in one part it only counts, so output stays small."""
+    """Collects findings; beyond twenty of one kind in one part, or two hundred of one kind, it only counts."""
 
     def __init__(self) -> None:
         self._findings: list[Finding] = []
         self._seen: Counter[tuple[str, str | None]] = Counter()
+        self._kept: Counter[str] = Counter()
         self.suppressed = 0
 
     def add(self, *findings: Finding) -> None:
@@ -146,7 +149,8 @@ class FindingList:
         for finding in findings:
             place = (finding.key, finding.part)
             self._seen[place] += 1
-            if self._seen[place] <= _PER_RULE_AND_PART:
+            if self._seen[place] <= _PER_RULE_AND_PART and self._kept[finding.key] < _PER_RULE:
+                self._kept[finding.key] += 1
                 self._findings.append(finding)
                 continue
             self.suppressed += 1

@@ -20,8 +20,13 @@ class Limits:
     name_length: int = 512
     name_depth: int = 16
     ratio: int = 400
-    """Uncompressed to compressed, judged only for parts above ``ratio_floor``."""
+    """Uncompressed to compressed, judged only for parts above ``ratio_floor``: an empty scan may be a bitmap."""
     ratio_floor: int = MIB
+    markup_ratio: int = 100
+    """The same for parts by the names of those that hold XML or signatures, which nobody fills with one byte."""
+    total_ratio: int = 100
+    """The same for all parts together, judged only above ``total_ratio_floor``."""
+    total_ratio_floor: int = 32 * MIB
     xml_size: int = 4 * MIB
     xml_depth: int = 32
     xml_marks: int = 150_000

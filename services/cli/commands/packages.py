@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import sys
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +15,11 @@ import typer
 from services.cli import output
 from services.cli.options import FAILED, Json
 from shared.errors import DomainError
-from shared.eyp import INTEROP, STRICT, Inspection, inspect, inspect_decrypted
+from shared.eyp import DEFAULT_LIMITS, INTEROP, STRICT, Inspection, inspect, inspect_decrypted
 from shared.eyp.wire.report import report
 
 _FATAL = 1
+_STANDARD_INPUT = Path("-")
 
 
 class ProfileName(StrEnum):
@@ -30,7 +33,7 @@ _PROFILES = {ProfileName.STRICT: STRICT, ProfileName.INTEROP: INTEROP}
 
 
 def inspect_package(
-    package: Path,
+    package: Annotated[Path, typer.Argument(help="The file; - is standard input.")],
     recipient: Annotated[
         str | None, typer.Option(help="Number of the recipient this copy is for: its withheld annexes may be absent.")
     ] = None,
@@ -49,9 +52,9 @@ def inspect_package(
     """
     try:
         with ExitStack() as stack:
-            file = stack.enter_context(package.open("rb"))
+            file = _opened(package, stack)
             inside = stack.enter_context(decrypted.open("rb")) if decrypted is not None else None
-            found = _inspection(file, inside, package.name, recipient, profile)
+            found = _inspection(file, inside, package, recipient, profile)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             answer: dict[str, Any] = {"sha256": digest, "size": file.tell(), **report(found)}
@@ -65,11 +68,19 @@ def inspect_package(
     raise typer.Exit(0 if found.acceptable else _FATAL)
 
 
+def _opened(path: Path, stack: ExitStack) -> io.BytesIO | io.BufferedReader:
+    """A seekable file; what comes by a pipe is read no further than a package may be long."""
+    if path == _STANDARD_INPUT:
+        return io.BytesIO(sys.stdin.buffer.read(DEFAULT_LIMITS.package_size + 1))
+    return stack.enter_context(path.open("rb"))
+
+
 def _inspection(
-    file: BinaryIO, decrypted: BinaryIO | None, name: str, recipient: str | None, profile: ProfileName
+    file: BinaryIO, decrypted: BinaryIO | None, path: Path, recipient: str | None, profile: ProfileName
 ) -> Inspection:
     if decrypted is not None:
         return inspect_decrypted(file, decrypted, profile=_PROFILES[profile], recipient=recipient)
+    name = None if path == _STANDARD_INPUT else path.name
     return inspect(file, profile=_PROFILES[profile], file_name=name, recipient=recipient)
 
 

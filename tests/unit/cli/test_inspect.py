@@ -155,3 +155,40 @@ def test_what_is_no_package(tmp_path: Path, content: bytes) -> None:
         assert result.stdout == ""
         assert result.stderr.startswith(f"kepgw: {path}: ")
         assert result.stderr.count("\n") == 1
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    """A directory, a file that is not there, and one that is longer than any package: told at once."""
+    huge = tmp_path / "huge.eyp"
+    with huge.open("wb") as file:
+        file.truncate(2**40)
+    for path, reason in ((tmp_path, "directory"), (tmp_path / "none.eyp", "No such file"), (huge, "too-large")):
+        result = inspect(path, "--json")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert reason in result.stderr
+
+
+def test_standard_input() -> None:
+    """A package from a pipe has no name to judge; what is no package there is told as well."""
+    for content, code in ((_LETTER, 0), (b"", 2), (b"plain text", 2)):
+        result = CliRunner().invoke(app, ["inspect", "-", "--json", "--profile", "strict"], input=content)
+        assert result.exit_code == code
+        assert code or json.loads(result.stdout)["findings"] == []
+
+
+@pytest.mark.parametrize("profile", ["strict", "interop"])
+@pytest.mark.parametrize(
+    ("name", "version", "degree"), [("paketv1x.eyp", "1.3", "TSD"), ("paketv2x.eyp", "2.0", "YOK")]
+)
+def test_packages_of_other_software(name: str, version: str, degree: str, profile: str) -> None:
+    """Their facts and their known departures; placeholders in place of signatures make them unacceptable."""
+    path = Path(__file__).parents[3].parent / "shared" / "samples" / name
+    if not path.exists():
+        pytest.skip("the sample packages are not on this machine")
+    found = answer(path, "--profile", profile, code=1)
+    assert (found["kind"], found["version"], found["confidentiality"]) == ("eyp", version, degree)
+    assert found["document_number"] == "E-24312041-702.03-1"
+    assert (len(found["distribution"]), len(found["annexes"]), len(found["signers"])) == (3, 2, 1)
+    assert all(summary["mismatches"] == [] for summary in found["digests"].values())
+    rules = {item["rule"] for item in found["findings"]}
+    assert rules - {"R.23", "R.37"} == {"R.19", "R.20", "R.27", "R.43", "R.70"}
