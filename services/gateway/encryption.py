@@ -24,7 +24,7 @@ from shared.clients.signer import SignerClient
 from shared.contracts.outbound import EncryptionCertificate
 from shared.domain.identifiers import Sha256
 from shared.errors import DomainError, ErrorCode, Fault
-from shared.eyp import EncryptedPackage
+from shared.eyp import Container, EncryptedPackage
 
 Pointer = Callable[[int], str]
 """Where in the request a recipient stands, by its DETSİS number."""
@@ -85,6 +85,34 @@ async def _usable(
         )  # fmt: skip
     chosen = (answer.chosen.sha256, answer.chosen.holder_no)
     return next(item for item in answer.certificates if (item.sha256, item.holder_no) == chosen)
+
+
+async def named_in_envelope(package: UploadedFile, part: str, signer: SignerClient) -> list[EncryptionCertificate]:
+    """Whom an encrypted package was made for, as its envelope names them; ``part`` is where that lies.
+
+    Raises PACKAGE_INVALID for an envelope that is broken, or protects nothing: a weak cipher, a weak way of handing
+    over its key. SIGNER_UNAVAILABLE.
+    """
+    container = await asyncio.to_thread(Container.open, package.rewound())
+    try:
+        with container.open_part(part) as envelope:
+            facts = await signer.envelope_facts(envelope)
+    except DomainError as error:
+        if error.code is ErrorCode.ENVELOPE_INVALID:
+            raise _worthless("its envelope cannot be read") from error
+        raise
+    if not facts.cipher.accepted:
+        raise _worthless(f"the cipher {facts.cipher.name} is not accepted")
+    for item in facts.recipients:
+        if not item.accepted:
+            raise _worthless(f"its key is handed over by {item.algorithm}, which is not accepted")
+    return [EncryptionCertificate(serial=item.serial_number or item.key_identifier or "") for item in facts.recipients]
+
+
+def _worthless(why: str) -> DomainError:
+    return DomainError(
+        ErrorCode.PACKAGE_INVALID, f"the package counts as not encrypted: {why}", faults=[Fault("/package", why)]
+    )
 
 
 def addressees(certificates: Mapping[int, CheckedCertificate]) -> tuple[Addressee, ...]:

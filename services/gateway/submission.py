@@ -190,7 +190,7 @@ class Submissions:
         finally:
             await _ended(checking)
         protection = await protection_of(
-            standing, inspection, policy, message, directory=self._directory, signer=self._signer, now=now
+            standing, package, inspection, policy, message, directory=self._directory, signer=self._signer, now=now
         )
         return protection, findings
 
@@ -228,7 +228,7 @@ class Submissions:
             action = "letter.encrypt"
             detail |= {
                 "inner_sha256": confidentiality.inner_sha256 or "",
-                "certificates": [item.sha256 for item in confidentiality.certificates],
+                "certificates": [item.sha256 or item.serial for item in confidentiality.certificates],
             }
         else:
             return

@@ -27,15 +27,15 @@ class LetterEncryption(StrEnum):
 
 
 class EncryptionCertificate(Contract):
-    """A certificate the gateway encrypted a letter for."""
+    """A certificate a letter is encrypted for. Of those the sender chose, the envelope names no more than ``serial``."""
 
-    recipient_nos: list[int]
+    recipient_nos: list[int] = Field(default_factory=list)
     """The recipients it serves."""
-    holder_no: int
+    holder_no: int | None = None
     """The institution that holds its key: the recipient itself or its certificate owner."""
     serial: str
-    """Hexadecimal."""
-    sha256: str
+    """Hexadecimal; the key's identifier where the envelope names that instead."""
+    sha256: str | None = None
     """Hexadecimal, of the DER."""
 
 
@@ -59,7 +59,7 @@ class LetterConfidentiality(Contract):
     """Since when the rules that were applied are in force."""
     encryption: LetterEncryption
     certificates: list[EncryptionCertificate] = Field(default_factory=list)
-    """What the gateway encrypted for."""
+    """What it is encrypted for; of an .eyps handed over only if its degree asks for encryption."""
     inner_sha256: str | None = None
     """SHA-256 of the package handed over, when the gateway encrypted it; ``package_sha256`` is that of what travels."""
     inner_size: int | None = None

@@ -23,6 +23,7 @@ from tests.support.gateway import TOKENS, RunningGateway, running_gateway, servi
 from tests.support.neighbours import Line, ServedDirectory, ServedRelay, served_directory, served_relay
 from tests.support.pki import PASSWORD, Hierarchy, Holder, Pki, build_pki, make_hierarchy, rsa_key, usage
 from tests.unit.eyp import letters, wrappers
+from tests.unit.signer import enveloping
 from tests.unit.signer.signing import sign
 
 A, B, C, D = 10000001, 10000002, 10000003, 10000004
@@ -427,14 +428,36 @@ async def test_an_update_lowers_a_degree_only_if_it_is_proven(world: World, pki:
     assert (await world.submit(raised, idempotency_key="r")).json()["code"] == "decision-required", "not forbidden"
 
 
-async def test_an_encrypted_package_is_declared_and_closed(world: World) -> None:
+async def test_an_encrypted_package_is_declared_and_closed(world: World, certificates: dict[int, Holder]) -> None:
     await world.policy(package_findings="pass")
     package = await world.encrypted_elsewhere()
     refused(await world.submit(package), 422, "validation-failed", "/message/security_code")
     open_eyps = wrappers.edited(wrappers.encrypted(RESTRICTED), "SifreliIcerik/", lambda _old: RESTRICTED)
     refused(await world.submit(open_eyps, security_code="restricted"), 422, "package-invalid", "/package")
+    world.signer.down = True
+    refused(await world.submit(package, security_code="restricted"), 503, "signer-unavailable")
+    world.signer.down = False
     letter = (await world.submit(package, security_code="restricted")).json()
-    assert (letter["confidentiality"]["degree"], letter["confidentiality"]["encryption"]) == ("restricted", "sender")
+    confidentiality = letter["confidentiality"]
+    assert (confidentiality["degree"], confidentiality["encryption"]) == ("restricted", "sender")
+    serial = f"{certificates[B].certificate.serial_number:x}"
+    assert [int(item["serial"], 16) for item in confidentiality["certificates"]] == [int(serial, 16)]
+    (event,) = [item for item in await world.events(letter) if item["kind"] == "encrypted"]
+    assert "as the sender declared" in event["detail"]
+
+
+@pytest.mark.parametrize("weakness", ["cipher", "broken"])
+async def test_what_is_encrypted_in_vain_counts_as_not_encrypted(
+    world: World, certificates: dict[int, Holder], weakness: str
+) -> None:
+    await world.policy(package_findings="pass")
+    sealed = enveloping.cbc([enveloping.transported(certificates[B], bytes(32))], bytes(32), RESTRICTED)
+    if weakness == "cipher":
+        sealed.cipher = enveloping.algorithm("1.2.840.113549.3.7", enveloping.octets(bytes(8)))
+    envelope = sealed.dump() if weakness == "cipher" else wrappers.ENVELOPE
+    package = wrappers.encrypted(RESTRICTED, envelope=envelope)
+    refused(await world.submit(package, security_code="restricted"), 422, "package-invalid", "/package")
+    assert (await world.submit(package, security_code="unclassified")).status_code == 202, "nothing asks for encryption"
 
 
 async def test_a_version_the_recipient_cannot_read_is_a_finding(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.gateway.encryption import Addressee, addressees, usable_certificates
+from services.gateway.encryption import Addressee, addressees, named_in_envelope, usable_certificates
 from services.gateway.policy.confidentiality import Standing
 from services.gateway.policy.findings import refuse_unacceptable
 from services.gateway.policy.rules import Treatment
@@ -16,7 +16,12 @@ from services.gateway.uploads import UploadedFile
 from shared.clients.directory import DirectoryClient
 from shared.clients.signer import SignerClient
 from shared.contracts.envelopes import MOST_RECIPIENTS
-from shared.contracts.outbound import LetterConfidentiality, LetterEncryption, UnencryptedDecision
+from shared.contracts.outbound import (
+    EncryptionCertificate,
+    LetterConfidentiality,
+    LetterEncryption,
+    UnencryptedDecision,
+)
 from shared.errors import DomainError, ErrorCode, Fault
 from shared.eyp import Inspection, PackageKind
 from shared.eyp.rules.wrapping import CLEAR_PART, ENCRYPTED_CONTENT_MISSING, NOT_AN_ENVELOPE
@@ -34,6 +39,9 @@ class Protection:
     standing: Standing
     encryption: LetterEncryption
     addressees: tuple[Addressee, ...] = ()
+    """Whom the gateway encrypts for."""
+    certificates: tuple[EncryptionCertificate, ...] = ()
+    """What the envelope of an .eyps names."""
     decision: UnencryptedDecision | None = None
 
     def recorded(self, handed_over: UploadedFile) -> LetterConfidentiality:
@@ -45,7 +53,7 @@ class Protection:
             rule=self.standing.rules.rule,
             rules_of=self.standing.rules.in_force_since,
             encryption=self.encryption,
-            certificates=[item.certificate for item in self.addressees],
+            certificates=[*(item.certificate for item in self.addressees), *self.certificates],
             inner_sha256=handed_over.sha256 if encrypted_here else None,
             inner_size=handed_over.size if encrypted_here else None,
             decision=self.decision,
@@ -54,6 +62,7 @@ class Protection:
 
 async def protection_of(
     standing: Standing,
+    package: UploadedFile,
     inspection: Inspection,
     policy: InstitutionPolicy,
     message: OutboundMessageRequest,
@@ -66,16 +75,13 @@ async def protection_of(
 
     Raises DECISION_REQUIRED for recipients without a usable certificate; CONFIDENTIALITY_FORBIDDEN when the
     institution does not let the gateway encrypt; VALIDATION_FAILED when recipients with and without certificate are
-    mixed or too many; PACKAGE_INVALID for a package that only says it is encrypted, and for one with fatal findings,
-    which nobody encrypts; DIRECTORY_UNAVAILABLE and
+    mixed or too many; PACKAGE_INVALID for a package that only says it is encrypted or is so weakly, and for one with
+    fatal findings, which nobody encrypts; DIRECTORY_UNAVAILABLE and
     SIGNER_UNAVAILABLE while it cannot be known who has a certificate. Never plain for want of an answer.
     """
     asked = asks_for_encryption(standing, policy)
     if inspection.kind is PackageKind.ENCRYPTED:
-        if asked:
-            _require_closed(inspection)
-        open_ = any(finding.key in _NOT_ENCRYPTED for finding in inspection.findings)
-        return Protection(standing, LetterEncryption.NONE if open_ else LetterEncryption.SENDER)
+        return await _handed_over_encrypted(standing, package, inspection, signer, asked=asked)
     if not asked:
         return Protection(standing, LetterEncryption.NONE)
     if inspection.kind is PackageKind.UPDATE:
@@ -97,6 +103,19 @@ async def protection_of(
         )
     refuse_unacceptable(inspection)
     return Protection(standing, LetterEncryption.GATEWAY, few_addressees(having, "/message/recipients"))
+
+
+async def _handed_over_encrypted(
+    standing: Standing, package: UploadedFile, inspection: Inspection, signer: SignerClient, *, asked: bool
+) -> Protection:
+    part = inspection.encrypted_content
+    if part is None or any(finding.key in _NOT_ENCRYPTED for finding in inspection.findings):
+        part = None
+    if asked:
+        _require_closed(inspection)
+    named = await named_in_envelope(package, part, signer) if asked and part is not None else []
+    encryption = LetterEncryption.NONE if part is None else LetterEncryption.SENDER
+    return Protection(standing, encryption, certificates=tuple(named))
 
 
 def asks_for_encryption(standing: Standing, policy: InstitutionPolicy) -> bool:

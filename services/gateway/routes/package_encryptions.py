@@ -63,7 +63,7 @@ async def encrypt(request: Request, caller: CurrentCaller, gateway: GatewayParts
         await gateway.audit(
             caller, "package.encrypt", package.sha256, institution=institution_no,
             recipients=[str(number) for number in message.recipients],
-            certificates=[item.certificate.sha256 for item in recipients],
+            certificates=[item.certificate.sha256 or item.certificate.serial for item in recipients],
         )  # fmt: skip
         with ExitStack() as stack:
             encrypted = await encrypt_package(

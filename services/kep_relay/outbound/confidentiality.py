@@ -27,7 +27,10 @@ def confidentiality_event(of: LetterConfidentiality, package_sha256: str) -> tup
             f"{basis}; sha256 inside {of.inner_sha256}, outside {package_sha256}; certificates: {used}"
         )
     if of.encryption is LetterEncryption.SENDER:
-        return EventKind.ENCRYPTED, f"{basis} as the sender declared; handed over encrypted, sha256 {package_sha256}"
+        named = "".join(f"; for certificate {item.serial}" for item in of.certificates)
+        return EventKind.ENCRYPTED, (
+            f"{basis} as the sender declared; handed over encrypted, sha256 {package_sha256}{named}"
+        )
     return None
 
 
