@@ -1,7 +1,7 @@
 """The evidence pool: what a verdict is made from, frozen before anything is judged.
 
 What comes inside a file is material only. Its certificates help to build paths to anchors we have; its lists
-are used once their issuer's signature over them holds, as are those from elsewhere.
+and responses are used once the signature of their issuer holds, as are the lists from elsewhere.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.signer.certificates import Certificate
+from services.signer.checks.ocsp import OcspResponse, load_responses
 from services.signer.checks.revocation import RevocationList, load_list
 from services.signer.facts import Embedded, SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed
@@ -33,7 +34,7 @@ class Pool:
     certificates: tuple[Certificate, ...]
     """Untrusted, from the file and from the store's intermediates."""
     lists: tuple[RevocationList, ...]
-    responses: tuple[bytes, ...] = ()
+    responses: tuple[OcspResponse, ...] = ()
 
 
 def pool_of(facts: SignatureFacts, evidence: Evidence, limits: Limits) -> Pool:
@@ -48,7 +49,7 @@ def pool_of(facts: SignatureFacts, evidence: Evidence, limits: Limits) -> Pool:
         evidence.trust,
         certificates,
         (*evidence.revocation_lists, *lists),
-        found.ocsp_responses[: limits.revocation_lists],
+        load_responses(found.ocsp_responses[: limits.revocation_lists]),
     )
 
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from services.signer.certificates import ASN1_FAULTS, Certificate
 from services.signer.checks import algorithms
 from services.signer.checks.chain import CertificatePath, build_path
+from services.signer.checks.good_standing import judge_path
 from services.signer.checks.references import REFERENCES, check_path, check_references
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
 from services.signer.checks.timestamps import read_timestamps
@@ -164,13 +165,13 @@ class _Case:
     def _good_standing(self, path: CertificatePath, moment: datetime, *, proven: bool) -> list[Finding]:
         check = RevocationCheck(self.pool.lists, moment, self.now, proven, self.retry_after_seconds)
         try:
-            statuses = check.path(path)
+            sources = judge_path(path, check, self.pool.responses)
         except CheckFailed as failure:
             if isinstance(failure, RevocationMissing):
                 self.wanted.extend(failure.wanted)
             return [failed(Step.REVOCATION, failure)]
-        sources = ", ".join(f"CRL {status.source.sha256[:12]}" for status in statuses)
-        return [passed(Step.REVOCATION, say("revocation.good", sources=sources))]
+        named = ", ".join(f"{source.kind} {source.sha256[:12]}" for source in sources)
+        return [passed(Step.REVOCATION, say("revocation.good", sources=named))]
 
     def _references(self, authorities: Sequence[Certificate]) -> list[Finding]:
         unsigned = self.signer.unsigned

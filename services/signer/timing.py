@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from services.signer.checks import algorithms
 from services.signer.checks.chain import CertificatePath, build_path
+from services.signer.checks.good_standing import judge_path
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
 from services.signer.evidence import Pool
 from services.signer.facts import SignerFacts, StampFacts
@@ -138,14 +139,14 @@ class TimeEngine:
     def _check_standing(self, path: CertificatePath, made: datetime, existed_at: datetime) -> None:
         check = RevocationCheck(self._pool.lists, made, self._now, True, self._retry_after_seconds)
         try:
-            check.path(path)
+            judge_path(path, check, self._pool.responses)
         except RevocationMissing as failure:
             self._wanted.update(dict.fromkeys(failure.wanted))
             raise
         # Whoever has the key of an authority that was revoked since can stamp any time in the past.
         for moment in self._later_words(path, made, existed_at):
             try:
-                replace(check, moment=moment).path(path)
+                judge_path(path, replace(check, moment=moment), self._pool.responses)
             except RevocationMissing:
                 continue
             except CheckFailed as failure:
