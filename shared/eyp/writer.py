@@ -23,6 +23,7 @@ from uuid import UUID
 from shared.errors import DomainError, ErrorCode
 from shared.eyp.checks.content import check_final_metadata, check_validity
 from shared.eyp.digests import ALLOWED, DigestAlgorithm
+from shared.eyp.external import digested_externals
 from shared.eyp.model import FinalMetadata, Generation, ManifestKind, Metadata
 from shared.eyp.packaging import PartSource
 from shared.eyp.wire.metadata_out import write_final_metadata
@@ -57,20 +58,22 @@ class PackageDraft(PartialPackage):
         *,
         cover_letter: PartSource,
         annex_files: Mapping[str, PartSource] | None = None,
+        external_files: Mapping[str, PartSource] | None = None,
         algorithms: tuple[DigestAlgorithm, DigestAlgorithm] = _DEFAULT_ALGORITHMS,
     ) -> Self:
         """Fold names, check everything the rules say and digest the files.
 
         ``annex_files`` maps annex ids to the files of annexes of kind FILE. A source is bytes or a
-        callable that opens the file anew (it is read once here and once when writing).
+        callable that opens the file anew (it is read once here and once when writing). ``external_files`` maps those
+        of kind EXTERNAL to what lies at their address, which is digested and stays outside.
         """
         if len(set(algorithms)) != 2 or DigestAlgorithm.SHA512 not in algorithms:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "two digests are taken, one of them SHA-512")
         if not ALLOWED[Generation.V2].issuperset(algorithms):
             raise DomainError(ErrorCode.VALIDATION_FAILED, "a digest algorithm is not allowed in 2.x")
-        metadata = normalised(metadata)
+        metadata, external = digested_externals(normalised(metadata), external_files or {}, algorithms)
         parts = content_parts(metadata, Generation.V2, algorithms, cover_letter, annex_files or {})
-        return cls(Generation.V2, metadata, algorithms, parts)
+        return cls(Generation.V2, metadata, algorithms, parts, external=external)
 
     def initials_to_be_signed(self) -> bytes:
         """The initials digest: what those who prepared the letter sign first, if they do."""
@@ -98,7 +101,8 @@ class PackageDraft(PartialPackage):
         manifest = self.digest_to_be_signed()
         require_content(cms, manifest)
         added = (self._part(Role.PACKAGE_DIGEST, manifest), self._part(Role.SIGNATURE, cms))
-        return SignedPackage(self.generation, self.metadata, self.algorithms, self.parts + added)
+        parts = self.parts + added
+        return SignedPackage(self.generation, self.metadata, self.algorithms, parts, external=self.external)
 
 
 @dataclass(frozen=True)

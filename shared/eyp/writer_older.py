@@ -21,6 +21,7 @@ from uuid import UUID
 from shared.errors import DomainError, ErrorCode
 from shared.eyp.checks.content import check_party, check_signatories
 from shared.eyp.digests import DigestAlgorithm
+from shared.eyp.external import digested_externals
 from shared.eyp.model import FinalMetadata, Generation, ManifestKind, Metadata, Party, Signatory
 from shared.eyp.packaging import PartSource
 from shared.eyp.rules import content as rules
@@ -55,6 +56,7 @@ class OlderDraft(PartialPackage):
         *,
         cover_letter: PartSource,
         annex_files: Mapping[str, PartSource] | None = None,
+        external_files: Mapping[str, PartSource] | None = None,
         destinations: Iterable[Party] | None = None,
         algorithm: DigestAlgorithm = DigestAlgorithm.SHA256,
     ) -> Self:
@@ -65,8 +67,8 @@ class OlderDraft(PartialPackage):
         """
         if algorithm not in _WRITABLE:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "1.3 packages are written with SHA-256 or SHA-512")
-        metadata = normalised(metadata)
         algorithms = (algorithm,)
+        metadata, external = digested_externals(normalised(metadata), external_files or {}, algorithms)
         parts = content_parts(metadata, Generation.V1, algorithms, cover_letter, annex_files or {})
         parties = _distinct(
             destinations
@@ -78,7 +80,9 @@ class OlderDraft(PartialPackage):
             lambda: write_destinations(parties, Generation.V1), Role.DESTINATIONS, "Destinations", Generation.V1
         )
         draft = cls(Generation.V1, metadata, algorithms, parts)
-        return cls(Generation.V1, metadata, algorithms, (*parts, draft._part(Role.DESTINATIONS, document)))
+        return cls(
+            Generation.V1, metadata, algorithms, (*parts, draft._part(Role.DESTINATIONS, document)), external=external
+        )
 
     def digest_to_be_signed(self) -> bytes:
         """The package digest: the exact bytes the letter's signature must carry as its content."""
@@ -89,7 +93,8 @@ class OlderDraft(PartialPackage):
         manifest = self.digest_to_be_signed()
         require_content(cms, manifest)
         added = (self._part(Role.PACKAGE_DIGEST, manifest), self._part(Role.SIGNATURE, cms))
-        return OlderSigned(self.generation, self.metadata, self.algorithms, self.parts + added)
+        parts = self.parts + added
+        return OlderSigned(self.generation, self.metadata, self.algorithms, parts, external=self.external)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO, Self, TypeVar, cast
 from uuid import UUID
@@ -14,6 +14,7 @@ from shared.eyp.checks.annexes import check_annex_list, withheld_annexes
 from shared.eyp.checks.content import check_metadata
 from shared.eyp.checks.signatures import signed_content
 from shared.eyp.digests import DigestAlgorithm
+from shared.eyp.external import ExternalEntries
 from shared.eyp.findings import Finding, Profile, Severity
 from shared.eyp.limits import DEFAULT_LIMITS
 from shared.eyp.markup import MarkupError, parse
@@ -66,6 +67,8 @@ class PartialPackage:
     metadata: Metadata
     algorithms: tuple[DigestAlgorithm, ...]
     parts: tuple[NewPart, ...]
+    external: ExternalEntries = field(default=(), kw_only=True)
+    """What the package digest lists besides parts; the final digest may not (eyp.md 3.2)."""
 
     def _part(self, role: Role, content: PartSource) -> NewPart:
         place = PLACES[role]
@@ -82,7 +85,8 @@ class PartialPackage:
         order = list(roles)
         covered = sorted((part for part in self.parts if part.role in order), key=lambda part: order.index(part.role))
         entries = [(part.name, part.digests) for part in covered]
-        return write_manifest(kind, self.metadata.document_id, entries, self.generation)
+        external = self.external if kind is ManifestKind.PACKAGE else ()
+        return write_manifest(kind, self.metadata.document_id, entries, self.generation, external)
 
     def _core(self, version: str, created: datetime, producer: str, core_id: UUID | None) -> NewPart:
         """The core properties, which repeat what the metadata says."""

@@ -58,16 +58,19 @@ def write_manifest(
     document_id: str,
     entries: Iterable[tuple[str, Mapping[DigestAlgorithm, bytes]]],
     generation: Generation = Generation.V2,
+    external: Iterable[tuple[str, Mapping[DigestAlgorithm, bytes]]] = (),
 ) -> bytes:
-    """A manifest over parts, in the order given; in 1.x each has the one digest that is given."""
+    """A manifest over parts, in the order given, then over ``external`` files by address.
+
+    In 1.x each has the one digest that is given.
+    """
     schema = MANIFEST_SCHEMAS[kind]
     own = namespace(schema, generation)
     types = namespace("PaketOzeti", generation)
     root = etree.Element(f"{{{own}}}{schema}", nsmap=prefixes(own), Id=document_id)
-    for part_name, digests in entries:
-        reference = etree.SubElement(
-            root, f"{{{types}}}Reference", nsmap=prefixes(types), URI=part_name, Type=INTERNAL_COMPONENT
-        )
+    listed = [(INTERNAL_COMPONENT, *entry) for entry in entries] + [(EXTERNAL_COMPONENT, *entry) for entry in external]
+    for scope, uri, digests in listed:
+        reference = etree.SubElement(root, f"{{{types}}}Reference", nsmap=prefixes(types), URI=uri, Type=scope)
         for algorithm, value in digests.items():
             item = reference if generation is Generation.V1 else etree.SubElement(reference, f"{{{types}}}DigestItem")
             etree.SubElement(item, f"{{{types}}}DigestMethod", Algorithm=algorithm.uri)
