@@ -21,7 +21,9 @@ struct list { unsigned char version[2]; void *functions[68]; };
 typedef unsigned long (*get_list)(struct list **);
 typedef unsigned long (*login)(unsigned long, unsigned long, unsigned char *, unsigned long);
 typedef unsigned long (*sign)(unsigned long, unsigned char *, unsigned long, unsigned char *, unsigned long *);
-enum { LOGIN = 18, SIGN = 43 };
+typedef unsigned long (*start)(unsigned long, unsigned long *, unsigned long);
+typedef unsigned long (*decrypt)(unsigned long, unsigned char *, unsigned long, unsigned char *, unsigned long *);
+enum { LOGIN = 18, DECRYPT_START = 33, DECRYPT = 34, SIGN = 43 };
 
 static struct list *real, own;
 
@@ -50,6 +52,17 @@ static unsigned long own_sign(unsigned long session, unsigned char *data, unsign
     return result;
 }
 
+static unsigned long own_decrypt_start(unsigned long session, unsigned long *mechanism, unsigned long key) {
+    if (*mechanism == 3 && ordered("raw-forbidden")) return 0x70; /* CKM_RSA_X_509, CKR_MECHANISM_INVALID */
+    return ((start)real->functions[DECRYPT_START])(session, mechanism, key);
+}
+
+static unsigned long own_decrypt(unsigned long session, unsigned char *data, unsigned long size, unsigned char *made, unsigned long *room) {
+    unsigned long result = ((decrypt)real->functions[DECRYPT])(session, data, size, made, room);
+    if (result && ordered("odd-padding-error")) return 0x30; /* CKR_DEVICE_ERROR */
+    return result;
+}
+
 unsigned long C_GetFunctionList(struct list **told) {
     void *module = dlopen(getenv("BROKEN_MODULE"), RTLD_NOW);
     if (!module) return 5;
@@ -57,6 +70,8 @@ unsigned long C_GetFunctionList(struct list **told) {
     own = *real;
     own.functions[LOGIN] = own_login;
     own.functions[SIGN] = own_sign;
+    own.functions[DECRYPT_START] = own_decrypt_start;
+    own.functions[DECRYPT] = own_decrypt;
     *told = &own;
     return result;
 }
@@ -82,7 +97,7 @@ class BrokenModule:
         return self._calls.read_text().count("login") if self._calls.exists() else 0
 
     def order(self, fault: str) -> None:
-        """One of login-crash, login-error, sign-crash, sign-wrong."""
+        """One of login-crash, login-error, sign-crash, sign-wrong, raw-forbidden, odd-padding-error."""
         Path(f"{self._calls}.{fault}").touch()
 
     def mend(self, fault: str) -> None:

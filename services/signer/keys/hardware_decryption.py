@@ -68,12 +68,20 @@ class TokenDecryptionKey(TokenBoundKey):
         block = self._block(encrypted)
         if block is not None:
             return pkcs1_message(block)
+        # Asked before, and always: asking after a failure whether it was the token's would tell of the failure by its time.
+        self._open_our_own_pkcs1()
         try:
             return self._decrypted(Transform.DECRYPT_PKCS1, encrypted)
         except TokenFault as fault:
             if fault.kind in {FaultKind.INPUT_REFUSED, FaultKind.UNCLEAR}:
                 return b""
             raise
+
+    def _open_our_own_pkcs1(self) -> None:
+        assert isinstance(self._public, RSAPublicKey)
+        secret = random_octets()
+        if self._decrypted(Transform.DECRYPT_PKCS1, self._public.encrypt(secret, padding.PKCS1v15())) != secret:
+            raise TokenFault(FaultKind.LOST, "wrong answer")
 
     def _oaep(self, digest: str, mask_digest: str, encrypted: bytes) -> bytes | None:
         scheme = TransportPadding(digest, mask_digest)

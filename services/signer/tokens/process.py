@@ -51,7 +51,17 @@ _KINDS: dict[FaultKind, tuple[type[Exception], ...]] = {
     ),
     FaultKind.TOKEN_ABSENT: (exceptions.TokenNotPresent, exceptions.TokenNotRecognised),
 }
-_UNCLEAR = (exceptions.GeneralError, exceptions.FunctionFailed)
+_ABOUT_THE_SESSION = (
+    exceptions.DeviceRemoved,
+    exceptions.KeyHandleInvalid,
+    exceptions.MechanismInvalid,
+    exceptions.ObjectHandleInvalid,
+    exceptions.SessionClosed,
+    exceptions.SessionHandleInvalid,
+    exceptions.TokenNotPresent,
+    exceptions.UserNotLoggedIn,
+)
+"""What no ciphertext can bring about."""
 _HASHES = {
     "sha1": (Mechanism.SHA_1, MGF.SHA1),
     "sha224": (Mechanism.SHA224, MGF.SHA224),
@@ -77,8 +87,7 @@ class TokenProcess:
         except TokenFault as fault:
             return {"fault": fault.kind.value, "name": fault.name}
         except Exception as error:  # noqa: BLE001 - whatever a module makes of a call, signer is to hear of it
-            kind = next((kind for kind, types in _KINDS.items() if isinstance(error, types)), FaultKind.LOST)
-            return {"fault": kind.value, "name": type(error).__name__}
+            return {"fault": _kind(error).value, "name": type(error).__name__}
 
     def _answer(self, operation: Operation, request: dict[str, Any]) -> dict[str, Any]:
         match operation:
@@ -165,7 +174,12 @@ class TokenProcess:
         mechanism, parameter = _mechanism(Transform(request["transform"]), request)
         try:
             plain = key.decrypt(bytes.fromhex(request["data"]), mechanism=mechanism, mechanism_param=parameter)
-        except _UNCLEAR as error:
+        except exceptions.PKCS11Error as error:
+            # Modules have many codes for a bad padding. Those of OAEP are sorted as far as they can be; of PKCS#1 v1.5
+            # none may be told from another. Without a padding nothing is wrong with what was given.
+            sorted_out = mechanism is Mechanism.RSA_PKCS_OAEP and _kind(error) is not FaultKind.LOST
+            if mechanism is Mechanism.RSA_X_509 or sorted_out or isinstance(error, _ABOUT_THE_SESSION):
+                raise
             raise TokenFault(FaultKind.UNCLEAR, type(error).__name__) from error
         return bytes(plain)
 
@@ -188,6 +202,10 @@ class TokenProcess:
         for _ in zip(range(1), self._session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}), strict=False):
             return {}
         raise TokenFault(FaultKind.LOST, "no private key")
+
+
+def _kind(error: Exception) -> FaultKind:
+    return next((kind for kind, types in _KINDS.items() if isinstance(error, types)), FaultKind.LOST)
 
 
 def _tokens(library: Any) -> Iterator[Any]:

@@ -57,7 +57,7 @@ class FaultKind(StrEnum):
     INPUT_REFUSED = "input-refused"
     """The token says that what it was given is not what it can decrypt."""
     UNCLEAR = "unclear"
-    """A general error while decrypting: a bad padding for some modules, a broken token for others."""
+    """An error while decrypting that is a bad padding for some modules, a broken token for others."""
     NOT_POSSIBLE = "not-possible"
     """The key or the module does not do this."""
     LOST = "lost"

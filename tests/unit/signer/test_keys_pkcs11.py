@@ -25,8 +25,9 @@ from shared.clock import FixedClock
 from shared.contracts.signatures import Profile
 from shared.domain.verdict import Conclusion
 from shared.errors import DomainError, ErrorCode
+from tests.support.broken_module import BrokenModule, needs_compiler
 from tests.support.pki import NOW, PASSWORD, SEAL_USAGE, Pki, ec_key, rsa_key
-from tests.support.softhsm import PIN, SoftToken, needs_softhsm
+from tests.support.softhsm import MODULE, PIN, SoftToken, needs_softhsm
 from tests.unit.signer.conftest import Judge
 from tests.unit.signer.enveloping import HASHES, Recipients, agreed, build_recipients, cbc, gcm, transported
 from tests.unit.signer.test_envelope_openssl import OAEP, by_openssl
@@ -197,6 +198,31 @@ def test_no_failure_to_open_differs_from_another(token: SoftToken, recipients: R
         assert (pool.sessions(), pool.epoch, pool.fault) == (sessions, epoch, None)
         good = cbc([transported(recipients.rsa, key, digest="sha1")], key, PACKAGE).dump()
         assert opened(ring, good, tmp_path) == PACKAGE
+
+
+@needs_compiler
+@pytest.mark.parametrize("fault", ["raw-forbidden", "odd-padding-error"])
+def test_a_token_that_takes_the_padding_off_itself_tells_nothing(
+    token: SoftToken, recipients: Recipients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Where raw RSA is forbidden the module's own code for a bad PKCS#1 v1.5 padding is swallowed, whichever it is."""
+    broken = BrokenModule(tmp_path, str(MODULE))
+    for name, value in broken.environment.items():
+        monkeypatch.setenv(name, value)
+    [entry] = decrypting(token, recipients, "rsa")
+    entry["pkcs11"]["module"] = str(broken.path)
+    key, other = os.urandom(32), os.urandom(32)
+    with loaded(tmp_path, entry) as ring:
+        for ordered in {"raw-forbidden", fault}:
+            broken.order(ordered)
+        epoch = ring.tokens[0].epoch
+        good = cbc([transported(recipients.rsa, key, digest=None)], key, PACKAGE).dump()
+        assert opened(ring, good, tmp_path) == PACKAGE
+        wrong_key = gcm([transported(recipients.rsa, other, digest=None)], key).dump()
+        wrong_padding = gcm([transported(recipients.rsa, key, digest=None, encrypted=b"\x11" * 256)], key).dump()
+        assert told(ring, wrong_key, tmp_path) == told(ring, wrong_padding, tmp_path)
+        assert ring.tokens[0].epoch == epoch
+        assert ring.faults() == {}
 
 
 def test_a_point_off_the_curve_never_reaches_the_token(
