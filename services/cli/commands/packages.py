@@ -1,4 +1,4 @@
-"""``kepgw inspect``: looks into a package on this machine; no gateway is asked and nothing leaves."""
+"""``kepgw inspect`` and ``kepgw schemas``: packages on this machine; no gateway is asked and nothing leaves."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import typer
 from services.cli import output
 from services.cli.options import FAILED, Json
 from shared.errors import DomainError
-from shared.eyp import DEFAULT_LIMITS, INTEROP, STRICT, Inspection, inspect, inspect_decrypted
+from shared.eyp import DEFAULT_LIMITS, INTEROP, STRICT, Generation, Inspection, inspect, inspect_decrypted
 from shared.eyp.wire.report import report
+from shared.eyp.wire.xsd import schema_documents
 
 _FATAL = 1
 _STANDARD_INPUT = Path("-")
@@ -84,6 +85,20 @@ def _inspection(
     return inspect(file, profile=_PROFILES[profile], file_name=name, recipient=recipient)
 
 
+def write_schemas(directory: Path) -> None:
+    """Write the XML Schemas of e-Yazışma 1.x and 2.x, without the defects of the official ones, into a directory."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for generation in Generation:
+            for name, text in schema_documents(generation).items():
+                (directory / name).write_text(text, encoding="utf-8")
+                typer.echo(directory / name)
+    except OSError as error:
+        output.failure(f"{error.filename or directory}: {error.strerror or error}")
+        raise typer.Exit(FAILED) from error
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command to ``app``."""
+    """Add the commands to ``app``."""
     app.command("inspect")(inspect_package)
+    app.command("schemas")(write_schemas)

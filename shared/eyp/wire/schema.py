@@ -2,8 +2,9 @@
 
 One line is one sequence. ``Name:type`` is one element, ``?`` makes it optional, ``*`` and ``+``
 repeat it, ``A:x|B:y`` is a choice. A type written in capitals is another line; the others are simple.
-Elements whose absence has a rule of its own are optional here, so that they are reported once. A
-type with attributes has them in ``ATTRIBUTES``.
+``!`` is for an element that must be there, but whose absence (with ``*``: whose emptiness) has a rule of its
+own, so that it is reported once. A type with attributes has them in ``ATTRIBUTES``. ``wire.xsd`` makes the
+XML Schemas of these lines.
 """
 
 from __future__ import annotations
@@ -15,44 +16,44 @@ from shared.eyp.model import Generation
 _PARTY = "KurumKurulus:Organisation|GercekSahis:Person|TuzelSahis:LegalEntity"
 _CONTACT = "EPosta?:text {kep} Faks?:text WebAdresi?:text Adres?:text Il?:text Ilce?:text Ulke?:text"
 _ANNEX_FILES = (
-    "BelgeNo?:text Tur:annexKind DosyaAdi?:text MimeTuru?:text Ad?:text SiraNo?:text Aciklama?:text Referans?:text "
-    "OzId?:text ImzaliMi?:boolean Ozet?:AnnexDigest"
+    "BelgeNo?:text Tur:annexKind DosyaAdi?:text MimeTuru?:text Ad?:text SiraNo!:int Aciklama?:text Referans?:anyURI "
+    "OzId?:identifier ImzaliMi?:boolean Ozet?:AnnexDigest"
 )
 
 _COMMON: dict[str, str] = {
-    "DistributionList": "Dagitim*:Distribution",
-    "Distribution": f"{_PARTY}? Ivedilik:urgency DagitimTuru:purpose Miat?:text KonulmamisEkListesi?:WithheldList",
-    "WithheldList": "KonulmamisEk*:Withheld",
-    "Withheld": "EkId?:text",
+    "DistributionList": "Dagitim*!:Distribution",
+    "Distribution": f"{_PARTY}! Ivedilik:urgency DagitimTuru:purpose Miat?:duration KonulmamisEkListesi?:WithheldList",
+    "WithheldList": "KonulmamisEk*!:Withheld",
+    "Withheld": "EkId!:guid",
     "Party": _PARTY,
-    "LegalEntity": "Id?:text Adi?:text IletisimBilgisi?:Contact",
-    "Person": "Kisi?:PersonName TCKN?:text Gorev?:text IletisimBilgisi?:Contact",
-    "PersonName": "IlkAdi?:text Soyadi?:text IkinciAdi?:text Unvan?:text OnEk?:text",
+    "LegalEntity": "Id!:identifier Adi?:text IletisimBilgisi?:Contact",
+    "Person": "Kisi!:PersonName TCKN?:person Gorev?:text IletisimBilgisi?:Contact",
+    "PersonName": "IlkAdi!:text Soyadi!:text IkinciAdi?:text Unvan?:text OnEk?:text",
     "AnnexList": "Ek+:Annex",
-    "Annex": f"Id?:id {_ANNEX_FILES}",
-    "AnnexDigest": "OzetAlgoritmasi?:text OzetDegeri?:text",
+    "Annex": f"Id!:id {_ANNEX_FILES}",
+    "AnnexDigest": "OzetAlgoritmasi!:algorithm OzetDegeri!:base64",
     "ReferenceList": "Ilgi+:Reference",
-    "Reference": "Id?:id BelgeNo?:text Tarih?:dateTime Etiket?:text EkId?:text Ad?:text Aciklama?:text OzId?:text",
+    "Reference": "Id!:id BelgeNo?:text Tarih?:dateTime Etiket!:text EkId?:guid Ad?:text Aciklama?:text OzId?:identifier",
     "RelatedList": "Ilgili+:Party",
-    "SignatoryList": "Imza*:Signatory",
+    "SignatoryList": "Imza*!:Signatory",
     "Destinations": "HedefListesi:DestinationList",
     "DestinationList": "Hedef+:Party",
-    "EncryptionNote": "URI*:text",
+    "EncryptionNote": "URI*:anyURI",
 }
 _SIGNATORY = (
-    "Imzalayan?:Person YetkiDevreden?:Person VekaletVeren?:Person Makam?:text Amac?:text Aciklama?:text Tarih?:dateTime"
+    "Imzalayan!:Person YetkiDevreden?:Person VekaletVeren?:Person Makam?:text Amac?:text Aciklama?:text Tarih?:dateTime"
 )
-_METADATA_HEAD = "GuvenlikKodu:security GuvenlikKoduGecerlilikTarihi?:dateTime MimeTuru?:text OzId?:text"
+_METADATA_HEAD = "GuvenlikKodu:security GuvenlikKoduGecerlilikTarihi?:dateTime MimeTuru?:text OzId?:identifier"
 _METADATA_BODY = (
-    "DagitimListesi?:DistributionList Ekler?:AnnexList Ilgiler?:ReferenceList Dil?:text Olusturan:Party "
-    "IlgiliListesi?:RelatedList DosyaAdi?:text"
+    "DagitimListesi!:DistributionList Ekler?:AnnexList Ilgiler?:ReferenceList Dil?:language Olusturan:Party "
+    "IlgiliListesi?:RelatedList DosyaAdi!:text"
 )
 
 _LINES: dict[Generation, dict[str, str]] = {
     Generation.V1: {
         **_COMMON,
-        "Metadata": f"BelgeId?:text Konu?:text Tarih?:dateTime BelgeNo?:text {_METADATA_HEAD} {_METADATA_BODY}",
-        "Organisation": "KKK?:text BYK?:text Adi?:text IletisimBilgisi?:Contact",
+        "Metadata": f"BelgeId!:guid Konu!:text Tarih!:dateTime BelgeNo!:text {_METADATA_HEAD} {_METADATA_BODY}",
+        "Organisation": "KKK!:number BYK?:text Adi?:text IletisimBilgisi?:Contact",
         "Contact": f"Telefon?:text {_CONTACT.format(kep='')}",
         "Signatory": f"{_SIGNATORY} TCYK?:text",
         "Signatories": "ImzaListesi:OlderSignatoryList",
@@ -61,24 +62,24 @@ _LINES: dict[Generation, dict[str, str]] = {
     Generation.V2: {
         **_COMMON,
         "Metadata": (
-            f"BelgeId?:text Konu?:text {_METADATA_HEAD} {_METADATA_BODY} "
-            "SdpBilgisi?:FilePlans HeyskListesi?:ServiceList DogrulamaBilgisi?:Verification"
+            f"BelgeId!:guid Konu!:text {_METADATA_HEAD} {_METADATA_BODY} "
+            "SdpBilgisi?:FilePlans HeyskListesi?:ServiceList DogrulamaBilgisi!:Verification"
         ),
-        "Organisation": "KKK?:text Adi?:text IletisimBilgisi?:Contact BirimKKK?:text",
+        "Organisation": "KKK!:number Adi?:text IletisimBilgisi?:Contact BirimKKK?:number",
         "Contact": f"Telefon?:text TelefonDiger?:text {_CONTACT.format(kep='KepAdresi?:text')}",
         "Signatory": _SIGNATORY,
-        "FilePlans": "AnaSdp?:FilePlan DigerSdpler?:OtherFilePlans",
+        "FilePlans": "AnaSdp!:FilePlan DigerSdpler?:OtherFilePlans",
         "OtherFilePlans": "SdpListesi*:FilePlan",
-        "FilePlan": "Kod?:text Ad?:text Aciklama?:text",
+        "FilePlan": "Kod!:text Ad!:text Aciklama?:text",
         "ServiceList": "Heysk+:Service",
-        "Service": "Kod?:text Ad?:text Tanim?:text",
-        "Verification": "DogrulamaAdresi?:text",
-        "FinalMetadata": "Tarih?:dateTime BelgeNo?:text BelgeImzalar?:SignatoryList",
-        "UpdateNote": "Guncellemeler*:Update",
-        "Update": "GuncellemeTuru?:text GuvenlikKoduDegisiklikBilgisi?:DegreeChange",
+        "Service": "Kod!:int Ad!:text Tanim?:text",
+        "Verification": "DogrulamaAdresi!:text",
+        "FinalMetadata": "Tarih!:dateTime BelgeNo!:text BelgeImzalar!:SignatoryList",
+        "UpdateNote": "Guncellemeler*!:Update",
+        "Update": "GuncellemeTuru!:text GuvenlikKoduDegisiklikBilgisi!:DegreeChange",
         "DegreeChange": (
-            "YeniGizlilikDerecesi?:security DegistirmeTarihi?:dateTime Aciklama?:text KomisyonKarariBelgeNo?:text "
-            "KomisyonKarariBelgeId?:text"
+            "YeniGizlilikDerecesi!:security DegistirmeTarihi!:dateTime Aciklama!:text KomisyonKarariBelgeNo!:text "
+            "KomisyonKarariBelgeId!:text"
         ),
     },
 }
@@ -99,7 +100,10 @@ class Particle:
 
     types: dict[str, str]
     required: bool
+    """Whether this check reports its absence."""
     repeated: bool
+    mandatory: bool
+    """Whether it must be there, whoever reports it."""
 
     @property
     def label(self) -> str:
@@ -108,13 +112,13 @@ class Particle:
 
 
 def _particle(text: str) -> Particle:
-    optional = "?" in text
-    repeated = "*" in text or "+" in text
+    marks = set(text) & set("?*+!")
     types = {}
-    for choice in text.replace("?", "").replace("*", "").replace("+", "").split("|"):
+    for choice in text.translate(dict.fromkeys(map(ord, "?*+!"))).split("|"):
         name, _, type_name = choice.partition(":")
         types[name] = type_name
-    return Particle(types, required=not optional and "*" not in text, repeated=repeated)
+    required = not marks & set("?*!")
+    return Particle(types, required, repeated=bool(marks & set("*+")), mandatory=required or "!" in marks)
 
 
 SEQUENCES: dict[Generation, dict[str, tuple[Particle, ...]]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 from typer.testing import CliRunner, Result
 
 from services.cli.main import app
@@ -192,3 +193,17 @@ def test_packages_of_other_software(name: str, version: str, degree: str, profil
     assert all(summary["mismatches"] == [] for summary in found["digests"].values())
     rules = {item["rule"] for item in found["findings"]}
     assert rules - {"R.23", "R.37"} == {"R.19", "R.20", "R.27", "R.43", "R.70"}
+
+
+def test_schemas(tmp_path: Path) -> None:
+    """Both generations in one directory, ready for any validator; a place that cannot be written is told."""
+    result = CliRunner().invoke(app, ["schemas", str(tmp_path / "xsd")])
+    assert result.exit_code == 0
+    names = {path.name for path in (tmp_path / "xsd").iterdir()}
+    assert names >= {"Ustveri-1.xsd", "Ustveri-2.xsd", "Tipler-1.xsd", "Tipler-2.xsd", "ParafOzeti-2.xsd"}
+    assert {Path(line).name for line in result.stdout.split()} == names
+    metadata = etree.fromstring(letters.parts_of(_LETTER)["Ustveri/Ustveri.xml"])
+    etree.XMLSchema(etree.parse(tmp_path / "xsd" / "Ustveri-2.xsd")).assertValid(metadata)
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(app, ["schemas", str(tmp_path / "file")])
+    assert (result.exit_code, result.stdout) == (2, "")
