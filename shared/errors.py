@@ -41,6 +41,8 @@ class ErrorCode(StrEnum):
     DECISION_REQUIRED = "decision-required"
     SIGNATURE_INVALID = "signature-invalid"
     ENVELOPE_INVALID = "envelope-invalid"
+    LETTER_UNPRINTABLE = "letter-unprintable"
+    PRINT_UNAUTHORISED = "print-unauthorised"
     CERTIFICATE_UNFIT = "certificate-unfit"
     SIGNING_KEY_UNAVAILABLE = "signing-key-unavailable"
     MAILBOX_NOT_READY = "mailbox-not-ready"

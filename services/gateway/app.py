@@ -19,6 +19,12 @@ from services.gateway.limits import BodyLimits
 from services.gateway.live_choices import LiveChoices
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.openapi import version
+from services.gateway.printing.authorisations import PrintAuthorisations
+from services.gateway.printing.isolation import PrintLimits, PrintWorkers
+from services.gateway.printing.letters import LetterReader
+from services.gateway.printing.metrics import PrintMetrics
+from services.gateway.printing.prints import Prints
+from services.gateway.printing.records import PrintRecords
 from services.gateway.problem_pages import problem_routes
 from services.gateway.problems import ProblemAnswers
 from services.gateway.rates import TokenBuckets
@@ -32,6 +38,7 @@ from services.gateway.routes import (
     outbound,
     package_encryptions,
     packages,
+    printing,
 )
 from services.gateway.routes.docs import docs_routes
 from services.gateway.settings import Settings
@@ -88,10 +95,20 @@ async def build(settings: Settings, clock: Clock) -> Service:
         relay=relay, directory=register, signer=signer, institutions=institutions, keys=keys, metrics=metrics,
         database=database, clock=clock, spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip
+    print_limits = PrintLimits(
+        seconds=settings.print_seconds, memory_bytes=settings.print_memory_bytes, at_once=settings.prints_at_once
+    )
+    prints = Prints(
+        relay=relay, institutions=institutions, authorisations=PrintAuthorisations(database, clock),
+        reader=LetterReader(signer, spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes),
+        workers=PrintWorkers(print_limits, settings.spool_directory), records=PrintRecords(database, clock),
+        metrics=PrintMetrics(registry), database=database, clock=clock, spool=settings.spool_directory,
+        max_pages=settings.print_max_pages,
+    )  # fmt: skip
     gateway = Gateway(
         relay=relay, directory=register, registrations=registrations, correspondence=letter_data, live=live,
         live_choices=LiveChoices(live, clock), signer=signer, submissions=submissions, keys=keys,
-        institutions=institutions, api_keys=api_keys, database=database, clock=clock,
+        institutions=institutions, api_keys=api_keys, prints=prints, database=database, clock=clock,
         spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip
     app = web_app(gateway, authenticator, http_metrics, ProblemAnswers(settings.default_language))
@@ -119,7 +136,7 @@ def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics
     app.state.gateway = gateway
     install_error_answers(app, answers)
     for module in (
-        outbound, inbound, correspondence, directory, packages, package_encryptions, mailboxes, kep_registrations, admin,
+        outbound, inbound, correspondence, directory, packages, package_encryptions, printing, mailboxes, kep_registrations, admin,
     ):  # fmt: skip
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])

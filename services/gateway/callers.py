@@ -23,6 +23,8 @@ class Scope(StrEnum):
     PACKAGES_INSPECT = "packages:inspect"
     """Includes what is encrypted for the caller's institutions."""
     PACKAGES_WRITE = "packages:write"
+    DOCUMENTS_PRINT = "documents:print"
+    """Includes what is encrypted for the caller's institutions."""
     SIGNATURES_VERIFY = "signatures:verify"
     ADMIN = "admin"
 

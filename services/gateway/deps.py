@@ -15,6 +15,7 @@ from services.gateway.clients.relay import RelayClient
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.institutions import Institutions
 from services.gateway.live_choices import LiveChoices
+from services.gateway.printing.prints import Prints
 from services.gateway.submission import Submissions
 from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
@@ -40,6 +41,7 @@ class Gateway:
     keys: IdempotencyKeys
     institutions: Institutions
     api_keys: ApiKeys
+    prints: Prints
     database: Database
     clock: Clock
     spool: Path

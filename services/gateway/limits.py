@@ -16,6 +16,7 @@ _UPLOADS = frozenset(
         "/v1/outbound-messages",
         "/v1/package-encryptions",
         "/v1/package-inspections",
+        "/v1/prints",
         "/v1/signature-verifications",
     }
 )

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from services.gateway.callers import Scope
 from services.gateway.schemas.encryption import PackageEncryptionRequest
 from services.gateway.schemas.outbound import OutboundMessageRequest
+from services.gateway.schemas.printing import PrintBody
 from shared.contracts.problems import Problem
 
 _DESCRIPTION = """\
@@ -47,6 +48,7 @@ _SCOPES = {
     Scope.REGISTRATIONS_MANAGE: "bring KEP addresses into DETSİS: shows the links that open an address to others",
     Scope.PACKAGES_INSPECT: "look into packages and judge them; opens those encrypted for the institution",
     Scope.PACKAGES_WRITE: "make packages: encrypt letters for recipients",
+    Scope.DOCUMENTS_PRINT: "print letters, those encrypted for the institution included; every print is recorded",
     Scope.SIGNATURES_VERIFY: "verify signatures and certificates",
     Scope.ADMIN: "institutions, accounts, mailboxes, keys and releases, for the operator",
 }
@@ -59,6 +61,7 @@ _TAGS = [
         "description": "Bring a new KEP address into DETSİS, step by step, without a gap.",
     },
     {"name": "Packages and signatures", "description": "Look into packages and verify signatures."},
+    {"name": "Prints", "description": "Letters on paper, under the rules for copies."},
     {"name": "Mailboxes", "description": "Whether the institution's KEP accounts are ready."},
     {"name": "Administration", "description": "For operators; needs scope `admin`."},
 ]
@@ -90,7 +93,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The API key."},
     }
     schemas = components.setdefault("schemas", {})
-    for model in (Problem, OutboundMessageRequest, PackageEncryptionRequest):
+    for model in (Problem, PrintBody, OutboundMessageRequest, PackageEncryptionRequest):
         _add_schema(schemas, model)
     for leftover in ("HTTPValidationError", "ValidationError"):
         schemas.pop(leftover, None)

@@ -162,6 +162,20 @@ TEXTS: dict[ErrorCode, ProblemText] = {
         "Nedeni errors listesindedir; gönderen, kurumun geçerli şifreleme sertifikasıyla yeniden şifrelemelidir.",
         "errors gives the reason; the sender must encrypt again for the institution's current certificate.",
     ),
+    _C.LETTER_UNPRINTABLE: ProblemText(
+        "Belge yazdırılamıyor", "The letter cannot be printed",
+        "Nedeni errors listesindedir; üst yazı parolasız, bozuk olmayan bir PDF olmalı ve çıktısı aslıyla aynı görünmelidir. "
+        "Paketin kendisi etkilenmez.",
+        "errors gives the reason; the cover letter must be a sound PDF without a password whose print looks like the "
+        "original. The package itself is not affected.",
+    ),
+    _C.PRINT_UNAUTHORISED: ProblemText(
+        "Resmî çıktı için geçerli yetki yok", "No valid authorisation for an official print",
+        "authorisation alanında kurumun bugün geçerli bir yazdırma yetkisini belirtin; yetkileri işletmen tanımlar. "
+        "Çalışma kopyası (profile=none) yetki istemez.",
+        "Name an authorisation of the institution that holds today; the operator enters them. A working copy "
+        "(profile=none) needs none.",
+    ),
     _C.CERTIFICATE_UNFIT: ProblemText(
         "Sertifika şifrelemeye uygun değil", "A certificate is not fit for encryption",
         "Alıcının DETSİS'teki geçerli şifreleme sertifikasını kullanın; uygun olmayanlar errors listesindedir.",

@@ -51,6 +51,20 @@ class Settings(DatabaseSettings):
         default=90, ge=1, le=3650, description="How long an Idempotency-Key is remembered."
     )
 
+    print_max_pages: int = Field(
+        default=200, ge=1, le=5_000, description="Most pages of letter and annexes that one print may have."
+    )
+    print_seconds: float = Field(
+        default=60, ge=1, le=600, description="How long making one print may take before its process is killed."
+    )
+    print_memory_bytes: int = Field(
+        default=1_500_000_000, ge=300_000_000, le=16_000_000_000,
+        description="Address space of the process that makes a print, in bytes.",
+    )  # fmt: skip
+    prints_at_once: int = Field(
+        default=2, ge=1, le=64, description="Prints being made at the same time; four times as many may wait."
+    )
+
     @field_validator("service_tokens")
     @classmethod
     def _own_token(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -164,4 +164,47 @@ class PackageDraftEvent(Base):
     state: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str | None] = mapped_column(Text)
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    correlation_id: Mapped[str | None] = mapped_column(Text)
+
+
+class PrintAuthorisation(Base):
+    """Who may make official prints for an institution, by a decision on record (legal.md L.17)."""
+
+    __tablename__ = "print_authorisations"
+
+    institution_no: Mapped[int] = mapped_column(ForeignKey("gateway.institutions.detsis_no"), primary_key=True)
+    authorisation_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    document_no: Mapped[str] = mapped_column(Text)
+    authorised_on: Mapped[date]
+    valid_from: Mapped[date]
+    valid_until: Mapped[date | None]
+    scope: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Print(Base):
+    """One print that was handed out (legal.md L.21). Rows are only ever added: a trigger refuses everything else."""
+
+    __tablename__ = "prints"
+    __table_args__ = (
+        UniqueConstraint("institution_no", "letter_sha256", "copy_number", name="uq_prints_copy"),
+        Index("ix_prints_page", "institution_no", "print_id"),
+    )
+
+    print_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_no: Mapped[int] = mapped_column(ForeignKey("gateway.institutions.detsis_no"))
+    letter_sha256: Mapped[str] = mapped_column(Text)
+    """Of the cover letter: copies are numbered for each."""
+    copy_number: Mapped[int]
+    package_sha256: Mapped[str] = mapped_column(Text)
+    message_id: Mapped[UUID | None]
+    document_id: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime]
+    client_id: Mapped[str] = mapped_column(Text)
+    key_prefix: Mapped[str] = mapped_column(Text)
+    record: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """Everything else about it, as it is answered: ``schemas.printing.PrintRecord``."""
     correlation_id: Mapped[str | None] = mapped_column(Text)

@@ -82,7 +82,7 @@ def _frame(image: Image.Image, number: int) -> Image.Image:
 
 
 def _text(annex: AnnexFile, content: bytes) -> str | None:
-    named = annex.name.lower().endswith((".txt", ".csv"))
+    named = (annex.file_name or annex.name).lower().endswith((".txt", ".csv"))
     if not named and (annex.media_type or "").partition(";")[0].strip().lower() not in _TEXTS:
         return None
     if b"\x00" in content:

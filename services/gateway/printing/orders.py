@@ -70,6 +70,8 @@ class AnnexFile(Contract):
     """An annex that came with the letter; its bytes go another way."""
 
     name: str
+    """As people know it."""
+    file_name: str | None = None
     media_type: str | None = None
 
 

@@ -30,6 +30,12 @@ class InstitutionPolicy(Body):
     """Degrees that travel encrypted, or unencrypted by a recorded decision only. ``restricted`` (HİZMETE ÖZEL; ÖZEL
     counts as such) is always among them; ``personal`` is KİŞİYE ÖZEL."""
 
+    print_profile: Literal["P-2020", "P-2015", "by-date"] = "P-2020"
+    """What letters are printed under unless a print asks for something else (legal.md L.18); ``by-date``: P-2015 for
+    documents of 01.03.2015 to 30.06.2020. ``P-2015`` for all asks for a directive of the institution's own."""
+    print_needs_authorisation: bool = Field(default=True, strict=True)
+    """Whether an official print names a recorded authorisation (L.17)."""
+
     @field_validator("encrypted_degrees")
     @classmethod
     def _with_restricted(cls, degrees: list[EncryptedDegree]) -> list[EncryptedDegree]:
