@@ -16,7 +16,7 @@ from datetime import datetime
 from services.signer.certificates import ASN1_FAULTS, Certificate
 from services.signer.checks import algorithms
 from services.signer.checks.chain import CertificatePath, build_path
-from services.signer.checks.good_standing import judge_path
+from services.signer.checks.good_standing import StandingSource, judge_path
 from services.signer.checks.references import REFERENCES, check_path, check_references
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
 from services.signer.checks.timestamps import read_timestamps
@@ -24,13 +24,15 @@ from services.signer.evidence import Evidence, Pool, load_lists, pool_of
 from services.signer.facts import BytesContent, Content, SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, skipped, warned
 from services.signer.formats.cades import read_cades
+from services.signer.formats.levels import level_that_holds
 from services.signer.formats.smime import NoSignature, read_smime
 from services.signer.formats.xades import read_xades
 from services.signer.limits import DEFAULT_LIMITS, Limits, malformed
-from services.signer.policy import PROFILES, ProfileRules, apply_rules
-from services.signer.report import report_file, report_signature, unreadable
+from services.signer.policy import PROFILES, ProfileRules, apply_rules, maturity
+from services.signer.report import describe_stamps, report_file, report_signature, unreadable
+from services.signer.rules import Subject
 from services.signer.texts import say
-from services.signer.timing import ProvenTime, TimeEngine
+from services.signer.timing import TimeEngine
 from shared.contracts.signatures import (
     Profile,
     SignatureFormat,
@@ -122,16 +124,28 @@ class _Case:
         # 8. algorithms
         findings.append(self._algorithms(time.at, proven=time.proven))
         # 9. certificate path and 10. revocation
-        findings.extend(self._standing(self.signer.certificate, time.at, proven=time.proven))
+        standing, sources = self._standing(self.signer.certificate, time.at, proven=time.proven)
+        findings.extend(standing)
         # 11. profile rules
-        findings.extend(apply_rules(self.rules, self.signer, self.facts))
-        return self._report(findings, time.at, time, counters)
+        subject = Subject(self.signer, self.facts, self._level_intact(), time, sources)
+        findings.extend(apply_rules(self.rules, subject))
+        return self._report(findings, time.at, subject, counters)
+
+    def _level_intact(self) -> str | None:
+        return level_that_holds(self.signer, self.facts.embedded)
 
     def _report(
-        self, findings: list[Finding], judged_at: datetime, time: ProvenTime | None, counters: list[SignatureReport]
+        self, findings: list[Finding], judged_at: datetime, subject: Subject | None, counters: list[SignatureReport]
     ) -> SignatureReport:
         self.retries.extend(item.retry_after_seconds for item in findings if item.retry_after_seconds)
-        return report_signature(self.signer, findings, judged_at, self.facts.embedded, time, counters)
+        report = report_signature(
+            self.signer, findings, judged_at, subject.level_intact if subject else self._level_intact(), counters
+        )
+        if subject is None:
+            return report
+        final, final_after = maturity(self.rules, subject)
+        stamps = describe_stamps(subject.time)
+        return report.model_copy(update={"maturity": final, "final_after": final_after, "timestamps": stamps})
 
     def _countersigned(self, counter: SignerFacts) -> SignatureReport:
         return replace(self, signer=counter).judge()
@@ -148,30 +162,35 @@ class _Case:
         key = f"RSA-{use.key_bits}" if use.key == "rsa" else use.key
         return passed(Step.ALGORITHMS, say("algorithms.hold", names=f"{use.digest}, {key}"))
 
-    def _standing(self, certificate: Certificate, moment: datetime, *, proven: bool) -> list[Finding]:
+    def _standing(
+        self, certificate: Certificate, moment: datetime, *, proven: bool
+    ) -> tuple[list[Finding], tuple[StandingSource, ...]]:
         if not self.rules.anchors:
             skips = [skipped(step, say("path.not-judged")) for step in (Step.PATH, Step.REVOCATION)]
-            return [*skips, *self._references(())]
+            return [*skips, *self._references(())], ()
         anchors = self.pool.trust.for_purposes(self.rules.anchors)
         try:
             path = build_path(certificate, self.pool.certificates, anchors, moment, proven=proven)
         except CheckFailed as failure:
-            return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))]
+            return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))], ()
         found = passed(Step.PATH, say("path.holds", names=_chain_names(path)))
         if len(path.certificates) == 1:
-            return [found, passed(Step.REVOCATION, say("revocation.anchor"))]
-        return [found, *self._good_standing(path, moment, proven=proven), *self._references(path.certificates[:-1])]
+            return [found, passed(Step.REVOCATION, say("revocation.anchor"))], ()
+        finding, sources = self._good_standing(path, moment, proven=proven)
+        return [found, finding, *self._references(path.certificates[:-1])], sources
 
-    def _good_standing(self, path: CertificatePath, moment: datetime, *, proven: bool) -> list[Finding]:
+    def _good_standing(
+        self, path: CertificatePath, moment: datetime, *, proven: bool
+    ) -> tuple[Finding, tuple[StandingSource, ...]]:
         check = RevocationCheck(self.pool.lists, moment, self.now, proven, self.retry_after_seconds)
         try:
             sources = judge_path(path, check, self.pool.responses)
         except CheckFailed as failure:
             if isinstance(failure, RevocationMissing):
                 self.wanted.extend(failure.wanted)
-            return [failed(Step.REVOCATION, failure)]
-        named = ", ".join(f"{source.kind} {source.sha256[:12]}" for source in sources)
-        return [passed(Step.REVOCATION, say("revocation.good", sources=named))]
+            return failed(Step.REVOCATION, failure), ()
+        named = ", ".join(f"{item.kind} {item.sha256[:12]}" for source in sources for item in source.every)
+        return passed(Step.REVOCATION, say("revocation.good", sources=named)), sources
 
     def _references(self, authorities: Sequence[Certificate]) -> list[Finding]:
         unsigned = self.signer.unsigned

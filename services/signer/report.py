@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from services.signer.certificates import Certificate
-from services.signer.facts import Embedded, SignatureFacts, SignerFacts, StampFacts
+from services.signer.facts import SignatureFacts, SignerFacts, StampFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, indication
-from services.signer.formats.levels import level_that_holds
 from services.signer.policy import POLICY_VERSION, is_qualified
 from services.signer.timing import ProvenTime
 from shared.contracts.signatures import (
@@ -66,18 +65,17 @@ def report_signature(
     signer: SignerFacts,
     findings: Sequence[Finding],
     judged_at: datetime,
-    embedded: Embedded,
-    time: ProvenTime | None,
+    level_intact: str | None,
     counter_signatures: list[SignatureReport],
 ) -> SignatureReport:
-    """The verdict on one signature from the findings of all its steps; ``time`` is None when nothing was judged."""
+    """The verdict on one signature from the findings of all its steps, time-stamps as far as they were only read."""
     ordered, conclusion, main, sub_indication = conclude(findings)
     return SignatureReport(
         conclusion=conclusion,
         indication=main,
         sub_indication=sub_indication,
         level=signer.level,
-        level_intact=level_that_holds(signer, embedded),
+        level_intact=level_intact,
         baseline_level=signer.baseline_level,
         integrity=signer.integrity,
         signer=(
@@ -86,14 +84,13 @@ def report_signature(
         claimed_signing_time=signer.claimed_signing_time,
         judged_at=judged_at,
         steps=[finding.as_step() for finding in ordered],
-        timestamps=_describe_stamps(signer, time),
+        timestamps=[_describe_stamp(item, item.failure, Conclusion.INDETERMINATE) for item in signer.timestamps],
         counter_signatures=counter_signatures,
     )
 
 
-def _describe_stamps(signer: SignerFacts, time: ProvenTime | None) -> list[TimestampReport]:
-    if time is None:
-        return [_describe_stamp(item, item.failure, Conclusion.INDETERMINATE) for item in signer.timestamps]
+def describe_stamps(time: ProvenTime) -> list[TimestampReport]:
+    """The time-stamps of a signature as the time engine judged them."""
     return [_describe_stamp(item.facts, item.failure, item.conclusion) for item in time.verdicts]
 
 

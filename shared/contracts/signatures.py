@@ -21,12 +21,26 @@ class SignatureFormat(StrEnum):
 
 
 class Profile(StrEnum):
-    """Which rules the signer's certificate must satisfy (signatures.md 6.2)."""
+    """Which rules the signature must satisfy.
+
+    P1 to P4 are the national usage profiles of qualified signatures (BTK, Elektronik İmza Kullanım Profilleri Rehberi).
+    """
 
     QUALIFIED_SIGNATURE = "qualified-signature"
     INSTITUTION_SEAL = "institution-seal"
     KEPHS_TRANSACTION = "kephs-transaction"
     INTEGRITY_ONLY = "integrity-only"
+    P1 = "p1"
+    P2 = "p2"
+    P3 = "p3"
+    P4 = "p4"
+
+
+class Maturity(StrEnum):
+    """Whether a later look may come out otherwise: before the grace period of P2 and P3 a revocation may still turn up."""
+
+    PRELIMINARY = "preliminary"
+    FINAL = "final"
 
 
 class VerificationRequest(Contract):
@@ -122,6 +136,10 @@ class SignatureReport(Contract):
     claimed_signing_time: datetime | None = None
     judged_at: datetime
     steps: list[VerificationStep]
+    maturity: Maturity = Maturity.FINAL
+    """``preliminary``: to be acted on, and verified again after ``final_after``."""
+    final_after: datetime | None = None
+    """End of the profile's grace period: a list issued after it makes the verdict final. None: there is none."""
     timestamps: list[TimestampReport] = Field(default_factory=list)
     """In the order of the file."""
     counter_signatures: list[SignatureReport] = Field(default_factory=list)

@@ -6,9 +6,10 @@ One good word about a certificate is enough (signatures.md 6.4), a bad one from 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from services.signer.checks.chain import CertificatePath
-from services.signer.checks.ocsp import OcspCheck, OcspResponse, Statement, revoked
+from services.signer.checks.ocsp import OcspCheck, OcspResponse, revoked
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing
 from services.signer.findings import CheckFailed
 from shared.domain.verdict import SubIndication
@@ -21,47 +22,59 @@ class StandingSource:
     kind: str
     """``CRL`` or ``OCSP``."""
     sha256: str
+    issued_at: datetime
+    beside: StandingSource | None = None
+    """A response that says so as well as a list."""
+
+    @property
+    def every(self) -> tuple[StandingSource, ...]:
+        """This one and the one beside it."""
+        return (self,) if self.beside is None else (self, self.beside)
 
 
 def judge_path(
     path: CertificatePath, lists: RevocationCheck, responses: tuple[OcspResponse, ...]
-) -> list[StandingSource]:
-    """Sources for every certificate below the anchor, the signer's first.
+) -> tuple[StandingSource, ...]:
+    """One source for every certificate below the anchor, the signer's first.
 
     Raises ``CheckFailed`` as ``RevocationCheck.path`` does.
     """
-    if not responses:
-        return _from_lists(path, lists)
+    good = _from_responses(path, lists, responses) if responses else {}
+    listed = _from_lists(path, lists, frozenset(good))
+    return tuple(
+        replace(listed[index], beside=good.get(index)) if index in listed else good[index]
+        for index in range(len(path.certificates) - 1)
+    )
+
+
+def _from_responses(
+    path: CertificatePath, lists: RevocationCheck, responses: tuple[OcspResponse, ...]
+) -> dict[int, StandingSource]:
     check = OcspCheck(responses, lists)
-    good: dict[int, Statement] = {}
+    good: dict[int, StandingSource] = {}
     for index, (certificate, issuer) in enumerate(path.pairs()):
         statement = check.says(certificate, issuer, path)
         if statement is None:
             continue
         if statement.revoked_at is not None and statement.revoked_at <= lists.moment:
             raise revoked(statement, end_entity=index == 0, proven=lists.proven)
-        good[index] = statement
-    return _together(path, lists, good)
+        good[index] = StandingSource("OCSP", statement.source, statement.this_update)
+    return good
 
 
-def _together(path: CertificatePath, lists: RevocationCheck, good: dict[int, Statement]) -> list[StandingSource]:
-    """Lists for the rest: a certificate at the end of the path that OCSP speaks well of needs none."""
-    sources: list[StandingSource] = []
+def _from_lists(path: CertificatePath, lists: RevocationCheck, spoken_for: frozenset[int]) -> dict[int, StandingSource]:
+    """Lists for the path, or for what is left of it above certificates that need none."""
     for index in range(len(path.certificates) - 1):
         rest = replace(path, certificates=path.certificates[: len(path.certificates) - index])
         try:
-            return [*sources, *_from_lists(rest, lists)]
+            statuses = enumerate(lists.path(rest), start=index)
+            return {at: StandingSource("CRL", item.source.sha256, item.source.this_update) for at, item in statuses}
         except RevocationMissing:
-            if index not in good:
+            if index not in spoken_for:
                 raise
-            sources.append(StandingSource("OCSP", good[index].source))
         except CheckFailed as failure:
-            # Seen from the signer's certificate, which OCSP has spoken for, this one is an authority's.
+            # The first of what is left of the path is an authority's certificate.
             if index and failure.sub_indication in (SubIndication.REVOKED, SubIndication.REVOKED_NO_POE):
                 raise CheckFailed(SubIndication.REVOKED_CA_NO_POE, failure.text) from failure
             raise
-    return sources
-
-
-def _from_lists(path: CertificatePath, lists: RevocationCheck) -> list[StandingSource]:
-    return [StandingSource("CRL", status.source.sha256) for status in lists.path(path)]
+    return {}
