@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     NOT_A_PACKAGE = "not-a-package"
     CONFIDENTIALITY_FORBIDDEN = "confidentiality-forbidden"
     DECISION_REQUIRED = "decision-required"
+    CLASSIFIED_SEALED = "classified-sealed"
     SIGNATURE_INVALID = "signature-invalid"
     ENVELOPE_INVALID = "envelope-invalid"
     LETTER_UNPRINTABLE = "letter-unprintable"

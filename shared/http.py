@@ -57,6 +57,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.NOT_A_PACKAGE: 422,
     ErrorCode.CONFIDENTIALITY_FORBIDDEN: 422,
     ErrorCode.DECISION_REQUIRED: 422,
+    ErrorCode.CLASSIFIED_SEALED: 403,
     ErrorCode.SIGNATURE_INVALID: 422,
     ErrorCode.ENVELOPE_INVALID: 422,
     ErrorCode.LETTER_UNPRINTABLE: 422,

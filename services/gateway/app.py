@@ -30,6 +30,7 @@ from services.gateway.problems import ProblemAnswers
 from services.gateway.rates import TokenBuckets
 from services.gateway.routes import (
     admin,
+    classified,
     correspondence,
     directory,
     inbound,
@@ -136,7 +137,8 @@ def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics
     app.state.gateway = gateway
     install_error_answers(app, answers)
     for module in (
-        outbound, inbound, correspondence, directory, packages, package_encryptions, printing, mailboxes, kep_registrations, admin,
+        outbound, inbound, classified, correspondence, directory, packages, package_encryptions, printing, mailboxes,
+        kep_registrations, admin,
     ):  # fmt: skip
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])

@@ -15,6 +15,8 @@ class Scope(StrEnum):
     MESSAGES_SEND = "messages:send"
     MESSAGES_READ = "messages:read"
     INBOUND_CONSUME = "inbound:consume"
+    CLASSIFIED_HANDLE = "classified:handle"
+    """For the institution's security officer: sealed letters, and what was decided about them."""
     DIRECTORY_READ = "directory:read"
     DIRECTORY_PEOPLE = "directory:people"
     """Who leads a unit, and who looks after its entries in DETSİS: names and how to reach them."""

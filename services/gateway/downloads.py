@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.conditional import Span, attachment, digest_headers, matches, wanted_span
 
-OpenSource = Callable[[int, int | None], AbstractAsyncContextManager[httpx.Response]]
+
+class ByteSource(Protocol):
+    """Bytes in pieces; an answer of another service is one."""
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The pieces in order, once."""
+        ...
+
+
+OpenSource = Callable[[int, int | None], AbstractAsyncContextManager[ByteSource]]
 """Opens the bytes from ``start`` up to ``end`` (None: to the end)."""
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
+from services.gateway.downloads import ByteSource
 from services.gateway.schemas.packages import OpeningOutcome
 from services.gateway.uploads import UploadedFile
+from shared.clients.opening import open_envelope
 from shared.clients.signer import SignerClient, envelope_refusal
-from shared.domain.identifiers import Sha256
 from shared.errors import DomainError, ErrorCode
-from shared.eyp import Container, Inspection, Profile, inspect_decrypted
+from shared.eyp import Inspection, Profile, inspect, inspect_decrypted
 
-_CHUNK = 256 * 1024
+_LARGEST = 256 * 1024 * 1024
+"""No mail that kep_relay takes in is larger (its ``max_mail_bytes``)."""
 
 
 @dataclass(frozen=True)
@@ -55,35 +55,74 @@ async def open_encrypted(
     envelope = stack.enter_context(tempfile.TemporaryFile(dir=spool))  # noqa: SIM115 - the stack closes it
     content = stack.enter_context(tempfile.TemporaryFile(dir=spool))  # noqa: SIM115 - the stack closes it
     try:
-        await asyncio.to_thread(_take_out, package.file, part, envelope)
-        inside = await _decrypted(signer, envelope, institution_no, content, limit)
+        found = await open_envelope(
+            signer, package.file, part, institution_no=institution_no, envelope=envelope, content=content, limit=limit
+        )
     except DomainError as error:
         outcome = _outcome(error)
         if outcome is None:
             raise
         return Opening(outcome, inspection)
+    inside = UploadedFile(found.file, "", found.size, found.sha256)
     judged = await asyncio.to_thread(inspect_decrypted, package.file, content, profile=profile, recipient=recipient)
     return Opening(OpeningOutcome.OPENED, judged, inside)
 
 
-def _take_out(package: BinaryIO, part: str, envelope: BinaryIO) -> None:
-    with Container.open(package).open_part(part) as stream:
-        shutil.copyfileobj(stream, envelope, _CHUNK)
-    envelope.seek(0)
+@dataclass(frozen=True)
+class OpenedPackage:
+    """A decrypted package on its way to whoever asked for it."""
+
+    file: UploadedFile
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """Its bytes in pieces."""
+        return self.file.chunks()
 
 
-async def _decrypted(
-    signer: SignerClient, envelope: BinaryIO, institution_no: int, content: BinaryIO, limit: int
-) -> UploadedFile:
-    digest, size = hashlib.sha256(), 0
-    async with signer.decrypt(envelope, institution_no=institution_no) as blocks:
-        async for block in blocks:
-            size += len(block)
-            if size > limit:
-                raise DomainError(ErrorCode.TOO_LARGE, f"the package inside is larger than {limit} bytes")
-            digest.update(block)
-            await asyncio.to_thread(content.write, block)
-    return UploadedFile(content, "", size, Sha256(digest.hexdigest()))
+@asynccontextmanager
+async def opened_again(
+    received: AbstractAsyncContextManager[ByteSource],
+    signer: SignerClient,
+    *,
+    institution_no: int,
+    sha256: str,
+    spool: Path,
+) -> AsyncIterator[OpenedPackage]:
+    """The package inside the encrypted one that ``received`` gives, if it is the one that was verified (``sha256``).
+
+    It lies in a file without a name while it is sent, complete before its first byte goes out. Raises STATE_CONFLICT
+    when the envelope does not give that package any more; SIGNER_UNAVAILABLE.
+    """
+    with (
+        tempfile.TemporaryFile(dir=spool) as package,
+        tempfile.TemporaryFile(dir=spool) as envelope,
+        tempfile.TemporaryFile(dir=spool) as content,
+    ):
+        async with received as source:
+            async for block in source.aiter_bytes():
+                await asyncio.to_thread(package.write, block)
+        part = (await asyncio.to_thread(inspect, package)).encrypted_content
+        if part is None:
+            raise _no_more("it is not encrypted")
+        try:
+            found = await open_envelope(
+                signer, package, part, institution_no=institution_no, envelope=envelope, content=content,
+                limit=_LARGEST,
+            )  # fmt: skip
+        except DomainError as error:
+            outcome = _outcome(error)
+            if outcome is None or outcome is OpeningOutcome.UNAVAILABLE:
+                raise
+            raise _no_more(outcome) from error
+        if found.sha256 != sha256:
+            raise _no_more("it gives another package")
+        yield OpenedPackage(UploadedFile(found.file, "", found.size, found.sha256))
+
+
+def _no_more(why: str) -> DomainError:
+    return DomainError(
+        ErrorCode.STATE_CONFLICT, f"the envelope cannot be opened as it was when the letter was verified: {why}"
+    )
 
 
 def _outcome(error: DomainError) -> OpeningOutcome | None:

@@ -49,6 +49,7 @@ from shared.contracts.directory import (
     WarningCode,
 )
 from shared.contracts.directory.units import UnitSighting
+from shared.contracts.envelopes import PackageOpening
 from shared.contracts.inbound import (
     ComponentVerification,
     InboundMessage,
@@ -178,7 +179,7 @@ INBOUND = InboundMessage(
     sender_address="ornek.bakanligi@hs01.example.kep.tr", sender_detsis_no=_SENDER, subject="Bilgi talebi",
     message_id_header="<0195578f-3a2c-7d10-8b2a-6f7e8d9c0b1a@kepgw.example>", rem_id="0195578f3a2c7d108b2a6f7e8d9c0b1a",
     document_id=_DOCUMENT, document_no="E-12345678-100-4711", package_sha256=_SHA256, package_size=98304,
-    package_filename="yazi.eyp", raw_sha256=_SHA256,
+    package_filename="yazi.eyp", security_code="unclassified", raw_sha256=_SHA256,
     parts=[
         InboundPart(
             number=1, filename="yazi.eyp", media_type="application/octet-stream", size=98304, sha256=_SHA256,
@@ -186,6 +187,13 @@ INBOUND = InboundMessage(
         )
     ],
     conclusion=Conclusion.PASSED, received_at=_NOW, available_at=_NOW,
+)  # fmt: skip
+UNOPENED = INBOUND.model_copy(
+    update={
+        "reason_code": "encrypted-no-key", "opening": PackageOpening.NO_KEY, "conclusion": Conclusion.INDETERMINATE,
+        "document_id": None, "document_no": None, "package_filename": "yazi.eyps", "security_code": None,
+        "next_verification_at": _NOW,
+    }
 )  # fmt: skip
 INBOUND_PAGE = InboundPage(messages=[INBOUND])
 LEASE = LeaseBody(max=10, seconds=300, wait=2)

@@ -43,6 +43,7 @@ _SCOPES = {
     Scope.MESSAGES_SEND: "hand letters over, repeat and cancel them",
     Scope.MESSAGES_READ: "follow letters and download them and their evidence",
     Scope.INBOUND_CONSUME: "take incoming letters and register them",
+    Scope.CLASSIFIED_HANDLE: "for the security officer: letters sealed because KEP may not carry them",
     Scope.DIRECTORY_READ: "the directory, and the data of a letter",
     Scope.DIRECTORY_PEOPLE: "names of managers and DETSİS officers: personal data, for those who need it",
     Scope.REGISTRATIONS_MANAGE: "bring KEP addresses into DETSİS: shows the links that open an address to others",
@@ -55,6 +56,7 @@ _SCOPES = {
 _TAGS = [
     {"name": "Outgoing letters", "description": "Hand letters over and follow them."},
     {"name": "Incoming letters", "description": "Take letters, verify and register them."},
+    {"name": "Classified letters", "description": "What arrived more secret than KEP may carry, and was sealed."},
     {"name": "Directory", "description": "DETSİS: whom to write to, and where."},
     {
         "name": "KEP addresses",

@@ -152,6 +152,13 @@ TEXTS: dict[ErrorCode, ProblemText] = {
         "somebody entitled to it decides that it goes unencrypted, repeat with who and why in unencrypted_decision; or "
         "ask the recipient to upload a certificate to DETSİS.",
     ),
+    _C.CLASSIFIED_SEALED: ProblemText(
+        "İleti mühürlendi: KEP'e uygun olmayan gizlilik derecesi", "The letter is sealed: too confidential for KEP",
+        "GİZLİ ya da ÇOK GİZLİ belge KEP ile geldiği için içeriği kimseye verilmez; kurumun güvenlik görevlisine "
+        "başvurun (/v1/classified-incidents).",
+        "A letter marked GİZLİ or ÇOK GİZLİ came by KEP, so its content is given to nobody; turn to the institution's "
+        "security officer (/v1/classified-incidents).",
+    ),
     _C.SIGNATURE_INVALID: ProblemText(
         "İmza geçersiz", "A signature is not valid",
         "Paketteki imza ya da mühür doğrulanamadı; ayrıntı için /v1/package-inspections kullanın.",

@@ -27,6 +27,19 @@ class EnvelopeRefusal(StrEnum):
     """Wrong key, changed bytes or content that is no package: which of them is not told on purpose."""
 
 
+class PackageOpening(StrEnum):
+    """What became of the envelope of an encrypted package that was to be opened with an institution's key."""
+
+    OPENED = "opened"
+    NO_KEY = "no-key"
+    """The institution has no decryption key."""
+    NOT_A_RECIPIENT = "not-a-recipient"
+    CANNOT_BE_OPENED = "cannot-be-opened"
+    ALGORITHM_REFUSED = "algorithm-refused"
+    MALFORMED = "malformed"
+    """No envelope, a broken one, or larger than a limit allows."""
+
+
 class RecipientFault(StrEnum):
     """Why nothing is encrypted for a certificate; a failure with ``certificate-unfit`` has it before the colon."""
 

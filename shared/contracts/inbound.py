@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.base import Contract
+from shared.contracts.envelopes import PackageOpening
 from shared.contracts.signatures import VerificationReport
 from shared.domain.message import InboundState
 from shared.domain.verdict import Conclusion
@@ -32,10 +33,15 @@ class InboundMessage(Contract):
     mailbox_address: str
     state: InboundState
     reason_code: str | None = None
-    """Why it needs a person: ``no-package``, ``several-packages``, ``package-invalid``, ``signature-failed`` …"""
+    """Why it needs a person: ``no-package``, ``several-packages``, ``package-invalid``, ``signature-failed`` …
+
+    ``encrypted-no-key``, ``encrypted-not-a-recipient``, ``encrypted-cannot-be-opened``, ``encrypted-algorithm-refused``,
+    ``encrypted-malformed``: nobody here could open it. ``classified``: the letter is sealed.
+    """
     sender_address: str | None
     sender_detsis_no: int | None = None
     subject: str | None
+    """Of the KEP message. None of a sealed letter; so are the names of its files, its id and its number."""
     message_id_header: str | None
     rem_id: str | None
     document_id: str | None = None
@@ -43,6 +49,13 @@ class InboundMessage(Contract):
     package_sha256: str | None
     package_size: int | None
     package_filename: str | None
+    security_code: str | None = None
+    """Degree of confidentiality in force: ``unclassified``, ``restricted`` …; None while it is not known."""
+    opening: PackageOpening | None = None
+    """What became of the envelope; None of a letter that is not encrypted or was not looked at yet."""
+    opened_sha256: str | None = None
+    """Of the package inside the envelope. The package itself is not kept: it is opened anew for whoever asks."""
+    opened_size: int | None = None
     raw_sha256: str
     parts: list[InboundPart] = Field(default_factory=list)
     conclusion: Conclusion | None
@@ -53,6 +66,8 @@ class InboundMessage(Contract):
     registry_no: str | None = None
     delivery_count: int = 0
     provider_acknowledged_at: datetime | None = None
+    next_verification_at: datetime | None = None
+    """When it is verified again: as soon as missing data, or the key of an encrypted letter, may be there."""
 
 
 class InboundPage(Contract):
@@ -111,7 +126,8 @@ class ComponentVerification(Contract):
     component: str
     """``envelope``, ``sender-signature``, ``package-signature``, ``package-seal``, ``package-initials``.
 
-    With ``original-`` instead of ``package-``: of a package inside an update package.
+    With ``original-`` instead of ``package-``: of a package inside an update package; with ``inner-``: of the one
+    that was encrypted; with ``inner-original-``: of a package inside that one. Of a sealed letter only the first two.
     """
     report: VerificationReport
 

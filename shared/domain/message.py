@@ -45,6 +45,8 @@ class InboundState(StrEnum):
     QUARANTINED = "quarantined"
     REFUSED = "refused"
     DEAD_LETTERED = "dead_lettered"
+    SEALED = "sealed"
+    """More secret than KEP may carry (legal.md L.27): for the security officer, never for a document system."""
 
 
 _O = OutboundState
@@ -134,12 +136,16 @@ def worst_state(states: list[OutboundState]) -> OutboundState:
 _I = InboundState
 INBOUND_TRANSITIONS: dict[InboundState, frozenset[InboundState]] = {
     _I.STORED: frozenset({_I.PARSED, _I.QUARANTINED}),
-    _I.PARSED: frozenset({_I.VERIFIED, _I.QUARANTINED}),
-    _I.VERIFIED: frozenset({_I.AVAILABLE, _I.QUARANTINED}),
-    _I.AVAILABLE: frozenset({_I.LEASED, _I.REFUSED, _I.DEAD_LETTERED}),
-    _I.LEASED: frozenset({_I.AVAILABLE, _I.CONSUMED, _I.REFUSED, _I.DEAD_LETTERED}),
+    _I.PARSED: frozenset({_I.VERIFIED, _I.QUARANTINED, _I.SEALED}),
+    _I.VERIFIED: frozenset({_I.AVAILABLE, _I.QUARANTINED, _I.SEALED}),
+    _I.AVAILABLE: frozenset({_I.LEASED, _I.REFUSED, _I.DEAD_LETTERED, _I.SEALED}),
+    _I.LEASED: frozenset({_I.AVAILABLE, _I.CONSUMED, _I.REFUSED, _I.DEAD_LETTERED, _I.SEALED}),
     _I.QUARANTINED: frozenset({_I.STORED, _I.AVAILABLE, _I.ARCHIVED}),
-    _I.DEAD_LETTERED: frozenset({_I.AVAILABLE}),
-    _I.CONSUMED: frozenset({_I.ARCHIVED}),
+    _I.DEAD_LETTERED: frozenset({_I.AVAILABLE, _I.SEALED}),
+    # What is opened late, with a key that came late, may turn out to be classified when it was taken already.
+    _I.CONSUMED: frozenset({_I.ARCHIVED, _I.SEALED}),
 }
-INBOUND_TERMINAL = frozenset({_I.CONSUMED, _I.ARCHIVED, _I.REFUSED, _I.QUARANTINED, _I.DEAD_LETTERED})
+INBOUND_TERMINAL = frozenset({_I.CONSUMED, _I.ARCHIVED, _I.REFUSED, _I.QUARANTINED, _I.DEAD_LETTERED, _I.SEALED})
+"""``sealed`` is never left: closing its incident is a fact beside the state."""
+INBOUND_UNREGISTERED = frozenset({_I.PARSED, _I.AVAILABLE, _I.LEASED, _I.DEAD_LETTERED})
+"""What a document system may still register."""

@@ -60,7 +60,7 @@ async def relay(
         (dispatch(letter(("a.eyp", PACKAGE))), "available", None),
         (dispatch(letter(("a.pdf", b"%PDF"))), "available", "no-package"),
         (dispatch(letter(("a.eyp", PACKAGE), ("b.eyp", PACKAGE))), "available", "several-packages"),
-        (dispatch(letter(("a.eyps", PACKAGE))), "available", "package-encrypted"),
+        (dispatch(letter(("a.eyps", PACKAGE))), "available", None),
         (dispatch(letter(("a.eyp", b"no zip at all"))), "available", "package-invalid"),
         (dispatch(letter(sender="detsis@hs01.kep.tr")), "quarantined", "detsis-verification"),
         (mail({"Subject": "Reklam", "From": "<x@y>"}, b"\r\nx"), "quarantined", "unrecognised"),

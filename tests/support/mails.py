@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 REM = "http://uri.etsi.org/02640/v2#"
@@ -23,6 +23,8 @@ EVENTS = {
     60: ("RetrievalNonRetrievalByRecipient", "Retrieval"),
     70: ("AcceptanceRejectionByRecipient", "Acceptance"),
 }
+Sign = Callable[[bytes], bytes]
+"""Makes a detached signature of these bytes."""
 MOMENT = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
 
@@ -125,6 +127,7 @@ def letter(
     subject: str = "Konu",
     sender: str = "a@hs98.kep.tr",
     rem_id: str = "rem-1",
+    sign: Sign | None = None,
 ) -> bytes:
     """An original message with these attachments."""
     parts = [part("text/plain; charset=utf-8", b"Ekte.")]
@@ -136,10 +139,11 @@ def letter(
         "From": f"<{sender}>", "To": "<b@hs99.kep.tr>", "Subject": subject, "Message-ID": message_id,
         "X-TR-REM-iletiTip": "eYazisma", "X-TR-REM-iletiID": rem_id,
     }  # fmt: skip
-    return signed(headers, multipart("mixed", parts))
+    content = multipart("mixed", parts)
+    return signed(headers, content, *([sign(content)] if sign else []))
 
 
-def dispatch(original: bytes, *evidence: bytes, **headers: str) -> bytes:
+def dispatch(original: bytes, *evidence: bytes, sign: Sign | None = None, **headers: str) -> bytes:
     """A REM dispatch around ``original``."""
     parts = [part("text/plain; charset=utf-8", b"KEP iletisi")]
     parts += [part('application/xml; name="delil.xml"', item) for item in evidence]
@@ -148,8 +152,11 @@ def dispatch(original: bytes, *evidence: bytes, **headers: str) -> bytes:
         "From": "<kephs@hs98.kep.tr>", "To": "<b@hs99.kep.tr>", "Subject": "KEP", "Message-ID": "<env@hs98>",
         "X-REM-Msg-Type": "Dispatch",
     }  # fmt: skip
+    content = multipart("mixed", parts)
     return signed(
-        {**fields, **{name.replace("_", "-"): value for name, value in headers.items()}}, multipart("mixed", parts)
+        {**fields, **{name.replace("_", "-"): value for name, value in headers.items()}},
+        content,
+        *([sign(content)] if sign else []),
     )
 
 

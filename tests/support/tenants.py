@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from services.kep_relay.tables import (
+    ClassifiedIncidentRow,
     EvidenceRow,
     InboundMessageRow,
     InboundPartRow,
@@ -47,7 +49,7 @@ class Belongings:
     def _marks(self) -> tuple[str, ...]:
         return (
             "of-A", self.identifiers["outbound"], self.identifiers["inbound"], self.identifiers["evidence_id"],
-            self.lease_token, "Yıllık faaliyet raporu", self.identifiers.get("registration_id", ""),
+            self.identifiers["incident_id"], self.lease_token, "Yıllık faaliyet raporu", self.identifiers.get("registration_id", ""),
         )  # fmt: skip
 
     async def acquire(self) -> Belongings:
@@ -56,6 +58,7 @@ class Belongings:
         self.identifiers = {"outbound": str(outbound), "mailbox_id": "a-1", "number": "1"}
         await self._put_evidence(outbound)
         await self._put_incoming()
+        await self._put_sealed()
         return self
 
     async def _put_evidence(self, outbound: UUID) -> None:
@@ -111,6 +114,30 @@ class Belongings:
                         received_at=START,
                     ),
                 ]
+            )  # fmt: skip
+
+    async def _put_sealed(self) -> None:
+        raw_id, digest = await self._put_raw(b"sealed-" + _MAIL)
+        message_id, incident_id = new_id(), new_id()
+        self.identifiers["incident_id"] = str(incident_id)
+        async with self.relay.deps.database.unit_of_work() as work:
+            work.session.add(
+                InboundMessageRow(
+                    message_id=message_id, institution_no=OWNER, mailbox_id="a-1",
+                    mailbox_address="kurum.a@hs98.kep.tr", raw_mail_id=raw_id, raw_sha256=digest, raw_size=len(_MAIL),
+                    kind="letter", state="sealed", reason_code="classified", message_key=str(message_id),
+                    original_sha256=digest, original_size=len(_MAIL), security_code="secret", received_at=START,
+                    updated_at=START,
+                )
+            )  # fmt: skip
+            await work.session.flush()
+            work.session.add(
+                ClassifiedIncidentRow(
+                    incident_id=incident_id, message_id=message_id, institution_no=OWNER,
+                    mailbox_address="kurum.a@hs98.kep.tr", sender_address="sender-of-A@hs98.kep.tr", degree="secret",
+                    found_in="package", raw_sha256=digest, raw_size=len(b"sealed-" + _MAIL), state_before="parsed",
+                    rule="L.27", rules_of=date(2022, 4, 26), measure="sealed", received_at=START, detected_at=START,
+                )
             )  # fmt: skip
 
     async def _put_raw(self, content: bytes) -> tuple[UUID, str]:

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 from pydantic import RootModel, SecretStr
 
+from shared.contracts.classified import ClassifiedIncident, ClassifiedIncidents, IncidentDecision
 from shared.contracts.inbound import (
     Acknowledgement,
     InboundMessage,
@@ -162,6 +163,11 @@ class RelayClient:
         path = f"/inbound-messages/{message_id}/verification"
         return await self._service.json(InboundVerification, "GET", path, params=_of(institutions))
 
+    async def verify(self, institutions: Sequence[int], message_id: UUID) -> InboundMessage:
+        """Have a letter verified again. Raises STATE_CONFLICT for a mail in which there is nothing to verify."""
+        path = f"/inbound-messages/{message_id}/verify"
+        return await self._service.json(InboundMessage, "POST", path, params=_of(institutions))
+
     @asynccontextmanager
     async def inbound_content(
         self, institutions: Sequence[int], message_id: UUID, what: str, *, start: int = 0, end: int | None = None
@@ -170,6 +176,35 @@ class RelayClient:
         parameters = _of(institutions, start=start or None, end=end)
         async with self._service.download(f"/inbound-messages/{message_id}/{what}", params=parameters) as response:
             yield response
+
+    # Classified letters
+
+    async def classified_incidents(
+        self, institutions: Sequence[int], *, closed: bool | None, cursor: str | None, limit: int
+    ) -> ClassifiedIncidents:
+        """A page of incidents, oldest first."""
+        told = None if closed is None else str(closed).lower()
+        parameters = _of(institutions, closed=told, cursor=cursor, limit=limit)
+        return await self._service.json(ClassifiedIncidents, "GET", "/classified-incidents", params=parameters)
+
+    async def classified_incident(self, institutions: Sequence[int], incident_id: UUID) -> ClassifiedIncident:
+        """One of them."""
+        path = f"/classified-incidents/{incident_id}"
+        return await self._service.json(ClassifiedIncident, "GET", path, params=_of(institutions))
+
+    @asynccontextmanager
+    async def classified_raw(self, institutions: Sequence[int], incident_id: UUID) -> AsyncIterator[httpx.Response]:
+        """The sealed letter's mail as it came, as a stream."""
+        path = f"/classified-incidents/{incident_id}/raw"
+        async with self._service.download(path, params=_of(institutions)) as response:
+            yield response
+
+    async def close_classified_incident(
+        self, institutions: Sequence[int], incident_id: UUID, body: IncidentDecision
+    ) -> ClassifiedIncident:
+        """Write a decision down; the same again changes nothing. Raises STATE_CONFLICT when there is another one."""
+        path = f"/classified-incidents/{incident_id}/close"
+        return await self._service.json(ClassifiedIncident, "POST", path, params=_of(institutions), body=body)
 
     # Mailboxes
 

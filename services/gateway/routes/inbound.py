@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -9,13 +11,15 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from services.gateway import examples
-from services.gateway.callers import Scope
+from services.gateway.callers import Caller, Scope
 from services.gateway.conditional import json_answer
-from services.gateway.deps import CurrentCaller, GatewayParts
-from services.gateway.downloads import Content, download
+from services.gateway.deps import CurrentCaller, Gateway, GatewayParts
+from services.gateway.downloads import ByteSource, Content, OpenSource, download
+from services.gateway.envelopes import opened_again
 from services.gateway.operations import JSON_BODY, SCOPED, operation
-from services.gateway.schemas.inbound import AckBody, LeaseBody, NackBody, RenewBody
+from services.gateway.schemas.inbound import AckBody, LeaseBody, NackBody, PackageForm, RenewBody
 from services.gateway.schemas.text import Cursor, DetsisNo
+from shared.contracts.envelopes import PackageOpening
 from shared.contracts.inbound import (
     Acknowledgement,
     InboundMessage,
@@ -33,6 +37,7 @@ router = APIRouter(prefix="/v1/inbound-messages", tags=["Incoming letters"])
 
 _READERS = (Scope.MESSAGES_READ, Scope.INBOUND_CONSUME)
 _BY_ID = (*SCOPED, ErrorCode.VALIDATION_FAILED, ErrorCode.NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE)
+_FILE = (*_BY_ID, ErrorCode.CLASSIFIED_SEALED)
 _LEASE = (*JSON_BODY, *_BY_ID, ErrorCode.LEASE_LOST, ErrorCode.STATE_CONFLICT)
 _FILE_HEADERS = {
     "ETag": "The content's SHA-256, quoted.",
@@ -62,7 +67,11 @@ async def list_messages(
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="At most so many letters.")] = 50,
 ) -> InboundPage:
-    """Letters to the caller's institutions, oldest first. Looking does not take: use leases for that."""
+    """Letters to the caller's institutions, oldest first. Looking does not take: use leases for that.
+
+    One that is more secret than KEP may carry is `sealed`: it is listed without its subject and its files, is never
+    leased, and nobody downloads it.
+    """
     return await gateway.relay.inbound_page(caller.visible(institution), states=state or [], cursor=cursor, limit=limit)
 
 
@@ -158,6 +167,25 @@ async def get_verification(message_id: UUID, caller: CurrentCaller, gateway: Gat
     return await gateway.relay.verification(caller.visible(), message_id)
 
 
+@router.post(
+    "/{message_id}/verify",
+    status_code=202,
+    operation_id="verifyInboundMessage",
+    summary="Verify a letter again",
+    **operation(
+        Scope.INBOUND_CONSUME, Scope.ADMIN, status=202, answer=examples.UNOPENED,
+        problems=(*_BY_ID, ErrorCode.STATE_CONFLICT),
+    ),
+)  # fmt: skip
+async def verify(message_id: UUID, caller: CurrentCaller, gateway: GatewayParts) -> InboundMessage:
+    """Has a letter judged anew, soon: after the key of an encrypted one, or a missing anchor, was added.
+
+    It happens by itself as well, at `next_verification_at`. The new verdict is added to those there are.
+    """
+    await gateway.audit(caller, "inbound.verify", str(message_id))
+    return await gateway.relay.verify(caller.visible(), message_id)
+
+
 @router.head("/{message_id}/package", include_in_schema=False)
 @router.get(
     "/{message_id}/package",
@@ -165,25 +193,73 @@ async def get_verification(message_id: UUID, caller: CurrentCaller, gateway: Gat
     operation_id="getInboundPackage",
     summary="Download the package",
     **operation(
-        *_READERS, problems=(*_BY_ID, ErrorCode.RANGE_INVALID), headers=_FILE_HEADERS, others=_PARTIAL,
-        binary=(_OCTETS,),
+        *_READERS,
+        problems=(
+            *_FILE, ErrorCode.RANGE_INVALID, ErrorCode.STATE_CONFLICT, ErrorCode.SIGNER_UNAVAILABLE,
+        ),
+        headers=_FILE_HEADERS, others=_PARTIAL, binary=(_OCTETS,),
     ),
 )  # fmt: skip
-async def get_package(request: Request, message_id: UUID, caller: CurrentCaller, gateway: GatewayParts) -> Response:
-    """The e-Yazışma package, byte for byte as the sender made it. `Range` continues a broken download."""
+async def get_package(
+    request: Request,
+    message_id: UUID,
+    caller: CurrentCaller,
+    gateway: GatewayParts,
+    form: Annotated[
+        PackageForm, Query(description="`opened`: of an encrypted package the one inside, for whoever has no key.")
+    ] = PackageForm.RECEIVED,
+) -> Response:
+    """The e-Yazışma package, byte for byte as the sender made it. `Range` continues a broken download.
+
+    With `form=opened` the package inside an encrypted one is opened for this download, which the audit log notes
+    first, and compared with what was verified; it is sent whole, whatever `Range` asks, and `HEAD` tells size and
+    digest without opening it. `state-conflict`: nobody here has opened it, see `opening` of the letter.
+    """
     caller.require(_READERS)  # the HEAD route declares nothing of its own
     institutions = caller.visible()
-    message = await gateway.relay.inbound(institutions, message_id)
+    message = await _readable(gateway, institutions, message_id)
     if message.package_sha256 is None or message.package_size is None:
         raise DomainError(ErrorCode.NOT_FOUND, "this letter has no package")
+
+    def received(start: int, end: int | None) -> AbstractAsyncContextManager[ByteSource]:
+        return gateway.relay.inbound_content(institutions, message_id, "package", start=start, end=end)
+
+    if form is PackageForm.OPENED and message.opening is not None:
+        return _opened(request, message, received, caller, gateway)
     content = Content(
         message.package_filename or f"{message_id}.eyp", message.package_sha256, message.package_size, ranges=True
     )
-    return download(
-        request,
-        content,
-        lambda start, end: gateway.relay.inbound_content(institutions, message_id, "package", start=start, end=end),
-    )
+    return download(request, content, received)
+
+
+def _opened(
+    request: Request, message: InboundMessage, received: OpenSource, caller: Caller, gateway: Gateway
+) -> Response:
+    sha256 = message.opened_sha256
+    if message.opening is not PackageOpening.OPENED or sha256 is None:
+        raise DomainError(ErrorCode.STATE_CONFLICT, f"the envelope was not opened: {message.opening}")
+
+    @asynccontextmanager
+    async def opened(_start: int, _end: int | None) -> AsyncIterator[ByteSource]:
+        await gateway.audit(
+            caller, "inbound.open", str(message.message_id), institution=message.institution_no, sha256=sha256
+        )
+        async with opened_again(
+            received(0, None), gateway.signer, institution_no=message.institution_no, sha256=sha256,
+            spool=gateway.spool,
+        ) as package:  # fmt: skip
+            yield package
+
+    name = (message.package_filename or "").removesuffix(".eyps") or str(message.message_id)
+    return download(request, Content(f"{name.removesuffix('.eyp')}.eyp", sha256, message.opened_size), opened)
+
+
+async def _readable(gateway: Gateway, institutions: Sequence[int], message_id: UUID) -> InboundMessage:
+    """The letter, unless it is sealed: kep_relay gives none of its content out, and HEAD would not ask for it."""
+    message = await gateway.relay.inbound(institutions, message_id)
+    if message.state is InboundState.SEALED:
+        raise DomainError(ErrorCode.CLASSIFIED_SEALED, "the letter is sealed: it is more secret than KEP may carry")
+    return message
 
 
 @router.head("/{message_id}/raw", include_in_schema=False)
@@ -193,14 +269,14 @@ async def get_package(request: Request, message_id: UUID, caller: CurrentCaller,
     operation_id="getInboundRaw",
     summary="Download the original mail",
     **operation(
-        *_READERS, problems=_BY_ID, headers=_FILE_HEADERS, others=_UNCHANGED, binary=("message/rfc822",)
+        *_READERS, problems=_FILE, headers=_FILE_HEADERS, others=_UNCHANGED, binary=("message/rfc822",)
     ),
 )  # fmt: skip
 async def get_raw(request: Request, message_id: UUID, caller: CurrentCaller, gateway: GatewayParts) -> Response:
     """The KEP message exactly as the provider delivered it, with its signed envelope."""
     caller.require(_READERS)
     institutions = caller.visible()
-    message = await gateway.relay.inbound(institutions, message_id)
+    message = await _readable(gateway, institutions, message_id)
     if not message.raw_sha256:
         raise DomainError(ErrorCode.NOT_FOUND, "the mail itself was not loaded; it is at the provider")
     content = Content(f"{message_id}.eml", message.raw_sha256, media_type="message/rfc822")
@@ -216,7 +292,7 @@ async def get_raw(request: Request, message_id: UUID, caller: CurrentCaller, gat
     operation_id="getInboundPart",
     summary="Download one attachment",
     **operation(
-        *_READERS, problems=(*_BY_ID, ErrorCode.RANGE_INVALID), headers=_FILE_HEADERS, others=_PARTIAL,
+        *_READERS, problems=(*_FILE, ErrorCode.RANGE_INVALID), headers=_FILE_HEADERS, others=_PARTIAL,
         binary=(_OCTETS,),
     ),
 )  # fmt: skip
@@ -230,7 +306,7 @@ async def get_part(
     """One attachment of the original message, whatever it is; always as a file to save, never to display."""
     caller.require(_READERS)
     institutions = caller.visible()
-    message = await gateway.relay.inbound(institutions, message_id)
+    message = await _readable(gateway, institutions, message_id)
     part = next((item for item in message.parts if item.number == number), None)
     if part is None:
         raise DomainError(ErrorCode.NOT_FOUND, "this letter has no such part")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -9,6 +10,15 @@ from pydantic import Field
 from services.gateway.schemas.text import Body, Line, StrictDetsisNo, Whole
 
 LeaseToken = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+
+
+class PackageForm(StrEnum):
+    """In what form a package is downloaded."""
+
+    RECEIVED = "received"
+    """Byte for byte as it came."""
+    OPENED = "opened"
+    """The package inside an encrypted one, opened for this download; any other package as it came."""
 
 
 class LeaseBody(Body):

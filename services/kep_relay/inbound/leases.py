@@ -113,7 +113,7 @@ class Leases:
         now = self._clock.now()
         async with self._database.unit_of_work() as work:
             row = await owned(work.session, message_id, institutions, lock=True)
-            if row.state in {InboundState.CONSUMED, InboundState.ARCHIVED}:
+            if row.registry_no is not None:  # whatever became of it since: it may have been sealed
                 if row.registry_no == body.registry_no:
                     return row
                 raise DomainError(ErrorCode.STATE_CONFLICT, "the letter is registered under another number")

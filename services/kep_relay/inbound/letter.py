@@ -15,6 +15,8 @@ from shared import eyp
 from shared.domain.identifiers import KepAddress, bare_message_id
 from shared.errors import DomainError, ErrorCode
 
+PACKAGE_ENCRYPTED = "package-encrypted"
+"""By its name; until somebody has tried to open it."""
 _ZIP = b"PK\x03\x04"
 _IN_MEMORY = 1024 * 1024
 
@@ -64,7 +66,7 @@ class Letter:
         if len(packages) > 1:
             return "several-packages"
         if (packages[0].filename or "").lower().endswith(wire.ENCRYPTED_EXTENSION):
-            return "package-encrypted"
+            return PACKAGE_ENCRYPTED
         return None
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.kep_relay.inbound.classify import MailKind
+from shared.contracts.envelopes import PackageOpening
 from shared.domain.evidence import EvidenceCode
 from shared.domain.verdict import Conclusion
+from shared.eyp import SecurityCode
 
 UNKNOWN_CODE = "unknown"
 RECOGNISED_BY = ("sender", "hint")
@@ -31,6 +33,22 @@ class InboundMetrics:
             "kepgw_inbound_verdicts_total", "Verdicts on letters and evidence.", ["subject", "conclusion"],
             registry=registry,
         )  # fmt: skip
+        self.openings = Counter(
+            "kepgw_inbound_openings_total", "Tries to open the envelope of an encrypted letter.", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.unopened = Gauge(
+            "kepgw_encrypted_letters_unopened", "Encrypted letters that are closed and not registered, by the reason.",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
+        self.classified = Counter(
+            "kepgw_classified_letters_total", "Letters sealed because KEP may not carry them.", ["degree"],
+            registry=registry,
+        )  # fmt: skip
+        self.incidents_open = Gauge(
+            "kepgw_classified_incidents_open", "Incidents with classified letters that nobody has closed.",
+            registry=registry,
+        )  # fmt: skip
         self.quarantined = Gauge("kepgw_quarantined_messages", "Mails that wait for a person.", registry=registry)
         self.dead_letters = Gauge(
             "kepgw_dead_letters", "Letters leased too often without confirmation.", registry=registry
@@ -52,6 +70,12 @@ class InboundMetrics:
         )
         for recognised_by in RECOGNISED_BY:
             self.verification_waiting.labels(recognised_by).set(0)
+        for outcome in PackageOpening:
+            self.openings.labels(outcome.value)
+            if outcome is not PackageOpening.OPENED:
+                self.unopened.labels(outcome.value).set(0)
+        for degree in SecurityCode:
+            self.classified.labels(degree.value)
         for kind in MailKind:
             self.mails.labels(kind.value)
         for code in EvidenceCode:

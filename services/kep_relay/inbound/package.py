@@ -1,14 +1,17 @@
-"""Opens an incoming package: what it says, what is wrong with it, and what signer has to judge."""
+"""Reads an incoming package: what it says, what is wrong with it, and what signer has to judge."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import structlog
 
+from services.kep_relay.inbound.classified import Degree, degree_of
 from shared import eyp
+from shared.contracts.envelopes import PackageOpening
 from shared.contracts.inbound import PackageFinding
 from shared.contracts.signatures import Profile
 from shared.errors import DomainError, ErrorCode
@@ -44,12 +47,22 @@ class OpenedPackage:
     document_no: str | None
     components: tuple[Component, ...]
     findings: tuple[PackageFinding, ...]
+    degree: Degree = field(default_factory=Degree)
+    envelope: str | None = None
+    """Part name of what was encrypted; None when it is not there, and of a package that is not encrypted."""
+    opening: PackageOpening | None = None
+    """What became of the envelope; None of a package that is not encrypted, and before it was tried."""
+    opened_sha256: str | None = None
+    opened_size: int | None = None
 
 
-def open_package(content: bytes | BinaryIO) -> OpenedPackage:
-    """Read and judge a package (a seekable file stays open). Never raises for content; blocking."""
+def open_package(content: bytes | BinaryIO, decrypted: BinaryIO | None = None) -> OpenedPackage:
+    """Read and judge a package (a seekable file stays open). Never raises for content; blocking.
+
+    ``decrypted``: what the envelope of an encrypted one gave; it is judged together with what stands outside.
+    """
     try:
-        return _opened(content)
+        return _opened(content, decrypted)
     except DomainError as error:
         return _unopened(error.code, error.detail)
     except Exception:
@@ -72,20 +85,26 @@ def _unopened(code: ErrorCode, sentence: str) -> OpenedPackage:
     )
 
 
-def _opened(content: bytes | BinaryIO) -> OpenedPackage:
-    inspection = eyp.inspect(content, profile=eyp.INTEROP)
+def _opened(content: bytes | BinaryIO, decrypted: BinaryIO | None) -> OpenedPackage:
+    if decrypted is None:
+        inspection = eyp.inspect(content, profile=eyp.INTEROP)
+    else:
+        inspection = eyp.inspect_decrypted(content, decrypted, profile=eyp.INTEROP)
+    components = list(_components(content, inspection, ""))
+    annexes = [item.degree for item in eyp.embedded_packages(content, inspection)]
+    opening = None
+    if decrypted is not None:
+        # Bytes that are no package come out of changed cipher text, and of a wrong key: the same failure as there.
+        opening = PackageOpening.CANNOT_BE_OPENED if inspection.inner is None else PackageOpening.OPENED
+        if inspection.inner is not None:
+            components += _components(decrypted, inspection.inner, "inner")
+            annexes += [item.degree for item in eyp.embedded_packages(decrypted, inspection.inner)]
     return OpenedPackage(
         acceptable=inspection.acceptable,
         encrypted=inspection.kind is eyp.PackageKind.ENCRYPTED,
         document_id=inspection.letter.document_id,
         document_no=inspection.letter.document_no,
-        # What an update is about was signed and sealed on its own: its files are judged as well.
-        components=tuple(
-            component
-            for depth, (level, container) in enumerate(eyp.opened(content, inspection))
-            for found in level.signature_components
-            if (component := _component(container, found, "original" if depth else "package")) is not None
-        ),
+        components=tuple(components),
         findings=tuple(
             PackageFinding(
                 rule=item.rule,
@@ -97,12 +116,25 @@ def _opened(content: bytes | BinaryIO) -> OpenedPackage:
             )
             for item in _all_findings(inspection)[:MAX_FINDINGS]
         ),
+        degree=degree_of(inspection, annexes),
+        envelope=inspection.encrypted_content,
+        opening=opening,
     )
 
 
 def _all_findings(inspection: eyp.Inspection) -> list[eyp.Finding]:
     """Those of the packages inside as well, the outermost first."""
     return [*inspection.findings, *(_all_findings(inspection.inner) if inspection.inner else [])]
+
+
+def _components(content: bytes | BinaryIO, inspection: eyp.Inspection, around: str) -> Iterator[Component]:
+    """What an update is about was signed and sealed on its own: its files are judged as well."""
+    for depth, (level, container) in enumerate(eyp.opened(content, inspection)):
+        owner = "-".join(filter(None, (around, "original" if depth else ""))) or "package"
+        for found in level.signature_components:
+            component = _component(container, found, owner)
+            if component is not None:
+                yield component
 
 
 def _component(container: eyp.Container, found: eyp.SignatureComponent, owner: str) -> Component | None:

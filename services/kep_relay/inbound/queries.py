@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.kep_relay.inbound.verify import confined
 from services.kep_relay.tables import InboundMessageRow, InboundPartRow, InboundVerificationRow
+from shared.contracts.envelopes import PackageOpening
 from shared.contracts.inbound import InboundMessage, InboundPage, InboundPart, InboundVerification
 from shared.domain.message import InboundState
 from shared.domain.verdict import Conclusion
@@ -28,6 +30,14 @@ async def owned(
     return row
 
 
+async def readable(session: AsyncSession, message_id: UUID, institutions: Sequence[int]) -> InboundMessageRow:
+    """As ``owned``, for whoever wants to see what the letter carries; CLASSIFIED_SEALED if nobody may."""
+    row = await owned(session, message_id, institutions)
+    if row.state == InboundState.SEALED:
+        raise DomainError(ErrorCode.CLASSIFIED_SEALED, "the letter is sealed: it is more secret than KEP may carry")
+    return row
+
+
 async def page(
     session: AsyncSession,
     institutions: Sequence[int],
@@ -41,7 +51,7 @@ async def page(
     if states:
         query = query.where(InboundMessageRow.state.in_([state.value for state in states]))
     if cursor is not None:
-        query = query.where(InboundMessageRow.message_id > _position(cursor))
+        query = query.where(InboundMessageRow.message_id > position(cursor))
     rows = (await session.scalars(query.order_by(InboundMessageRow.message_id).limit(limit + 1))).all()
     shown = rows[:limit]
     return InboundPage(
@@ -50,7 +60,8 @@ async def page(
     )
 
 
-def _position(cursor: str) -> UUID:
+def position(cursor: str) -> UUID:
+    """Where a page begins; VALIDATION_FAILED for what is no cursor of ours."""
     try:
         return UUID(cursor)
     except ValueError as error:
@@ -59,17 +70,18 @@ def _position(cursor: str) -> UUID:
         ) from error
 
 
-async def verification(session: AsyncSession, message_id: UUID) -> InboundVerification:
-    """The newest verdict; NOT_FOUND while there is none."""
+async def verification(session: AsyncSession, letter: InboundMessageRow) -> InboundVerification:
+    """The newest verdict, of a sealed letter without what it carries; NOT_FOUND while there is none."""
     row = await session.scalar(
         select(InboundVerificationRow)
-        .where(InboundVerificationRow.message_id == message_id)
+        .where(InboundVerificationRow.message_id == letter.message_id)
         .order_by(InboundVerificationRow.sequence.desc())
         .limit(1)
     )
     if row is None:
         raise DomainError(ErrorCode.NOT_FOUND, "the letter was not verified yet")
-    return InboundVerification.model_validate(row.verdict)
+    found = InboundVerification.model_validate(row.verdict)
+    return confined(found) if letter.state == InboundState.SEALED else found
 
 
 async def part(session: AsyncSession, message_id: UUID, number: int) -> InboundPartRow:
@@ -81,12 +93,12 @@ async def part(session: AsyncSession, message_id: UUID, number: int) -> InboundP
 
 
 async def describe_all(session: AsyncSession, rows: Sequence[InboundMessageRow]) -> list[InboundMessage]:
-    """The letters with their parts."""
+    """The letters with their parts; a sealed one shows none."""
     parts: defaultdict[UUID, list[InboundPart]] = defaultdict(list)
     if rows:
         found = await session.scalars(
             select(InboundPartRow)
-            .where(InboundPartRow.message_id.in_([row.message_id for row in rows]))
+            .where(InboundPartRow.message_id.in_([row.message_id for row in rows if row.state != InboundState.SEALED]))
             .order_by(InboundPartRow.message_id, InboundPartRow.number)
         )
         for item in found:
@@ -119,6 +131,10 @@ def _describe(row: InboundMessageRow, parts: list[InboundPart]) -> InboundMessag
         package_sha256=row.package_sha256,
         package_size=row.package_size,
         package_filename=row.package_filename,
+        security_code=row.security_code,
+        opening=None if row.opening is None else PackageOpening(row.opening),
+        opened_sha256=row.opened_sha256,
+        opened_size=row.opened_size,
         raw_sha256=row.raw_sha256 or "",
         parts=parts,
         conclusion=None if row.conclusion is None else Conclusion(row.conclusion),
@@ -128,4 +144,5 @@ def _describe(row: InboundMessageRow, parts: list[InboundPart]) -> InboundMessag
         registry_no=row.registry_no,
         delivery_count=row.delivery_count,
         provider_acknowledged_at=row.provider_acknowledged_at,
+        next_verification_at=row.verify_at,
     )

@@ -73,6 +73,10 @@ class InboundSettings(DatabaseSettings):
         description="Whether evidence of which everything is proven but revocation (no list to be had) moves a letter on. "
         "Either way it is flagged and verified again; no other undecided or failed evidence ever moves anything.",
     )
+    encrypted_retry_seconds: float = Field(
+        default=3600, ge=1, le=86400,
+        description="How often an encrypted letter that no key here opens is tried again, for a key may have come.",
+    )  # fmt: skip
     max_deliveries: int = Field(
         default=10, ge=1, le=1000, description="A letter leased so often without confirmation becomes a dead letter."
     )

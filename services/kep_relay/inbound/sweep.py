@@ -15,10 +15,19 @@ from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.inbound.leases import Leases
 from services.kep_relay.inbound.metrics import RECOGNISED_BY, InboundMetrics
 from services.kep_relay.inbound.rawmail import RawState
-from services.kep_relay.tables import EvidenceRow, InboundMessageRow, MailboxRow, RawMailRow, VerificationMailRow
+from services.kep_relay.tables import (
+    ClassifiedIncidentRow,
+    EvidenceRow,
+    InboundMessageRow,
+    IncidentClosingRow,
+    MailboxRow,
+    RawMailRow,
+    VerificationMailRow,
+)
 from shared.clock import Clock
+from shared.contracts.envelopes import PackageOpening
 from shared.db.session import Database, UnitOfWork
-from shared.domain.message import InboundState
+from shared.domain.message import INBOUND_UNREGISTERED, InboundState
 
 log = structlog.get_logger(__name__)
 
@@ -127,12 +136,28 @@ class InboundSweep:
                     .group_by(VerificationMailRow.recognised_by)
                 )
             ).all()
+            unopened = (
+                await session.execute(
+                    select(InboundMessageRow.opening, func.count())
+                    .where(InboundMessageRow.opening != PackageOpening.OPENED, state.in_(tuple(INBOUND_UNREGISTERED)))
+                    .group_by(InboundMessageRow.opening)
+                )
+            ).all()
+            incidents = await _count(
+                session,
+                ClassifiedIncidentRow,
+                ClassifiedIncidentRow.incident_id.not_in(select(IncidentClosingRow.incident_id)),
+            )
             polls = list(
                 await session.scalars(select(MailboxRow.last_successful_poll_at).where(MailboxRow.active.is_(True)))
             )
         numbers = {row[0]: row[1] for row in waiting}
         for recognised_by in RECOGNISED_BY:
             self._metrics.verification_waiting.labels(recognised_by).set(numbers.get(recognised_by, 0))
+        closed = {row[0]: row[1] for row in unopened}
+        for outcome in set(PackageOpening) - {PackageOpening.OPENED}:
+            self._metrics.unopened.labels(outcome.value).set(closed.get(outcome.value, 0))
+        self._metrics.incidents_open.set(incidents)
         self._metrics.quarantined.set(quarantined)
         self._metrics.dead_letters.set(dead)
         self._metrics.leases.set(leased)

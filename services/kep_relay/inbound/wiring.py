@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from services.kep_relay.dependencies import Dependencies, Parts
 from services.kep_relay.evidence.settle import EvidenceSettlement
 from services.kep_relay.inbound.acknowledge import ProviderAcknowledgement
 from services.kep_relay.inbound.arrivals import Arrivals
 from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.drain import Drain, DrainTimes
+from services.kep_relay.inbound.incidents import Incidents
 from services.kep_relay.inbound.ingest import Ingestion
 from services.kep_relay.inbound.jobs import ACKNOWLEDGE, INGEST, SETTLE_EVIDENCE, VERIFY, InboundJobs
 from services.kep_relay.inbound.leases import Leases
@@ -15,11 +18,13 @@ from services.kep_relay.inbound.ledger import inbound_side
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.rawmail import RawMailStore
 from services.kep_relay.inbound.reading import VerificationRules
+from services.kep_relay.inbound.reverification import Reverification
 from services.kep_relay.inbound.sweep import InboundSweep
 from services.kep_relay.inbound.verification_news import VerificationAnnouncements
 from services.kep_relay.inbound.verify import LetterVerification
 from services.kep_relay.intake import Intake
 from services.kep_relay.mailboxes import AddressBook
+from services.kep_relay.routes.classified import classified_routes
 from services.kep_relay.routes.inbound import inbound_routes
 from services.kep_relay.routes.verification_mails import verification_routes
 from shared.contracts.signatures import Profile
@@ -33,6 +38,7 @@ def inbound_parts(deps: Dependencies) -> Parts:
     verification = LetterVerification(
         database, blobs, deps.signer, clock, metrics, arrivals, budget,
         sender_profile=Profile(settings.sender_signature_profile), max_mail_bytes=settings.max_mail_bytes,
+        key_pause=timedelta(seconds=settings.encrypted_retry_seconds),
     )  # fmt: skip
     settlement = EvidenceSettlement(
         database, blobs, deps.signer, clock, metrics, budget,
@@ -80,7 +86,8 @@ def inbound_parts(deps: Dependencies) -> Parts:
     return Parts(
         background=[BackgroundPart("drain", drain.run)],
         routers=[
-            inbound_routes(database, blobs, leases),
+            inbound_routes(database, blobs, leases, Reverification(database, jobs, clock)),
+            classified_routes(database, blobs, Incidents(database, jobs, clock)),
             verification_routes(database, clock, intake, expected_hosts=tuple(settings.detsis_link_hosts)),
         ],
         sweeps=[sweep.sweep, announcements.sweep],

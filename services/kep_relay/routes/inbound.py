@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from services.kep_relay.inbound import queries
 from services.kep_relay.inbound.leases import Leases
+from services.kep_relay.inbound.reverification import Reverification
 from services.kep_relay.tables import InboundMessageRow
 from shared.blobs import BlobStore
 from shared.contracts.inbound import (
@@ -31,7 +32,7 @@ Start = Annotated[int, Query(ge=0)]
 End = Annotated[int | None, Query(ge=0)]
 
 
-def inbound_routes(database: Database, blobs: BlobStore, leases: Leases) -> APIRouter:
+def inbound_routes(database: Database, blobs: BlobStore, leases: Leases, reverification: Reverification) -> APIRouter:
     """Every route takes the caller's institutions; a letter of another one is NOT_FOUND."""
     router = APIRouter()
 
@@ -75,44 +76,50 @@ def inbound_routes(database: Database, blobs: BlobStore, leases: Leases) -> APIR
     async def redrive(message_id: UUID, institution: Institutions) -> InboundMessage:
         return await described(await leases.redrive(message_id, institution))
 
+    @router.post("/inbound-messages/{message_id}/verify")
+    async def verify(message_id: UUID, institution: Institutions) -> InboundMessage:
+        return await described(await reverification.ask(message_id, institution))
+
     @router.get("/inbound-messages/{message_id}/verification")
     async def verification(message_id: UUID, institution: Institutions) -> InboundVerification:
         async with database.reading() as session:
-            await queries.owned(session, message_id, institution)
-            return await queries.verification(session, message_id)
+            row = await queries.owned(session, message_id, institution)
+            return await queries.verification(session, row)
 
     @router.get("/inbound-messages/{message_id}/package")
     async def package(
         message_id: UUID, institution: Institutions, start: Start = 0, end: End = None
     ) -> StreamingResponse:
         async with database.reading() as session:
-            row = await queries.owned(session, message_id, institution)
+            row = await queries.readable(session, message_id, institution)
         if row.package_sha256 is None:
             raise DomainError(ErrorCode.NOT_FOUND, "the letter has no single package")
-        return await _content(blobs, row.package_sha256, "application/octet-stream", start, end)
+        return await stored_content(blobs, row.package_sha256, "application/octet-stream", start, end)
 
     @router.get("/inbound-messages/{message_id}/raw")
     async def raw(message_id: UUID, institution: Institutions, start: Start = 0, end: End = None) -> StreamingResponse:
         async with database.reading() as session:
-            row = await queries.owned(session, message_id, institution)
+            row = await queries.readable(session, message_id, institution)
         if row.raw_sha256 is None:
             raise DomainError(ErrorCode.NOT_FOUND, "the mail was not loaded; it is at the provider")
-        return await _content(blobs, row.raw_sha256, "message/rfc822", start, end)
+        return await stored_content(blobs, row.raw_sha256, "message/rfc822", start, end)
 
     @router.get("/inbound-messages/{message_id}/parts/{number}")
     async def part(
         message_id: UUID, number: int, institution: Institutions, start: Start = 0, end: End = None
     ) -> StreamingResponse:
         async with database.reading() as session:
-            await queries.owned(session, message_id, institution)
+            await queries.readable(session, message_id, institution)
             row = await queries.part(session, message_id, number)
         # Never the sender's own media type: nobody's browser is to run what came by mail.
-        return await _content(blobs, row.sha256, "application/octet-stream", start, end)
+        return await stored_content(blobs, row.sha256, "application/octet-stream", start, end)
 
     return router
 
 
-async def _content(blobs: BlobStore, sha256: str, media_type: str, start: int, end: int | None) -> StreamingResponse:
+async def stored_content(
+    blobs: BlobStore, sha256: str, media_type: str, start: int, end: int | None
+) -> StreamingResponse:
     """Bytes ``start`` up to but not including ``end``; RANGE_INVALID outside the content."""
     size = await blobs.size(sha256)
     if size is None:

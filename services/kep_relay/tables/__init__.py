@@ -1,6 +1,7 @@
 """All tables of kep_relay."""
 
 from services.kep_relay.tables.base import SCHEMA, Base
+from services.kep_relay.tables.classified import ClassifiedIncidentRow, IncidentClosingRow
 from services.kep_relay.tables.evidence import EvidenceRow, EvidenceVerdictRow
 from services.kep_relay.tables.inbound import (
     DrainProgressRow,
@@ -16,12 +17,14 @@ from services.kep_relay.tables.verification import VerificationMailRow
 __all__ = [
     "SCHEMA",
     "Base",
+    "ClassifiedIncidentRow",
     "DrainProgressRow",
     "EvidenceRow",
     "EvidenceVerdictRow",
     "InboundMessageRow",
     "InboundPartRow",
     "InboundVerificationRow",
+    "IncidentClosingRow",
     "InstanceRow",
     "MailboxRow",
     "OutboundEventRow",

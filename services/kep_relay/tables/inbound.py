@@ -99,6 +99,13 @@ class InboundMessageRow(Base):
     package_size: Mapped[int | None]
     package_filename: Mapped[str | None] = mapped_column(Text)
     conclusion: Mapped[str | None] = mapped_column(Text)
+    security_code: Mapped[str | None] = mapped_column(Text)
+    """Degree of confidentiality in force; None while it is not known."""
+    opening: Mapped[str | None] = mapped_column(Text)
+    """What became of the envelope of an encrypted package (``PackageOpening``)."""
+    opened_sha256: Mapped[str | None] = mapped_column(Text)
+    opened_size: Mapped[int | None]
+    """Of the package inside, which itself is stored nowhere."""
 
     received_at: Mapped[datetime]
     available_at: Mapped[datetime | None]
@@ -137,6 +144,7 @@ class InboundMessageRow(Base):
         Index("ix_inbound_messages_verify", "verify_at", postgresql_where=text("verify_at IS NOT NULL")),
         Index("ix_inbound_messages_acknowledge", "acknowledge_at", postgresql_where=text("acknowledge_at IS NOT NULL")),
         Index("ix_inbound_messages_state", "state"),
+        Index("ix_inbound_messages_unopened", "opening", postgresql_where=text("opening <> 'opened'")),
     )
 
 
