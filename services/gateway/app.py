@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from fastapi import FastAPI
 
@@ -11,6 +12,11 @@ from services.gateway.api_keys import ApiKeys
 from services.gateway.auth import Authenticator
 from services.gateway.clients.relay import RelayClient
 from services.gateway.deps import Gateway
+from services.gateway.drafts.beginning import Beginnings
+from services.gateway.drafts.drafting import Drafts
+from services.gateway.drafts.finishing import Finishing
+from services.gateway.drafts.metrics import DraftMetrics
+from services.gateway.drafts.sweeping import DraftSweep
 from services.gateway.gatekeeper import Gatekeeper
 from services.gateway.headers import SecurityHeaders
 from services.gateway.idempotency import IdempotencyKeys
@@ -33,6 +39,8 @@ from services.gateway.routes import (
     classified,
     correspondence,
     directory,
+    draft_steps,
+    drafts,
     inbound,
     kep_registrations,
     mailboxes,
@@ -45,6 +53,7 @@ from services.gateway.routes.docs import docs_routes
 from services.gateway.settings import Settings
 from services.gateway.spool import prepare_spool, spool_check
 from services.gateway.submission import Submissions
+from shared.blobs import open_blob_store
 from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
 from shared.clients.live import LiveClient
@@ -106,9 +115,15 @@ async def build(settings: Settings, clock: Clock) -> Service:
         metrics=PrintMetrics(registry), database=database, clock=clock, spool=settings.spool_directory,
         max_pages=settings.print_max_pages,
     )  # fmt: skip
+    blobs = open_blob_store(settings.blob_store_url)
+    drafting = Drafts(
+        database=database, clock=clock, blobs=blobs, signer=signer, institutions=institutions,
+        metrics=DraftMetrics(registry), spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
+    )  # fmt: skip
     gateway = Gateway(
         relay=relay, directory=register, registrations=registrations, correspondence=letter_data, live=live,
-        live_choices=LiveChoices(live, clock), signer=signer, submissions=submissions, keys=keys,
+        live_choices=LiveChoices(live, clock), signer=signer, submissions=submissions, drafts=drafting,
+        beginnings=Beginnings(drafting, keys, register, letter_data), finishing=Finishing(drafting), keys=keys,
         institutions=institutions, api_keys=api_keys, prints=prints, database=database, clock=clock,
         spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip
@@ -120,10 +135,12 @@ async def build(settings: Settings, clock: Clock) -> Service:
         checks=[
             ReadinessCheck("database", database.ping),
             ReadinessCheck("spool", lambda: spool_check(settings.spool_directory)),
+            ReadinessCheck("blob-store", blobs.check),
         ],
         background=[
             BackgroundPart("key-use", authenticator.note_last_use),
             BackgroundPart("idempotency-sweep", keys.sweep),
+            BackgroundPart("draft-sweep", DraftSweep(drafting, timedelta(days=settings.draft_retention_days)).run),
         ],
         resources=resources,
     )
@@ -137,8 +154,7 @@ def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics
     app.state.gateway = gateway
     install_error_answers(app, answers)
     for module in (
-        outbound, inbound, classified, correspondence, directory, packages, package_encryptions, printing, mailboxes,
-        kep_registrations, admin,
+        outbound, inbound, correspondence, directory, packages, drafts, draft_steps, package_encryptions, mailboxes, kep_registrations, admin,
     ):  # fmt: skip
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])

@@ -94,6 +94,19 @@ def digest_headers(sha256: str) -> dict[str, str]:
     return {"Repr-Digest": f"sha-256=:{encoded}:", "Digest": f"sha-256={encoded}"}
 
 
+def hashed_headers(content: bytes, filename: str) -> dict[str, str]:
+    """Digests (RFC 9530) and file name of bytes that are made for this answer and stay nowhere."""
+    digests = [
+        f"{name}=:{base64.b64encode(hashlib.new(algorithm, content).digest()).decode()}:"
+        for name, algorithm in (("sha-256", "sha256"), ("sha-512", "sha512"))
+    ]
+    return {
+        "Repr-Digest": ", ".join(digests),
+        "Content-Disposition": attachment(filename),
+        "Cache-Control": "private, no-cache",
+    }
+
+
 def attachment(filename: str) -> str:
     """A Content-Disposition that no file name can break out of (RFC 6266)."""
     clean = "".join(c for c in filename if c.isprintable() and c not in "/\\").strip(". ")[-150:] or "content"

@@ -12,6 +12,9 @@ from services.gateway import audit
 from services.gateway.api_keys import ApiKeys
 from services.gateway.callers import Caller
 from services.gateway.clients.relay import RelayClient
+from services.gateway.drafts.beginning import Beginnings
+from services.gateway.drafts.drafting import Drafts
+from services.gateway.drafts.finishing import Finishing
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.institutions import Institutions
 from services.gateway.live_choices import LiveChoices
@@ -38,6 +41,9 @@ class Gateway:
     live_choices: LiveChoices
     signer: SignerClient
     submissions: Submissions
+    drafts: Drafts
+    beginnings: Beginnings
+    finishing: Finishing
     keys: IdempotencyKeys
     institutions: Institutions
     api_keys: ApiKeys

@@ -1,4 +1,4 @@
-"""Passes bytes of another service through as they come, never whole in memory."""
+"""Passes bytes of another service or of the blob store through as they come, never whole in memory."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ JSON_PART_LIMIT = 128 * 1024
 OUTBOUND_FORM = {"message": FieldPart(JSON_PART_LIMIT, media_types=("application/json",))}
 
 
-def form_document(message: type[BaseModel], example: BaseModel) -> dict[str, Any]:
+def form_document(message: type[BaseModel], example: BaseModel, *, package_required: bool = True) -> dict[str, Any]:
     """The OpenAPI request body of a form with a JSON part ``message`` and a file ``package``."""
     return {
         "required": True,
@@ -28,7 +28,7 @@ def form_document(message: type[BaseModel], example: BaseModel) -> dict[str, Any
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["message", "package"],
+                    "required": ["message", "package"] if package_required else ["message"],
                     "properties": {
                         "message": {"$ref": f"#/components/schemas/{message.__name__}"},
                         "package": {

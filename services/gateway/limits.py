@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.problems import ProblemAnswers
@@ -16,10 +18,13 @@ _UPLOADS = frozenset(
         "/v1/outbound-messages",
         "/v1/package-encryptions",
         "/v1/package-inspections",
+        "/v1/package-updates",
         "/v1/prints",
         "/v1/signature-verifications",
     }
 )
+_RAW = re.compile(r"/v1/packages/[^/]+/(?:cover-letter|annexes/[^/]+/content|initials|signature|seal)")
+"""Where a file is the body of a PUT."""
 
 
 class BodyLimits:
@@ -31,5 +36,7 @@ class BodyLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
-        uploads = scope["type"] == "http" and scope["path"] in _UPLOADS
+        uploads = scope["type"] == "http" and (
+            scope["path"] in _UPLOADS or (scope["method"] == "PUT" and _RAW.fullmatch(scope["path"]) is not None)
+        )
         await (self._uploads if uploads else self._others)(scope, receive, send)

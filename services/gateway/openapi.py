@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from services.gateway.callers import Scope
+from services.gateway.schemas.drafts import PackageUpdateBody
 from services.gateway.schemas.encryption import PackageEncryptionRequest
 from services.gateway.schemas.outbound import OutboundMessageRequest
 from services.gateway.schemas.printing import PrintBody
@@ -49,6 +50,7 @@ _SCOPES = {
     Scope.REGISTRATIONS_MANAGE: "bring KEP addresses into DETSİS: shows the links that open an address to others",
     Scope.PACKAGES_INSPECT: "look into packages and judge them; opens those encrypted for the institution",
     Scope.PACKAGES_WRITE: "make packages: encrypt letters for recipients",
+    Scope.PACKAGES_WRITE: "write packages step by step and download them; encrypt letters for recipients",
     Scope.DOCUMENTS_PRINT: "print letters, those encrypted for the institution included; every print is recorded",
     Scope.SIGNATURES_VERIFY: "verify signatures and certificates",
     Scope.ADMIN: "institutions, accounts, mailboxes, keys and releases, for the operator",
@@ -62,6 +64,7 @@ _TAGS = [
         "name": "KEP addresses",
         "description": "Bring a new KEP address into DETSİS, step by step, without a gap.",
     },
+    {"name": "Package drafts", "description": "Write a package in steps: files, signatures made outside, seal."},
     {"name": "Packages and signatures", "description": "Look into packages and verify signatures."},
     {"name": "Prints", "description": "Letters on paper, under the rules for copies."},
     {"name": "Mailboxes", "description": "Whether the institution's KEP accounts are ready."},
@@ -95,7 +98,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The API key."},
     }
     schemas = components.setdefault("schemas", {})
-    for model in (Problem, PrintBody, OutboundMessageRequest, PackageEncryptionRequest):
+    for model in (Problem, OutboundMessageRequest, PackageEncryptionRequest, PackageUpdateBody):
         _add_schema(schemas, model)
     for leftover in ("HTTPValidationError", "ValidationError"):
         schemas.pop(leftover, None)

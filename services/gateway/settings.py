@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -19,6 +20,9 @@ class Settings(DatabaseSettings):
     signer_url: str = Field(description="Base URL of signer.")
     spool_directory: Path = Field(
         description="Where an upload lies while it is received; needs room for the uploads under way, nothing stays.",
+    )
+    blob_store_url: str = Field(
+        description="file:///directory or s3://bucket/prefix for the files of packages under way and finished packages."
     )
     max_package_bytes: int = Field(
         default=20_000_000, ge=1_000, le=1_000_000_000, description="Largest package that is accepted, in bytes."
@@ -50,6 +54,12 @@ class Settings(DatabaseSettings):
     idempotency_retention_days: int = Field(
         default=90, ge=1, le=3650, description="How long an Idempotency-Key is remembered."
     )
+    draft_retention_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="A package under way that is not finished is discarded after so long without a step.",
+    )
 
     print_max_pages: int = Field(
         default=200, ge=1, le=5_000, description="Most pages of letter and annexes that one print may have."
@@ -71,6 +81,13 @@ class Settings(DatabaseSettings):
         if "gateway" not in tokens:
             raise ValueError("has no token for gateway")
         return tokens
+
+    @field_validator("blob_store_url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        if urlsplit(url).scheme not in {"file", "s3", "s3a"}:
+            raise ValueError("must be a file:// or s3:// URL")
+        return url
 
     @field_validator("bootstrap_admin_key")
     @classmethod

@@ -164,6 +164,7 @@ def _services(directory: Path, database_url: str) -> Iterator[tuple[str, str]]:
         "KEPGW_GATEWAY_KEP_RELAY_URL": nowhere,
         "KEPGW_GATEWAY_SIGNER_URL": nowhere,
         "KEPGW_GATEWAY_SPOOL_DIRECTORY": str(directory / "spool"),
+        "KEPGW_GATEWAY_BLOB_STORE_URL": f"file://{directory / 'blobs'}",
         "KEPGW_GATEWAY_BOOTSTRAP_ADMIN_KEY": _ADMIN_KEY,
         "KEPGW_GATEWAY_REQUESTS_PER_SECOND": "100000",
         "KEPGW_GATEWAY_REQUEST_BURST": "1000000",

@@ -21,6 +21,7 @@ from services.detsis_sync.tables import Run
 from services.gateway.callers import Scope
 from services.gateway.openapi import openapi_document
 from shared.db.session import Database
+from tests.support import drafts
 from tests.support.database import fresh_database
 from tests.support.gateway import TOKENS, RunningGateway, running_gateway
 from tests.support.neighbours import served_directory, served_relay
@@ -101,6 +102,9 @@ async def _furnished(gateway: RunningGateway, relay_url: str, relay_app: Any, be
     opened = await world.call(owner, "POST", "/v1/kep-registrations", json=opening)
     assert opened.status_code == 201, opened.text
     belongings.identifiers["registration_id"] = opened.json()["registration"]["registration_id"]
+    for name in ("draft", "finished"):
+        belongings.identifiers[name] = await _written(world, finish=name == "finished")
+    belongings.identifiers["annex_id"] = drafts.ANNEX
     belongings.identifiers["authorisation_id"] = "print-authorisation"
     printed = await world.call(owner, "POST", "/v1/prints", files={"package": ("a.eyp", letters.package())})
     assert printed.status_code == 200, printed.text
@@ -108,6 +112,30 @@ async def _furnished(gateway: RunningGateway, relay_url: str, relay_app: Any, be
     assert leased.status_code == 200, leased.text
     belongings.lease_token = leased.json()["lease_token"]
     return world
+
+
+async def _written(world: World, *, finish: bool) -> str:
+    """A package of A's; its signatures have no signer, and nobody is there to say so."""
+    headers = {"Idempotency-Key": f"package-{finish}"}
+    body = {"version": "2.0", "metadata": drafts.letter(subject="subject-of-A")}
+    begun = await world.call(world.owner, "POST", "/v1/packages", json=body, headers=headers)
+    assert begun.status_code == 201, begun.text
+    path = f"/v1/packages/{begun.json()['package_id']}"
+    contents = {"cover-letter": drafts.COVER} | {
+        f"annexes/{annex}/content": content for annex, content in drafts.FILES.items()
+    }
+    for what, content in contents.items():
+        put = await world.call(world.owner, "PUT", f"{path}/{what}", content=content)
+        assert put.status_code == 200, put.text
+    for step in ("signature", "seal") if finish else ():
+        manifest = await world.call(world.owner, "GET", f"{path}/to-be-signed", params={"step": step})
+        cms = letters.unsigned_cms(manifest.content)
+        put = await world.call(world.owner, "PUT", f"{path}/{step}", content=cms)
+        assert put.status_code == 200, put.text
+        if step == "signature":
+            put = await world.call(world.owner, "PUT", f"{path}/final-metadata", json=drafts.FINAL)
+            assert put.status_code == 200, put.text
+    return str(begun.json()["package_id"])
 
 
 def documented(world: World) -> dict[Operation, dict[str, Any]]:
@@ -140,6 +168,21 @@ HIDDEN: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
     ("POST", "/v1/classified-incidents/{incident_id}/close"): lambda _: {
         "json": {"decision": "yabancı", "decided_by": "Yabancı"}
     },
+    ("GET", "/v1/packages/{package_id}"): lambda _: {},
+    ("GET", "/v1/packages/{package_id}/to-be-signed"): lambda _: {"params": {"step": "signature"}},
+    ("GET", "/v1/packages/{package_id}/content"): lambda _: {},
+    ("PUT", "/v1/packages/{package_id}/metadata"): lambda _: {
+        "json": {"metadata": drafts.letter()},
+        "headers": {"If-Match": '"4"'},
+    },
+    ("PUT", "/v1/packages/{package_id}/cover-letter"): lambda _: {"content": b"foreign"},
+    ("PUT", "/v1/packages/{package_id}/annexes/{annex_id}/content"): lambda _: {"content": b"foreign"},
+    ("PUT", "/v1/packages/{package_id}/initials"): lambda _: {"content": b"foreign"},
+    ("PUT", "/v1/packages/{package_id}/signature"): lambda _: {"content": b"foreign"},
+    ("PUT", "/v1/packages/{package_id}/final-metadata"): lambda _: {"json": drafts.FINAL},
+    ("POST", "/v1/packages/{package_id}/seal"): lambda _: {"json": {}},
+    ("PUT", "/v1/packages/{package_id}/seal"): lambda _: {"content": b"foreign"},
+    ("DELETE", "/v1/packages/{package_id}"): lambda _: {},
     ("GET", "/v1/mailboxes/{mailbox_id}/readiness"): lambda _: {},
     ("GET", "/v1/kep-registrations/{registration_id}"): lambda _: {},
     ("GET", "/v1/directory/runs/{run_id}"): lambda _: {},
@@ -157,6 +200,7 @@ LISTS: dict[Operation, dict[str, Any]] = {
     ("GET", "/v1/inbound-messages"): {},
     ("POST", "/v1/inbound-messages/leases"): {"json": {}},
     ("GET", "/v1/classified-incidents"): {},
+    ("GET", "/v1/packages"): {},
     ("GET", "/v1/prints"): {},
     ("GET", "/v1/mailboxes"): {},
     ("GET", "/v1/kep-registrations"): {},
@@ -167,6 +211,18 @@ NAMED: dict[Operation, dict[str, Any]] = {
     ("GET", "/v1/inbound-messages"): {"params": {"institution": OWNER}},
     ("POST", "/v1/inbound-messages/leases"): {"json": {"institution_no": OWNER}},
     ("GET", "/v1/classified-incidents"): {"params": {"institution": OWNER}},
+    ("GET", "/v1/packages"): {"params": {"institution": OWNER}},
+    ("POST", "/v1/packages"): {
+        "headers": {"Idempotency-Key": "named"},
+        "json": {"institution_no": OWNER, "version": "2.0", "metadata": drafts.letter()},
+    },
+    ("POST", "/v1/package-updates"): {
+        "headers": {"Idempotency-Key": "named"},
+        "files": {
+            "message": (None, json.dumps({"institution_no": OWNER} | drafts.UPDATE), "application/json"),
+            "package": ("letter.eyp", letters.package(), "application/eyazisma"),
+        },
+    },
     ("GET", "/v1/prints"): {"params": {"institution": OWNER}},
     ("POST", "/v1/prints"): {
         "files": {

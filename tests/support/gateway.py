@@ -86,6 +86,7 @@ def gateway_settings(database_url: str, directory: Path, **overrides: Any) -> Se
     values: dict[str, Any] = {
         "port": 0, "ops_port": 0, "service_tokens": TOKENS, "database_url": database_url, "kep_relay_url": nowhere,
         "detsis_sync_url": nowhere, "signer_url": nowhere, "spool_directory": directory / "spool",
+        "blob_store_url": f"file://{directory / 'gateway-blobs'}",
         "bootstrap_admin_key": ADMIN_KEY, "key_cache_seconds": 0,
     }  # fmt: skip
     return Settings.model_validate({**values, **overrides})

@@ -155,7 +155,9 @@ class Belongings:
     def path(self, template: str) -> str:
         """A route's path with A's identifiers in it; KeyError for a parameter A has nothing for."""
         direction = "outbound" if "/outbound-messages" in template else "inbound"
+        written = "finished" if template == "/v1/packages/{package_id}/content" else "draft"
         values = self.identifiers | {"message_id": self.identifiers[direction], "detsis_no": str(OWNER)}
+        values |= {"package_id": self.identifiers[written]}
         return template.format_map(values | {"institution_no": str(OWNER), "key_id": self.identifiers["key_id"]})
 
 

@@ -59,6 +59,7 @@ def environments(
             "DETSIS_SYNC_URL": neighbours["detsis_sync"],
             "SIGNER_URL": neighbours["signer"],
             "SPOOL_DIRECTORY": str(state.root / "spool"),
+            "BLOB_STORE_URL": f"file://{state.root / 'blobs' / 'gateway'}",
             "BOOTSTRAP_ADMIN_KEY_FILE": str(secrets / "admin_key"),
         },
     }

@@ -19,14 +19,14 @@ from services.gateway.idempotency import Replay, fingerprint, read_header
 from services.gateway.operations import FORM_BODY, SCOPED, operation
 from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest
 from services.gateway.schemas.text import Cursor, DetsisNo, Line, Moment
-from services.gateway.uploads import FieldPart, FilePart, receive_form
+from services.gateway.uploads import FilePart, receive_form
 from shared.contracts.outbound import Cancellation, EvidenceRecord, OutboundEvent, OutboundMessage, OutboundPage
 from shared.domain.message import OutboundState
 from shared.errors import DomainError, ErrorCode
 
 router = APIRouter(prefix="/v1/outbound-messages", tags=["Outgoing letters"])
 
-_KEYED = (
+KEYED = (
     ErrorCode.IDEMPOTENCY_KEY_MISSING,
     ErrorCode.IDEMPOTENCY_IN_PROGRESS,
     ErrorCode.IDEMPOTENCY_KEY_REUSED,
@@ -34,7 +34,7 @@ _KEYED = (
 )
 _BY_ID = (*SCOPED, ErrorCode.VALIDATION_FAILED, ErrorCode.NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE)
 _SUBMIT = (
-    *FORM_BODY, *SCOPED, *_KEYED,
+    *FORM_BODY, *SCOPED, *KEYED,
     ErrorCode.DIGEST_MISMATCH, ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID,
     ErrorCode.CONFIDENTIALITY_FORBIDDEN, ErrorCode.DECISION_REQUIRED, ErrorCode.SIGNATURE_INVALID,
     ErrorCode.RECIPIENT_UNKNOWN, ErrorCode.RECIPIENT_INACTIVE, ErrorCode.RECIPIENT_KEP_MISSING,
@@ -42,7 +42,7 @@ _SUBMIT = (
     ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SIGNER_UNAVAILABLE, ErrorCode.DIRECTORY_UNAVAILABLE,
     ErrorCode.CERTIFICATE_UNFIT,
 )  # fmt: skip
-_IDEMPOTENCY_KEY: dict[str, Any] = {
+IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
@@ -63,8 +63,8 @@ _LOCATION = {"Location": "The letter's resource.", "Idempotency-Replayed": "`tru
     **operation(
         Scope.MESSAGES_SEND, status=202, answer=examples.ACCEPTED, problems=_SUBMIT, headers=_LOCATION,
         extra={
-            "parameters": [_IDEMPOTENCY_KEY],
-            "requestBody": form_document(OutboundMessageRequest, examples.SUBMISSION),
+            "parameters": [IDEMPOTENCY_KEY],
+            "requestBody": form_document(OutboundMessageRequest, examples.SUBMISSION, package_required=False),
         },
     ),
 )  # fmt: skip
@@ -73,7 +73,8 @@ async def submit(request: Request, caller: CurrentCaller, gateway: GatewayParts)
 
     **202 means stored durably**, not sent: follow the letter under `Location`. Only evidence (delil) of the KEP
     system moves it to `accepted` (10), `relayed` (20), `delivered` (40) and `read` (60). Each recipient gets a KEP
-    message of its own. The package's bytes are never changed.
+    message of its own. The package's bytes are never changed. A package finished under `/v1/packages` is named by
+    `package_id` instead of being uploaded; recipients it withholds annexes from get it without them.
 
     **HİZMETE ÖZEL** letters are encrypted (.eyps) for recipients that have an encryption certificate in DETSİS;
     `package_sha256` of the answer is then that of the encrypted package, and `confidentiality` tells what is inside. To
@@ -84,10 +85,11 @@ async def submit(request: Request, caller: CurrentCaller, gateway: GatewayParts)
     `Idempotency-Key`: the letter is sent once.
     """
     key = read_header(request.headers.get("idempotency-key"))
-    parts: dict[str, FieldPart | FilePart] = {**OUTBOUND_FORM, "package": FilePart(gateway.max_package_bytes)}
-    async with receive_form(request, parts, gateway.spool) as form:
+    package_part = FilePart(gateway.max_package_bytes, required=False)
+    async with receive_form(request, {**OUTBOUND_FORM, "package": package_part}, gateway.spool) as form:
         message = read_json_part(OutboundMessageRequest, "message", form.fields["message"])
-        accepted = await gateway.submissions.submit(caller, key, message, form.files["package"])
+        async with gateway.finishing.handed_over(caller, message, form.files.get("package")) as package:
+            accepted = await gateway.submissions.submit(caller, key, message, package)
     return _keyed_answer(request, accepted.message_id, accepted.body, replayed=accepted.replayed)
 
 
@@ -225,8 +227,8 @@ async def cancel(message_id: UUID, caller: CurrentCaller, gateway: GatewayParts)
     summary="Send a letter again",
     **operation(
         Scope.MESSAGES_SEND, status=202, answer=examples.OUTBOUND, headers=_LOCATION,
-        problems=(*_BY_ID, *_KEYED, ErrorCode.STATE_CONFLICT, ErrorCode.MAILBOX_MISSING),
-        extra={"parameters": [_IDEMPOTENCY_KEY]},
+        problems=(*_BY_ID, *KEYED, ErrorCode.STATE_CONFLICT, ErrorCode.MAILBOX_MISSING),
+        extra={"parameters": [IDEMPOTENCY_KEY]},
     ),
 )  # fmt: skip
 async def resend(request: Request, message_id: UUID, caller: CurrentCaller, gateway: GatewayParts) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field, model_validator
 
@@ -41,6 +42,8 @@ class OutboundMessageRequest(Body):
     """The caller's own reference; comes back in every answer and can be searched for."""
     subject: Annotated[Line, Field(min_length=1, max_length=500)] | None = None
     """Subject of the KEP message; the letter's own subject unless given."""
+    package_id: UUID | None = None
+    """A finished package of the institution (``/v1/packages``) to send instead of the part ``package``."""
     package_sha256: Sha256Text | None = None
     """SHA-256 of the package in hexadecimal; when given, other bytes are refused as digest-mismatch."""
     expires_at: Moment | None = None

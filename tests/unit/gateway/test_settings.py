@@ -16,6 +16,7 @@ GOOD = {
     "KEPGW_GATEWAY_DETSIS_SYNC_URL": "http://127.0.0.1:2",
     "KEPGW_GATEWAY_SIGNER_URL": "http://127.0.0.1:3",
     "KEPGW_GATEWAY_SPOOL_DIRECTORY": "/tmp/spool",
+    "KEPGW_GATEWAY_BLOB_STORE_URL": "file:///tmp/blobs",
 }
 
 
@@ -31,12 +32,20 @@ def test_every_fault_is_listed_at_once_and_no_secret_with_it() -> None:
         "KEPGW_SERVICE_TOKENS": json.dumps({"signer": "secret-token"}),
         "KEPGW_GATEWAY_BOOTSTRAP_ADMIN_KEY": "secret-key",
         "KEPGW_GATEWAY_MAX_PACKAGE_BYTES": "many",
+        "KEPGW_GATEWAY_BLOB_STORE_URL": "ftp://elsewhere",
         "KEPGW_GATEWAY_MISSPELT": "1",
     }
     del environ["KEPGW_GATEWAY_SIGNER_URL"]
     with pytest.raises(ConfigurationError) as caught:
         load_settings(Settings, service="gateway", environ=environ)
     text = str(caught.value)
-    for name in ("SERVICE_TOKENS", "BOOTSTRAP_ADMIN_KEY", "MAX_PACKAGE_BYTES", "MISSPELT", "SIGNER_URL"):
+    for name in (
+        "SERVICE_TOKENS",
+        "BOOTSTRAP_ADMIN_KEY",
+        "MAX_PACKAGE_BYTES",
+        "BLOB_STORE_URL",
+        "MISSPELT",
+        "SIGNER_URL",
+    ):
         assert name in text
     assert "secret-" not in text
