@@ -56,13 +56,14 @@ async def usable_certificates(
         async with places:
             return await _usable(directory, signer, number, pointer)
 
-    answers = await asyncio.gather(*map(one, recipient_nos), return_exceptions=True)
-    found: dict[int, CheckedCertificate | None] = {}
-    for number, answer in zip(recipient_nos, answers, strict=True):
-        if isinstance(answer, BaseException):
-            raise answer
-        found[number] = answer
-    return found
+    asked = [asyncio.create_task(one(number)) for number in recipient_nos]
+    try:
+        return dict(zip(recipient_nos, await asyncio.gather(*asked), strict=True))
+    finally:
+        # One that fails decides; five hundred would wait for a directory that is away, one after the other.
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def _usable(

@@ -148,7 +148,7 @@ class Submissions:
                 client_ref=message.client_ref,
                 subject=message.subject or _subject(inspection, package),
                 # Unknown counts as not ordinary: the mail's headers are the one place anybody on the way can read.
-                subject_withheld=inspection.security_code is not SecurityCode.UNCLASSIFIED,
+                subject_withheld=travelling is not package or inspection.security_code is not SecurityCode.UNCLASSIFIED,
                 document_id=inspection.letter.document_id,
                 document_no=inspection.letter.document_no,
                 package_sha256=travelling.sha256,

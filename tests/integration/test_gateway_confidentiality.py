@@ -256,6 +256,7 @@ async def test_an_institution_may_want_more_encrypted(world: World) -> None:
     await world.policy(encrypted_degrees=["restricted", "unclassified"])
     letter = (await world.submit(letters.package())).json()
     assert letter["confidentiality"]["encryption"] == "gateway"
+    assert world.rows("SELECT subject_withheld FROM kep_relay.outbound_messages") == [(True,)]
     refused(
         await world.submit(letters.package(), D, idempotency_key="k2"), 422, "decision-required",
         "/message/recipients/0/detsis_no",
