@@ -10,7 +10,8 @@ import pytest
 import shared.eyp.rules
 from shared.eyp import INTEROP, STRICT, Profile, inspect
 from shared.eyp.findings import TOO_MANY, Rule
-from tests.unit.eyp.rule_cases import CASES, ELSEWHERE, FAULTLESS
+from tests.unit.eyp.rule_base import FAULTLESS
+from tests.unit.eyp.rule_cases import CASES, ELSEWHERE
 
 _NUMBERS = [*range(1, 45), *range(50, 59), *range(60, 65), *range(70, 77), *range(80, 84), *range(85, 91)]
 """The rules of eyp.md 6."""
