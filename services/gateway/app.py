@@ -154,7 +154,7 @@ def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics
     app.state.gateway = gateway
     install_error_answers(app, answers)
     for module in (
-        outbound, inbound, correspondence, directory, packages, drafts, draft_steps, package_encryptions, mailboxes, kep_registrations, admin,
+        outbound, inbound, classified, correspondence, directory, packages, drafts, draft_steps, package_encryptions, printing, mailboxes, kep_registrations, admin,
     ):  # fmt: skip
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])

@@ -49,7 +49,6 @@ _SCOPES = {
     Scope.DIRECTORY_PEOPLE: "names of managers and DETSİS officers: personal data, for those who need it",
     Scope.REGISTRATIONS_MANAGE: "bring KEP addresses into DETSİS: shows the links that open an address to others",
     Scope.PACKAGES_INSPECT: "look into packages and judge them; opens those encrypted for the institution",
-    Scope.PACKAGES_WRITE: "make packages: encrypt letters for recipients",
     Scope.PACKAGES_WRITE: "write packages step by step and download them; encrypt letters for recipients",
     Scope.DOCUMENTS_PRINT: "print letters, those encrypted for the institution included; every print is recorded",
     Scope.SIGNATURES_VERIFY: "verify signatures and certificates",
@@ -98,7 +97,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The API key."},
     }
     schemas = components.setdefault("schemas", {})
-    for model in (Problem, OutboundMessageRequest, PackageEncryptionRequest, PackageUpdateBody):
+    for model in (Problem, PrintBody, OutboundMessageRequest, PackageEncryptionRequest, PackageUpdateBody):
         _add_schema(schemas, model)
     for leftover in ("HTTPValidationError", "ValidationError"):
         schemas.pop(leftover, None)
