@@ -191,6 +191,10 @@ class UnsignedFacts:
     """ats-hash-index attributes of a time-stamp token: object identifier and value."""
 
 
+NOTHING_UNSIGNED = UnsignedFacts()
+"""Of a signature at level B."""
+
+
 @dataclass(frozen=True)
 class SignerFacts:
     """One signature inside a file."""
@@ -207,7 +211,7 @@ class SignerFacts:
     claimed_signing_time: datetime | None = None
     policy: SignaturePolicy | None = None
     signature_value: bytes = b""
-    unsigned: UnsignedFacts = UnsignedFacts()
+    unsigned: UnsignedFacts = NOTHING_UNSIGNED
     baseline_level: str | None = None
     """The same in the words of EN 319 122-1, 6: ``B-B``, ``B-T``, ``B-LT``, ``B-LTA``; None when it is none of them."""
     timestamps: tuple[StampFacts, ...] = ()

@@ -142,7 +142,11 @@ def walk(data: Readable, limits: Limits) -> tuple[list[Node], bool]:
             continue
         if len(nodes) >= limits.asn1_elements:
             raise too_much("ASN.1 values", limits.asn1_elements)
-        body, length = _header(data, position, bound)
+        # Most headers are two octets; this loop is a third of a verification's time.
+        if position + 1 < bound and data[position + 1] < 0x80 and data[position] & _LONG_TAG != _LONG_TAG:
+            body, length = position + 2, data[position + 1]
+        else:
+            body, length = _header(data, position, bound)
         constructed = bool(data[position] & _CONSTRUCTED)
         parent = stack[-1] if stack else -1
         indefinite = length < 0

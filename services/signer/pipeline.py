@@ -29,7 +29,7 @@ from services.signer.formats.smime import NoSignature, read_smime
 from services.signer.formats.xades import read_xades
 from services.signer.limits import DEFAULT_LIMITS, Limits, malformed
 from services.signer.policy import PROFILES, ProfileRules, apply_rules, maturity
-from services.signer.report import describe_stamps, report_file, report_signature, unreadable
+from services.signer.report import Outcome, report_file, report_signature, unreadable
 from services.signer.rules import Subject
 from services.signer.texts import say
 from services.signer.timing import TimeEngine
@@ -112,11 +112,12 @@ class _Case:
     def judge(self) -> SignatureReport:
         """Steps 7 to 11, for the counter-signatures too."""
         counters = [self._countersigned(counter) for counter in self.signer.counter_signatures]
+        level_intact = level_that_holds(self.signer, self.facts.embedded)
         findings = list(self.signer.findings)
         # Nothing is looked up or fetched for a signature whose mathematics fail.
         if any(finding.conclusive for finding in findings) or self.signer.certificate is None:
             findings.extend(skipped(step, say("skipped.broken")) for step in _LATER_STEPS)
-            return self._report(findings, self.given_moment or self.now, None, counters)
+            return self._report(findings, Outcome(self.given_moment or self.now, level_intact), counters)
         # 7. time
         time = self.engine.of(self.signer)
         self.wanted.extend(time.wanted)
@@ -127,25 +128,13 @@ class _Case:
         standing, sources = self._standing(self.signer.certificate, time.at, proven=time.proven)
         findings.extend(standing)
         # 11. profile rules
-        subject = Subject(self.signer, self.facts, self._level_intact(), time, sources)
+        subject = Subject(self.signer, self.facts, level_intact, time, sources)
         findings.extend(apply_rules(self.rules, subject))
-        return self._report(findings, time.at, subject, counters)
+        return self._report(findings, Outcome(time.at, level_intact, time, *maturity(self.rules, subject)), counters)
 
-    def _level_intact(self) -> str | None:
-        return level_that_holds(self.signer, self.facts.embedded)
-
-    def _report(
-        self, findings: list[Finding], judged_at: datetime, subject: Subject | None, counters: list[SignatureReport]
-    ) -> SignatureReport:
+    def _report(self, findings: list[Finding], outcome: Outcome, counters: list[SignatureReport]) -> SignatureReport:
         self.retries.extend(item.retry_after_seconds for item in findings if item.retry_after_seconds)
-        report = report_signature(
-            self.signer, findings, judged_at, subject.level_intact if subject else self._level_intact(), counters
-        )
-        if subject is None:
-            return report
-        final, final_after = maturity(self.rules, subject)
-        stamps = describe_stamps(subject.time)
-        return report.model_copy(update={"maturity": final, "final_after": final_after, "timestamps": stamps})
+        return report_signature(self.signer, findings, outcome, counters)
 
     def _countersigned(self, counter: SignerFacts) -> SignatureReport:
         return replace(self, signer=counter).judge()

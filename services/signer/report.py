@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.signer.certificates import Certificate
@@ -11,6 +12,7 @@ from services.signer.findings import CheckFailed, Finding, Step, failed, indicat
 from services.signer.policy import POLICY_VERSION, is_qualified
 from services.signer.timing import ProvenTime
 from shared.contracts.signatures import (
+    Maturity,
     Profile,
     SignatureFormat,
     SignatureReport,
@@ -61,36 +63,47 @@ def conclude(findings: Sequence[Finding]) -> tuple[list[Finding], Conclusion, In
     return ordered, _CONCLUSIONS[main], main, sub_indication
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What steps 7 to 11 made of a signature, beside their findings."""
+
+    judged_at: datetime
+    level_intact: str | None
+    time: ProvenTime | None = None
+    """None: its mathematics fail, so nothing was judged."""
+    maturity: Maturity = Maturity.FINAL
+    final_after: datetime | None = None
+
+
 def report_signature(
-    signer: SignerFacts,
-    findings: Sequence[Finding],
-    judged_at: datetime,
-    level_intact: str | None,
-    counter_signatures: list[SignatureReport],
+    signer: SignerFacts, findings: Sequence[Finding], outcome: Outcome, counter_signatures: list[SignatureReport]
 ) -> SignatureReport:
-    """The verdict on one signature from the findings of all its steps, time-stamps as far as they were only read."""
+    """The verdict on one signature from the findings of all its steps."""
     ordered, conclusion, main, sub_indication = conclude(findings)
     return SignatureReport(
         conclusion=conclusion,
         indication=main,
         sub_indication=sub_indication,
         level=signer.level,
-        level_intact=level_intact,
+        level_intact=outcome.level_intact,
         baseline_level=signer.baseline_level,
         integrity=signer.integrity,
         signer=(
             None if signer.certificate is None else describe_signer(signer.certificate, qualified=is_qualified(signer))
         ),
         claimed_signing_time=signer.claimed_signing_time,
-        judged_at=judged_at,
+        judged_at=outcome.judged_at,
         steps=[finding.as_step() for finding in ordered],
-        timestamps=[_describe_stamp(item, item.failure, Conclusion.INDETERMINATE) for item in signer.timestamps],
+        maturity=outcome.maturity,
+        final_after=outcome.final_after,
+        timestamps=_describe_stamps(signer, outcome.time),
         counter_signatures=counter_signatures,
     )
 
 
-def describe_stamps(time: ProvenTime) -> list[TimestampReport]:
-    """The time-stamps of a signature as the time engine judged them."""
+def _describe_stamps(signer: SignerFacts, time: ProvenTime | None) -> list[TimestampReport]:
+    if time is None:
+        return [_describe_stamp(item, item.failure, Conclusion.INDETERMINATE) for item in signer.timestamps]
     return [_describe_stamp(item.facts, item.failure, item.conclusion) for item in time.verdicts]
 
 

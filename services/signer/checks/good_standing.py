@@ -10,7 +10,7 @@ from datetime import datetime
 
 from services.signer.checks.chain import CertificatePath
 from services.signer.checks.ocsp import OcspCheck, OcspResponse, revoked
-from services.signer.checks.revocation import RevocationCheck, RevocationMissing
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing, RevocationStatus
 from services.signer.findings import CheckFailed
 from shared.domain.verdict import SubIndication
 
@@ -39,7 +39,9 @@ def judge_path(
 
     Raises ``CheckFailed`` as ``RevocationCheck.path`` does.
     """
-    good = _from_responses(path, lists, responses) if responses else {}
+    if not responses:
+        return tuple(_listed(status) for status in lists.path(path))
+    good = _from_responses(path, lists, responses)
     listed = _from_lists(path, lists, frozenset(good))
     return tuple(
         replace(listed[index], beside=good.get(index)) if index in listed else good[index]
@@ -67,8 +69,7 @@ def _from_lists(path: CertificatePath, lists: RevocationCheck, spoken_for: froze
     for index in range(len(path.certificates) - 1):
         rest = replace(path, certificates=path.certificates[: len(path.certificates) - index])
         try:
-            statuses = enumerate(lists.path(rest), start=index)
-            return {at: StandingSource("CRL", item.source.sha256, item.source.this_update) for at, item in statuses}
+            return {at: _listed(status) for at, status in enumerate(lists.path(rest), start=index)}
         except RevocationMissing:
             if index not in spoken_for:
                 raise
@@ -78,3 +79,7 @@ def _from_lists(path: CertificatePath, lists: RevocationCheck, spoken_for: froze
                 raise CheckFailed(SubIndication.REVOKED_CA_NO_POE, failure.text) from failure
             raise
     return {}
+
+
+def _listed(status: RevocationStatus) -> StandingSource:
+    return StandingSource("CRL", status.source.sha256, status.source.this_update)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.x509 import ocsp
+from cryptography.x509 import InvalidVersion, ocsp
 
 from services.signer import der
 from services.signer.certificates import ASN1_FAULTS, Certificate, load_certificate, names_equal
@@ -108,7 +108,7 @@ def load_response(encoded: bytes) -> OcspResponse:
             tuple(load_certificate(item.encoded) for item in _carried(basic)[:_CERTIFICATES]),
             parsed,
         )
-    except (*ASN1_FAULTS, UnsupportedAlgorithm) as error:
+    except (*ASN1_FAULTS, UnsupportedAlgorithm, InvalidVersion) as error:
         raise malformed("unreadable OCSP response") from error
 
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from services.signer import der
 from services.signer.certificates import Certificate
-from services.signer.facts import BytesContent, Content, Embedded, SignatureFacts, SignerFacts, Stamp
-from services.signer.findings import CheckFailed, Finding, Step, warned
+from services.signer.facts import (
+    NOTHING_UNSIGNED,
+    BytesContent,
+    Content,
+    Embedded,
+    SignatureFacts,
+    SignerFacts,
+    Stamp,
+    UnsignedFacts,
+)
+from services.signer.findings import CheckFailed, Step, warned
 from services.signer.formats import cms
 from services.signer.formats.imprints import Frame, HashBudget
 from services.signer.formats.levels import baseline_found, level_found
@@ -46,15 +55,15 @@ def read_cades(
     if expected_type is not None and data.content_type != expected_type:
         raise malformed("unexpected content type")
     lowest_level = "S/MIME" if signature_format is SignatureFormat.SMIME else "CMS"
-    reader = _Reader(
-        data, candidates, (*data.certificates, *known), limits, lowest_level, HashBudget(limits.stamped_bytes)
-    )
+    embedded = Embedded(data.certificates, data.revocation_lists, data.ocsp_responses)
+    pool = (*data.certificates, *known)
+    reader = _Reader(data, candidates, pool, embedded, limits, lowest_level, HashBudget(limits.stamped_bytes))
     signers = tuple(reader.signer(element) for element in data.signer_infos)
     covered = next((content for content in reader.covered if content is not None), None)
     return SignatureFacts(
         signature_format,
         signers,
-        Embedded(data.certificates, data.revocation_lists, data.ocsp_responses),
+        embedded,
         None if covered is None else covered.digest("sha256").hex(),
         attached_content=data.content,
     )
@@ -67,6 +76,7 @@ class _Reader:
     data: cms.SignedData
     candidates: Sequence[Content]
     pool: Sequence[Certificate]
+    embedded: Embedded
     limits: Limits
     lowest_level: str
     budget: HashBudget
@@ -90,31 +100,22 @@ class _Reader:
         self.signatures += 1
         if self.signatures > self.limits.signers:
             raise too_much("signers", self.limits.signers)
-        facts = _signed_facts(reading)
         if reading.info is None:
-            return facts
+            return _described(reading, self.embedded)
         try:
             elements = element_list(reading.info)
         except CheckFailed as failure:
-            return _with(facts, warned(Step.FORMAT, failure.text, rule="unsigned-attributes"))
+            reading.findings.append(warned(Step.FORMAT, failure.text, rule="unsigned-attributes"))
+            elements = []
         if not elements:
-            return self._named(facts)
+            return _described(reading, self.embedded)
         frame = Frame(self.data, reading.info, content, tuple(elements), self.limits, self.budget)
         unsigned = UnsignedReading(frame, counter_signature=depth > 0)
         unsigned.read()
+        reading.findings.extend(unsigned.findings)
         self._count(unsigned.facts.stamps)
         counters = tuple(self._counter(item, reading.info.signature, depth + 1) for item in unsigned.counters)
-        facts = replace(facts, unsigned=unsigned.facts, counter_signatures=counters)
-        return self._named(_with(facts, *unsigned.findings))
-
-    def _named(self, facts: SignerFacts) -> SignerFacts:
-        embedded = Embedded(self.data.certificates, self.data.revocation_lists, self.data.ocsp_responses)
-        signing_time = facts.claimed_signing_time is not None
-        return replace(
-            facts,
-            level=level_found(facts.level, facts.unsigned),
-            baseline_level=baseline_found(facts.level, facts.unsigned, embedded, signing_time=signing_time),
-        )
+        return _described(reading, self.embedded, unsigned.facts, counters)
 
     def _count(self, stamps: Sequence[Stamp]) -> None:
         self.stamps += len(stamps)
@@ -129,25 +130,29 @@ class _Reader:
         return self._facts(reading, BytesContent(countersigned), depth=depth)
 
 
-def _signed_facts(reading: Reading) -> SignerFacts:
-    """What steps 1 to 6 found."""
+def _described(
+    reading: Reading,
+    embedded: Embedded,
+    unsigned: UnsignedFacts = NOTHING_UNSIGNED,
+    counter_signatures: tuple[SignerFacts, ...] = (),
+) -> SignerFacts:
+    """What was read of one signature, under the names of its levels."""
     attributes = reading.attributes
-    level = reading.level
-    if level == "CAdES-B" and attributes is not None and attributes.policy is not None:
-        level = "CAdES-EPES"
+    basic = reading.level
+    if basic == "CAdES-B" and attributes is not None and attributes.policy is not None:
+        basic = "CAdES-EPES"
+    signing_time = attributes.signing_time if attributes else None
     return SignerFacts(
-        level=level,
-        findings=tuple(reading.findings),
+        level=level_found(basic, unsigned),
+        findings=tuple(sorted(reading.findings, key=lambda item: item.step.number)),
         integrity=reading.integrity,
         certificate=reading.certificate,
         algorithms=reading.algorithms,
         bound=bool(attributes and attributes.references),
-        claimed_signing_time=attributes.signing_time if attributes else None,
+        claimed_signing_time=signing_time,
         policy=attributes.policy if attributes else None,
         signature_value=reading.info.signature if reading.info else b"",
+        unsigned=unsigned,
+        baseline_level=baseline_found(basic, unsigned, embedded, signing_time=signing_time is not None),
+        counter_signatures=counter_signatures,
     )
-
-
-def _with(facts: SignerFacts, *findings: Finding) -> SignerFacts:
-    ordered = sorted((*facts.findings, *findings), key=lambda item: item.step.number)
-    return replace(facts, findings=tuple(ordered))
