@@ -76,8 +76,8 @@ async def protection_of(
     Raises DECISION_REQUIRED for recipients without a usable certificate; CONFIDENTIALITY_FORBIDDEN when the
     institution does not let the gateway encrypt; VALIDATION_FAILED when recipients with and without certificate are
     mixed or too many; PACKAGE_INVALID for a package that only says it is encrypted or is so weakly, and for one with
-    fatal findings, which nobody encrypts; DIRECTORY_UNAVAILABLE and
-    SIGNER_UNAVAILABLE while it cannot be known who has a certificate. Never plain for want of an answer.
+    fatal findings, which nobody encrypts; DIRECTORY_UNAVAILABLE and SIGNER_UNAVAILABLE while it cannot be known who
+    has a certificate. Never plain for want of an answer.
     """
     asked = asks_for_encryption(standing, policy)
     if inspection.kind is PackageKind.ENCRYPTED:
@@ -109,13 +109,12 @@ async def _handed_over_encrypted(
     standing: Standing, package: UploadedFile, inspection: Inspection, signer: SignerClient, *, asked: bool
 ) -> Protection:
     part = inspection.encrypted_content
-    if part is None or any(finding.key in _NOT_ENCRYPTED for finding in inspection.findings):
-        part = None
-    if asked:
-        _require_closed(inspection)
-    named = await named_in_envelope(package, part, signer) if asked and part is not None else []
-    encryption = LetterEncryption.NONE if part is None else LetterEncryption.SENDER
-    return Protection(standing, encryption, certificates=tuple(named))
+    if not asked:
+        closed = part is not None and not any(finding.key in _NOT_ENCRYPTED for finding in inspection.findings)
+        return Protection(standing, LetterEncryption.SENDER if closed else LetterEncryption.NONE)
+    _require_closed(inspection)
+    named = await named_in_envelope(package, part, signer) if part is not None else []
+    return Protection(standing, LetterEncryption.SENDER, certificates=tuple(named))
 
 
 def asks_for_encryption(standing: Standing, policy: InstitutionPolicy) -> bool:
@@ -135,7 +134,7 @@ def few_addressees(certificates: dict[int, CheckedCertificate], pointer: str) ->
 def _require_closed(inspection: Inspection) -> None:
     """Whatever the policy on findings: an .eyps that lies open would show what was declared to be hidden."""
     open_ = [finding for finding in inspection.findings if finding.key in _SHOWS]
-    if open_:
+    if open_ or inspection.encrypted_content is None:
         faults = [Fault("/package", f"{finding.key}: {finding.message_en}") for finding in open_]
         raise DomainError(ErrorCode.PACKAGE_INVALID, "the package is called encrypted and lies open", faults=faults)
 
