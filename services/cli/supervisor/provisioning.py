@@ -11,7 +11,7 @@ from services.cli.supervisor.state import StateDirectory
 
 SCOPES = [
     "messages:send", "messages:read", "inbound:consume", "directory:read", "directory:people", "registrations:manage",
-    "packages:inspect", "packages:write", "signatures:verify",
+    "packages:inspect", "packages:write", "documents:print", "signatures:verify",
 ]  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class PrintWorkers:
         self, order: PrintOrder, letter: BinaryIO, annexes: Sequence[BinaryIO], output: BinaryIO
     ) -> PrintReport:
         for file in (letter, *annexes):
-            file.seek(0)
+            file.flush()
         job = Job(
             order=order, letter=letter.fileno(), annexes=[file.fileno() for file in annexes], output=output.fileno(),
             memory_bytes=self._limits.memory_bytes, cpu_seconds=int(self._limits.seconds) + 1,
@@ -127,5 +127,5 @@ def _report(returncode: int | None, answer: bytes) -> PrintReport:
 
 
 def _whole(file: BinaryIO) -> bytes:
-    file.seek(0)
-    return file.read()
+    descriptor = file.fileno()
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)

@@ -201,19 +201,29 @@ def _take_out(
 
 def _parts(letter: Inspection) -> Iterator[tuple[AnnexFile, str | None]]:
     """The annexes in the letter's order, each with its part; then parts that no annex claims."""
-    left = {_key(part.rpartition("/")[2]): part for part in letter.annex_parts}
+    left = list(letter.annex_parts)
     annexes = letter.metadata.annexes if letter.metadata else ()
     for annex in sorted(annexes, key=lambda item: item.order or 0):
         name = annex.name or annex.file_name or annex.id
-        part = left.pop(_key(annex.file_name), None) if annex.kind is AnnexKind.FILE and annex.file_name else None
+        part = _taken(left, annex.file_name) if annex.kind is AnnexKind.FILE and annex.file_name else None
         shown = f"{annex.name} ({annex.file_name})" if annex.name and annex.file_name else name
         yield (
             AnnexFile(name=mask_identity_numbers(shown)[:300], file_name=annex.file_name, media_type=annex.media_type),
             part,
         )
-    for part in left.values():
+    for part in left:
         file_name = unquote(part.rpartition("/")[2])
         yield AnnexFile(name=mask_identity_numbers(file_name)[:300], file_name=file_name), part
+
+
+def _taken(parts: list[str], file_name: str) -> str | None:
+    """The first part with this file name, which is then no longer among ``parts``."""
+    wanted = _key(file_name)
+    for part in parts:
+        if _key(part.rpartition("/")[2]) == wanted:
+            parts.remove(part)
+            return part
+    return None
 
 
 def _key(file_name: str) -> str:

@@ -21,7 +21,7 @@ class Job(Contract):
 
     order: PrintOrder
     letter: int
-    """Descriptors, open for reading from the start."""
+    """Descriptors, open for reading."""
     annexes: list[int] = Field(default_factory=list)
     output: int
     memory_bytes: int
@@ -68,6 +68,8 @@ def _made(job: Job) -> PrintReport:
 
 
 def _content(descriptor: int) -> bytes:
+    # Where the descriptor stands is shared with the parent, whose buffer may have read ahead.
+    os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(descriptor, "rb") as file:
         return file.read()
 
