@@ -21,7 +21,7 @@ from pathlib import Path
 
 from shared.eyp import STRICT, Annex, AnnexKind, PackageDraft, inspect
 from tests.benchmarks.figure import Figure
-from tests.unit.eyp import letters
+from tests.unit.eyp import letters, wrappers
 
 MEGABYTE = 1024 * 1024
 BIG, SMALL = 25 * MEGABYTE, 100_000
@@ -49,6 +49,7 @@ print(memory("VmHWM") - idle)
 async def run() -> list[Figure]:
     """Time for a big package, memory for it, and how many small ones go through."""
     big, small = _package(BIG, annexes=4), _package(SMALL, annexes=1)
+    nested = wrappers.update(wrappers.update(big))
     own, other, less = _times(big, _ROUNDS)
     many, reference, _ = _times(small, _MANY)
     return [
@@ -60,6 +61,7 @@ async def run() -> list[Figure]:
         ),
         Figure("the same", f"{own * 1000:.0f} ms CPU", f"{less * 1000:.0f} ms without SHA-256", f"{own / less:.2f}"),
         Figure("memory for it, fresh process above idle", f"{_peak(small, big) / 1024:.1f} MiB"),
+        Figure("memory for an update of an update of it", f"{_peak(small, nested) / 1024:.1f} MiB"),
         Figure(
             "packages of 100 KB opened and judged, one process",
             f"{1 / many:.0f}/s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -17,6 +18,7 @@ from shared.eyp import (
     Inspection,
     Limits,
     ManifestKind,
+    PackageDraft,
     PackageKind,
     SecurityCode,
     SignatureKind,
@@ -309,6 +311,23 @@ def test_xml_counts_over_all_levels() -> None:
     assert "R.1.relationships" in keys(found.inner)
     note = letters.parts_of(_ONCE)[_NOTE].replace(b"</GuncellemeB", b"<Guncellemeler/>" * 5_000 + b"</GuncellemeB")
     assert "R.21.markup" in keys(inspect(wrappers.resealed(_ONCE, GuncellemeBilgisi=note)))
+
+
+def test_memory_for_one_level_only() -> None:
+    """What one level took is given back while the next is taken out of it."""
+    size = 12 * 1024 * 1024
+    letter = PackageDraft.create(
+        letters.letter(annexes=()), cover_letter=b"%PDF-1.7 " + random.Random(1).randbytes(size)
+    )
+    content = wrappers.update(wrappers.update(wrappers.update(letters.finish(letter).to_bytes())))
+    file = io.BytesIO(content)
+    tracemalloc.start()
+    inspection = inspect(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert inspection.acceptable
+    assert inspection.letter.cover_letter is not None
+    assert size < peak < size * 1.5
 
 
 def test_a_bomb_inside_does_not_go_off() -> None:
