@@ -63,6 +63,18 @@ def test_a_restricted_letter_arrives_encrypted_and_opens_byte_for_byte(stack: St
     assert opened["inner"]["sha256"] == hashlib.sha256(package).hexdigest()
     assert (opened["inner"]["security_code"], opened["conclusion"]) == ("restricted", "passed")
 
+    path = f"/inbound-messages/{arrived['message_id']}"
+    judged = wait_until(lambda: _judged(stack, path), 60, "the letter is judged")
+    assert (judged["opening"], judged["conclusion"], judged["reason_code"]) == ("opened", "passed", None)
+    assert (judged["security_code"], judged["document_id"].lower()) == ("restricted", sent["document_id"].lower())
+    # As a document system without a key has it.
+    assert stack.recipient.call("GET", f"{path}/package", params={"form": "opened"}).content == package
+
+
+def _judged(stack: Stack, path: str) -> dict[str, Any] | None:
+    letter: dict[str, Any] = stack.recipient.json("GET", path)
+    return letter if letter["conclusion"] is not None else None
+
 
 def test_without_certificate_it_goes_by_decision_and_the_history_says_whose(stack: Stack) -> None:
     number = _without_certificate(stack)

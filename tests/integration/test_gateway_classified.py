@@ -167,6 +167,9 @@ async def test_a_sealed_letter_is_the_security_officers_alone(world: World) -> N
             assert refused.status_code == 403, (method, what)
             assert not refused.content or refused.json()["code"] == "classified-sealed"
     assert (await world.call("POST", "/inbound-messages/leases", json={})).status_code == 204
+    printer = await world.gateway.key("documents:print", institutions=(SENDER_NO,), client_id="printer")
+    printed = await world.call("GET", f"{path}/print", key=printer, params={"profile": "none"})
+    assert (printed.status_code, printed.json()["code"]) == (403, "classified-sealed")
     incidents = "/classified-incidents"
     assert (await world.call("GET", incidents)).json()["code"] == "scope-missing"
     assert (await world.call("GET", incidents, key=world.stranger)).json()["incidents"] == []

@@ -66,7 +66,8 @@ AuthorisationId = Annotated[
     operation_id="printInboundMessage",
     summary="Print a letter",
     **operation(
-        Scope.DOCUMENTS_PRINT, problems=(*_PROBLEMS, ErrorCode.TOO_LARGE), headers=_HEADERS, binary=(_PDF,)
+        Scope.DOCUMENTS_PRINT, problems=(*_PROBLEMS, ErrorCode.TOO_LARGE, ErrorCode.CLASSIFIED_SEALED),
+        headers=_HEADERS, binary=(_PDF,),
     ),
 )  # fmt: skip
 async def print_message(
