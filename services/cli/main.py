@@ -13,7 +13,7 @@ import typer
 
 from services.cli import output
 from services.cli.api import ApiError
-from services.cli.commands import directory, inbox, keys, letters, packages
+from services.cli.commands import certificates, directory, inbox, keys, letters, packages
 from services.cli.commands.configuration import check_config
 from services.cli.demonstration import INTERRUPTED, demonstrate, serve
 from services.cli.options import FAILED
@@ -22,6 +22,7 @@ from services.cli.supervisor.processes import StartError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 letters.register(app)
 packages.register(app)
+certificates.register(app)
 app.command("check-config")(check_config)
 app.add_typer(inbox.commands, name="inbox")
 app.add_typer(directory.commands, name="directory")

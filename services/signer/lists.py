@@ -15,14 +15,17 @@ from pathlib import Path
 
 import structlog
 
-from services.signer.checks.revocation import RevocationList, WantedList, load_list
+from services.signer.checks.revocation import WantedList
+from services.signer.checks.revocation_list import RevocationList, load_list
 from services.signer.fetchers import FetchFailed, ListFetcher
 from services.signer.findings import CheckFailed
+from services.signer.limits import too_much
 from shared.clock import Clock
 
 log = structlog.get_logger(__name__)
 
 _REQUESTS_PER_VERIFICATION = 20
+_FILE_LIMIT = 64 * 1024 * 1024
 _AGAIN_AFTER = timedelta(seconds=30)
 """An address is not asked again at once, whatever it answered."""
 
@@ -66,7 +69,7 @@ class RevocationLists:
                 status = path.stat()
                 state = (status.st_mtime_ns, status.st_size)
                 known = self._supplied.get(path)
-                found[path] = known if known and known[0] == state else (state, load_list(path.read_bytes()))
+                found[path] = known if known and known[0] == state else (state, load_list(_contents(path)))
             except (OSError, CheckFailed) as error:
                 log.warning("revocation_list_unreadable", file=path.name, reason=str(error))
         self._supplied = found
@@ -125,3 +128,11 @@ class RevocationLists:
 def _read(encoded: bytes, wanted: WantedList, now: datetime) -> tuple[RevocationList, bool]:
     parsed = load_list(encoded)
     return parsed, wanted.met_by(parsed, now)
+
+
+def _contents(path: Path) -> bytes:
+    with path.open("rb") as file:
+        encoded = file.read(_FILE_LIMIT + 1)
+    if len(encoded) > _FILE_LIMIT:
+        raise too_much("bytes", _FILE_LIMIT)
+    return encoded

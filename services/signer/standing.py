@@ -13,7 +13,7 @@ from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from services.signer.certificates import ASN1_FAULTS, Certificate, load_certificate
+from services.signer.certificates import ASN1_FAULTS, Certificate, PublicKey, load_certificate
 from services.signer.checks.algorithms import end_of_life
 from services.signer.checks.chain import build_path
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
@@ -133,15 +133,7 @@ def _own(certificate: Certificate, rules: PurposeRules, now: datetime, limits: L
     except CheckFailed as failure:
         return [failed(Step.ALGORITHMS, failure), skipped(Step.RULES, say("certificate.not-examined"))]
     elliptic = isinstance(key, EllipticCurvePublicKey)
-    if isinstance(key, EllipticCurvePublicKey):
-        name, until = key.curve.name, end_of_life("curve", key.curve.name)
-    else:
-        name, until = f"RSA-{key.key_size}", end_of_life("rsa", "", key.key_size)
-    if until is None or now >= until:
-        size = CheckFailed(SubIndication.CRYPTO_CONSTRAINTS_FAILURE, say("certificate.size", name=name))
-        findings = [failed(Step.ALGORITHMS, size)]
-    else:
-        findings = [passed(Step.ALGORITHMS, say("algorithms.hold", names=name))]
+    findings = [judge_key(key, now)]
     for rule in rules.requirements:
         if rule.holds(certificate, elliptic):
             findings.append(passed(Step.RULES, rule.text, rule=rule.id))
@@ -149,6 +141,18 @@ def _own(certificate: Certificate, rules: PurposeRules, now: datetime, limits: L
             breach = CheckFailed(SubIndication.CHAIN_CONSTRAINTS_FAILURE, rule.text)
             findings.append(failed(Step.RULES, breach, rule=rule.id))
     return findings
+
+
+def judge_key(key: PublicKey, moment: datetime) -> Finding:
+    """Whether a key of this kind and size counts at ``moment`` (step 8)."""
+    if isinstance(key, EllipticCurvePublicKey):
+        name, until = key.curve.name, end_of_life("curve", key.curve.name)
+    else:
+        name, until = f"RSA-{key.key_size}", end_of_life("rsa", "", key.key_size)
+    if until is None or moment >= until:
+        size = CheckFailed(SubIndication.CRYPTO_CONSTRAINTS_FAILURE, say("certificate.size", name=name))
+        return failed(Step.ALGORITHMS, size)
+    return passed(Step.ALGORITHMS, say("algorithms.hold", names=name))
 
 
 def _standing(

@@ -79,6 +79,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Bu anahtar bu tarihte geçerli değil ({name})",
         "This key does not count at this time ({name})",
     ),
+    "certificate.now": ("Şimdiki zamana göre değerlendirildi: {at}", "Judged as of now: {at}"),
     "certificate.not-examined": (
         "Sertifika kullanılamadığı için bakılmadı",
         "Not examined, because the certificate cannot be used anyway",
@@ -205,6 +206,38 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Kök sertifika bu tarihte geçerli değil (son: {until})",
         "The root certificate is not valid at this time (until {until})",
     ),
+    "path.anchor-not-yet": (
+        "Kök sertifika bu tarihte henüz geçerli değil (başlangıç: {since})",
+        "The root certificate is not valid at this time (before {since})",
+    ),
+    "path.signature": (
+        "Sertifikanın imzası üst sertifikanın anahtarıyla doğrulanmıyor: {name}",
+        "The certificate is not signed with the key above it: {name}",
+    ),
+    "path.not-authority": (
+        "Bu sertifika başka sertifika imzalayamaz: {name}",
+        "This certificate may not issue others: {name}",
+    ),
+    "path.length": (
+        "Zincir, izin verilen uzunluktan uzun: {name}",
+        "The path is longer than a certificate in it allows: {name}",
+    ),
+    "path.critical": (
+        "Sertifikada tanınmayan kritik bir uzantı var: {name}",
+        "The certificate has a critical extension that is not known: {name}",
+    ),
+    "path.names": (
+        "Sertifikadaki adlara üst sertifikalar izin vermiyor: {name}",
+        "A name in the certificate is not allowed by those above it: {name}",
+    ),
+    "path.policy": (
+        "Zincirin istenen sertifika ilkesi yok: {name}",
+        "The path has no certificate policy that is asked for: {name}",
+    ),
+    "path.unprocessable": (
+        "Zincirdeki bir ad kısıtlaması değerlendirilemedi",
+        "The path contains a name constraint that cannot be evaluated",
+    ),
     "path.algorithm": (
         "Zincirde artık geçerli olmayan bir algoritma var",
         "The path contains an algorithm that no longer counts",
@@ -223,6 +256,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "revocation.revoked": (
         "Sertifika iptal edilmiş: {at} ({reason})",
         "The certificate was revoked on {at} ({reason})",
+    ),
+    "revocation.unusable": (
+        "İptal bilgisi kullanılamadı: {file} ({why})",
+        "Revocation data could not be used: {file} ({why})",
+    ),
+    "revocation.hold": (
+        "Sertifika askıda: {at} tarihinden beri; askı kaldırılabilir",
+        "The certificate is on hold since {at}; the hold may be lifted",
     ),
     "skipped.broken": (
         "İmza bozuk olduğu için bakılmadı",

@@ -16,7 +16,7 @@ from services.signer.certificates import ASN1_FAULTS, Certificate, load_certific
 from services.signer.findings import CheckFailed
 
 ANCHOR_PURPOSES = ("qualified", "seal", "kephs", "timestamp", "encryption")
-_INTERMEDIATES = "intermediates"
+INTERMEDIATES = "intermediates"
 _SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der"})
 _FILE_LIMIT = 4 * 1024 * 1024
 
@@ -59,7 +59,7 @@ def load_store(directory: Path) -> TrustStore:
         raise TrustUnreadable(f"{directory}: no such directory")
     anchors = {purpose: _load(directory / purpose) for purpose in ANCHOR_PURPOSES}
     anchors["encryption"] = anchors["encryption"] or anchors["seal"]
-    return make_store(anchors, _load(directory / _INTERMEDIATES))
+    return make_store(anchors, _load(directory / INTERMEDIATES))
 
 
 def _load(directory: Path) -> tuple[Certificate, ...]:

@@ -1,181 +1,50 @@
-"""Revocation by our own rules: lists verified once, indexed by serial, judged at the proven moment.
+"""Revocation by our own rules (RFC 5280, 6.3): verified, indexed lists, judged at the proven moment.
 
 Missing data leaves a verdict open; it never makes it good and never makes it "revoked". A
 certificate revoked after the judged moment was good then.
+
+Lists may be complete, partitioned, indirect, or brought up to date by deltas, and signed with the key
+of the certificate's issuer or with another one whose certificate leads to the same anchor.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.x509.oid import ExtensionOID
-
-from services.signer.certificates import Certificate, name_key
-from services.signer.checks.algorithms import end_of_life
-from services.signer.checks.chain import CertificatePath
+from services.signer.certificates import Certificate
+from services.signer.checks.chain import CertificatePath, build_path
+from services.signer.checks.distribution import ALL_REASONS
+from services.signer.checks.revocation_list import CLOCK_SKEW, HOLD, REMOVED, RevocationList, load_list
 from services.signer.findings import CheckFailed
-from services.signer.limits import malformed
 from services.signer.texts import say
 from shared.domain.verdict import SubIndication
 
-WITHOUT_NEXT_UPDATE = timedelta(hours=24)
-CLOCK_SKEW = timedelta(minutes=5)
-
-_ENTRY_MEMORY = 160
-"""Bytes that one revoked certificate takes in memory beside its encoding, rounded up."""
-_KNOWN_CRITICAL = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER})
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which certificates a list speaks about (RFC 5280, 5.2.5)."""
-
-    users: bool = True
-    authorities: bool = True
-    urls: frozenset[str] | None = None
-    """Distribution-point names of a partitioned list; None when the list is the whole one."""
-
-    def covers(self, certificate: Certificate) -> bool:
-        """Whether ``certificate`` would be on this list if it were revoked."""
-        if not (self.authorities if certificate.is_ca else self.users):
-            return False
-        return self.urls is None or bool(self.urls & set(certificate.revocation_urls))
-
-
-@dataclass
-class RevocationList:
-    """One parsed list; ``entries`` maps serial number to revocation time."""
-
-    sha256: str
-    issuer_key: str | None
-    """The issuer's name as ``Certificate.issuer_key`` has it."""
-    this_update: datetime
-    next_update: datetime | None
-    scope: Scope
-    entries: dict[int, datetime] = field(repr=False)
-    size: int
-    _parsed: x509.CertificateRevocationList = field(repr=False)
-    _checked: dict[str, bool] = field(default_factory=dict, repr=False)
-
-    @property
-    def memory(self) -> int:
-        """About how many bytes it takes here."""
-        return self.size + len(self.entries) * _ENTRY_MEMORY
-
-    def speaks_about(self, certificate: Certificate, issuer: Certificate, now: datetime) -> bool:
-        """Whether ``issuer`` signed it, not in the future, and ``certificate`` would be on it if revoked."""
-        return (
-            self.issuer_key is not None
-            and self.issuer_key == certificate.issuer_key
-            and self.this_update <= now + CLOCK_SKEW
-            and self.scope.covers(certificate)
-            and self.signed_by(issuer)
-        )
-
-    @property
-    def good_until(self) -> datetime:
-        """End of the list's say; 24 hours when it names none."""
-        return self.next_update or self.this_update + WITHOUT_NEXT_UPDATE
-
-    def signed_by(self, issuer: Certificate) -> bool:
-        """Whether ``issuer`` signed this list and may; the mathematics run once per issuer."""
-        if issuer.sha256 not in self._checked:
-            self._checked[issuer.sha256] = self._verify(issuer)
-        return self._checked[issuer.sha256]
-
-    def _verify(self, issuer: Certificate) -> bool:
-        if issuer.key_usage is not None and "crl_sign" not in issuer.key_usage:
-            return False
-        try:
-            return self._parsed.is_signature_valid(issuer.public_key())
-        except (CheckFailed, TypeError, ValueError, UnsupportedAlgorithm):
-            return False
-
-    def algorithm_counts(self, moment: datetime) -> bool:
-        """Whether the digest under the list's signature still counts at ``moment``."""
-        try:
-            algorithm = self._parsed.signature_hash_algorithm
-        except UnsupportedAlgorithm:
-            return False
-        name = "" if algorithm is None else algorithm.name.replace("-", "_")
-        until = end_of_life("digest", name)
-        return until is not None and moment < until
-
-    def reason(self, serial_number: int) -> str:
-        """Why a listed certificate was revoked, in RFC 5280's words."""
-        entry = self._parsed.get_revoked_certificate_by_serial_number(serial_number)
-        try:
-            if entry is not None:
-                return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-        except (x509.ExtensionNotFound, ValueError):
-            pass
-        return "unspecified"
-
-
-def load_list(encoded: bytes) -> RevocationList:
-    """Read and index one list (DER or PEM).
-
-    Raises ``CheckFailed`` (FORMAT_FAILURE) when it cannot be read or has a scope that is not
-    evaluated: delta, indirect, by reason, of attribute certificates, or with unknown critical parts.
-    """
-    try:
-        if encoded.startswith(b"-----BEGIN"):
-            parsed = x509.load_pem_x509_crl(encoded)
-        else:
-            parsed = x509.load_der_x509_crl(encoded)
-        scope = _scope(parsed)
-        entries = {entry.serial_number: entry.revocation_date_utc for entry in parsed}
-        return RevocationList(
-            hashlib.sha256(encoded).hexdigest(),
-            name_key(parsed.issuer.public_bytes()),
-            parsed.last_update_utc,
-            parsed.next_update_utc,
-            scope,
-            entries,
-            len(encoded),
-            parsed,
-        )
-    except (ValueError, TypeError, OverflowError, x509.DuplicateExtension, UnsupportedAlgorithm) as error:
-        raise malformed("unreadable revocation list") from error
-
-
-def _scope(parsed: x509.CertificateRevocationList) -> Scope:
-    point: x509.IssuingDistributionPoint | None = None
-    for extension in parsed.extensions:
-        if extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:
-            raise malformed("delta revocation list")
-        if extension.critical and extension.oid not in _KNOWN_CRITICAL:
-            raise malformed("revocation list with an unknown critical extension")
-        if isinstance(extension.value, x509.IssuingDistributionPoint):
-            point = extension.value
-    if point is None:
-        return Scope()
-    if point.indirect_crl or point.only_some_reasons or point.only_contains_attribute_certs or point.relative_name:
-        raise malformed("revocation list of a scope that is not evaluated")
-    urls = None
-    if point.full_name is not None:
-        urls = frozenset(name.value for name in point.full_name if isinstance(name, x509.UniformResourceIdentifier))
-    return Scope(not point.only_contains_ca_certs, not point.only_contains_user_certs, urls)
+_OTHER_SIGNERS = 32
+"""Certificates examined as signers of lists, for one path."""
 
 
 @dataclass(frozen=True)
 class RevocationStatus:
-    """Good standing of one certificate at the judged moment, and the list that says so."""
+    """Good standing of one certificate at the judged moment, and the lists that say so together."""
 
     certificate: Certificate
-    source: RevocationList
+    sources: tuple[RevocationList, ...]
+
+    @property
+    def source(self) -> RevocationList:
+        """The first of them: mostly there is one."""
+        return self.sources[0]
 
 
 @dataclass(frozen=True)
 class WantedList:
-    """A list about ``certificate``, made by ``issuer``."""
+    """A list about ``certificate``, made by ``issuer`` or by one of ``others``."""
 
     certificate: Certificate
     issuer: Certificate
+    others: tuple[Certificate, ...] = ()
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -184,7 +53,9 @@ class WantedList:
 
     def met_by(self, item: RevocationList, now: datetime) -> bool:
         """Whether ``item`` is such a list."""
-        return item.speaks_about(self.certificate, self.issuer, now)
+        if not item.about(self.certificate, now):
+            return False
+        return any(item.named_by(signer) and item.signed_by(signer) for signer in (self.issuer, *self.others))
 
 
 class RevocationMissing(CheckFailed):
@@ -202,6 +73,40 @@ class RevocationMissing(CheckFailed):
 
 
 @dataclass(frozen=True)
+class _Knowledge:
+    """A complete list, and the delta that brings it up to date if there is one (5.2.4)."""
+
+    complete: RevocationList
+    delta: RevocationList | None = None
+
+    @property
+    def newest(self) -> RevocationList:
+        return self.delta or self.complete
+
+    @property
+    def sources(self) -> tuple[RevocationList, ...]:
+        return (self.complete,) if self.delta is None else (self.complete, self.delta)
+
+    def revoked(self, certificate: Certificate) -> tuple[datetime, str] | None:
+        """Since when and why ``certificate`` is revoked; None when it is not."""
+        for item in (self.delta, self.complete):
+            revoked_at = None if item is None else item.revoked_at(certificate)
+            if item is not None and revoked_at is not None:
+                reason = item.reason(certificate)
+                return None if reason == REMOVED else (revoked_at, reason)
+        return None
+
+
+@dataclass
+class _Signers:
+    """What is known about other signers of lists, and how many may still be examined: each may need lists of its own."""
+
+    left: int = _OTHER_SIGNERS
+    stand: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """By fingerprint of anchor and signer."""
+
+
+@dataclass(frozen=True)
 class RevocationCheck:
     """The rules for one judgement: which lists there are, and when it is."""
 
@@ -210,54 +115,145 @@ class RevocationCheck:
     now: datetime
     proven: bool
     retry_after_seconds: int
+    pool: tuple[Certificate, ...] = ()
+    """Certificates, not trusted, that may have signed lists, beside those that came with the path."""
+    _judging: frozenset[str] = frozenset()
+    """Signers of lists whose own standing is being asked for: their paths hold."""
+    _signers: _Signers = field(default_factory=_Signers, compare=False)
 
     def path(self, path: CertificatePath) -> list[RevocationStatus]:
         """Good standing of every certificate below the anchor, the signer's first.
 
         Raises:
-            RevocationMissing: no list, or none fresh enough.
-            CheckFailed: REVOKED, REVOKED_NO_POE or REVOKED_CA_NO_POE.
+            RevocationMissing: no list, or none fresh enough, or not for all reasons.
+            CheckFailed: REVOKED, REVOKED_NO_POE or REVOKED_CA_NO_POE; TRY_LATER for one on hold.
         """
         statuses = []
         missing: RevocationMissing | None = None
         wanted = []
         for index, (certificate, issuer) in enumerate(path.pairs()):
             try:
-                statuses.append(self.certificate(certificate, issuer, end_entity=index == 0))
+                statuses.append(self._certificate(certificate, issuer, path, end_entity=index == 0))
             except RevocationMissing as failure:
                 missing = missing or failure
                 if certificate.revocation_urls:
-                    wanted.append(WantedList(certificate, issuer))
+                    wanted.append(WantedList(certificate, issuer, self._other_signers(path)))
         if missing is not None:
             missing.wanted = tuple(wanted)
             raise missing
         return statuses
 
-    def certificate(self, certificate: Certificate, issuer: Certificate, *, end_entity: bool) -> RevocationStatus:
-        """Good standing of one certificate; raises as ``path`` does."""
-        applicable = [
-            item
-            for item in self.lists
-            if item.speaks_about(certificate, issuer, self.now) and item.algorithm_counts(self.moment)
-        ]
-        applicable.sort(key=lambda item: item.this_update, reverse=True)
-        usable = [item for item in applicable if item.good_until >= self.moment]
-        for item in usable:
-            revoked_at = item.entries.get(certificate.serial_number)
-            if revoked_at is not None and revoked_at <= self.moment:
-                raise self._revoked(certificate, item, revoked_at, end_entity=end_entity)
+    def _certificate(
+        self, certificate: Certificate, issuer: Certificate, path: CertificatePath, *, end_entity: bool
+    ) -> RevocationStatus:
+        applicable = list(self._applicable(certificate, issuer, path))
+        applicable.sort(key=lambda item: item.newest.this_update, reverse=True)
+        covered: frozenset[str] = frozenset()
+        sources: list[RevocationList] = []
+        for item in applicable:
+            scope = item.complete.scope
+            if item.newest.good_until < self.moment or scope.reasons <= covered:
+                continue
+            revoked = item.revoked(certificate)
+            if revoked is not None and revoked[0] <= self.moment:
+                raise self._revoked(*revoked, end_entity=end_entity)
             # A list made after the certificate ran out may have dropped it.
-            if revoked_at is not None or item.this_update <= certificate.not_after:
-                return RevocationStatus(certificate, item)
-        raise RevocationMissing(certificate, stale=bool(applicable), retry_after_seconds=self.retry_after_seconds)
+            if revoked is None and item.newest.this_update > certificate.not_after:
+                continue
+            covered |= scope.reasons
+            sources += item.sources
+            if covered >= ALL_REASONS:
+                return RevocationStatus(certificate, tuple(sources))
+        stale = bool(applicable) and not covered
+        raise RevocationMissing(certificate, stale=stale, retry_after_seconds=self.retry_after_seconds)
 
-    def _revoked(
-        self, certificate: Certificate, source: RevocationList, revoked_at: datetime, *, end_entity: bool
-    ) -> CheckFailed:
+    def _applicable(self, certificate: Certificate, issuer: Certificate, path: CertificatePath) -> Iterator[_Knowledge]:
+        """The complete lists about ``certificate`` from somebody who may make them, with their deltas."""
+        for item in self.lists:
+            if item.is_delta or not item.about(certificate, self.now) or not item.algorithm_counts(self.moment):
+                continue
+            signer = self._signer(item, certificate, issuer, path)
+            if signer is not None:
+                yield _Knowledge(item, self._delta(item, signer))
+
+    def _delta(self, complete: RevocationList, signer: Certificate) -> RevocationList | None:
+        """The newest delta in force that continues ``complete`` (RFC 5280, 6.3.3 c): same maker, scope and key."""
+        if complete.number is None:
+            return None
+        newest: RevocationList | None = None
+        for item in self.lists:
+            if item.base_number is None or item.number is None:
+                continue
+            if (
+                item.base_number <= complete.number < item.number
+                and (newest is None or item.number > (newest.number or 0))
+                and (item.issuer_key, item.scope) == (complete.issuer_key, complete.scope)
+                and item.this_update <= self.now + CLOCK_SKEW
+                and item.good_until >= self.moment
+                and item.algorithm_counts(self.moment)
+                and item.signed_by(signer)
+            ):
+                newest = item
+        return newest
+
+    def _signer(
+        self, item: RevocationList, certificate: Certificate, issuer: Certificate, path: CertificatePath
+    ) -> Certificate | None:
+        """Who signed ``item`` and may (6.3.3 f and g); None when nobody that can be found."""
+        if item.named_by(issuer) and item.signed_by(issuer):
+            return issuer
+        for other in self._other_signers(path):
+            if item.named_by(other) and item.signed_by(other) and self._stands(other, certificate, path):
+                return other
+        return None
+
+    def _other_signers(self, path: CertificatePath) -> tuple[Certificate, ...]:
+        return tuple(dict.fromkeys((*path.certificates, *path.list_signers, *self.pool)))
+
+    def _stands(self, signer: Certificate, certificate: Certificate, path: CertificatePath) -> bool:
+        """Whether ``signer`` leads to the path's anchor and was not revoked."""
+        if signer.sha256 in self._judging or signer in path.certificates[:-1]:
+            return True
+        if signer == certificate:
+            return False
+        key = (path.anchor.sha256, signer.sha256)
+        if key in self._signers.stand:
+            return self._signers.stand[key]
+        stands = self._examine(signer, path)
+        # What is found while another one is in question counts for that question only.
+        if not self._judging:
+            self._signers.stand[key] = stands
+        return stands
+
+    def _examine(self, signer: Certificate, path: CertificatePath) -> bool:
+        if self._signers.left <= 0:
+            return False
+        self._signers.left -= 1
+        try:
+            own = build_path(signer, self._other_signers(path), (path.anchor,), self.moment, proven=True)
+            # A list about its signer is taken from that signer, once the path to him holds: some CAs publish no other.
+            replace(self, _judging=self._judging | {signer.sha256}).path(own)
+        except CheckFailed:
+            return False
+        return True
+
+    def _revoked(self, revoked_at: datetime, reason: str, *, end_entity: bool) -> CheckFailed:
+        text = say("revocation.revoked", at=revoked_at, reason=reason)
         if not end_entity:
-            sub_indication = SubIndication.REVOKED_CA_NO_POE
-        else:
-            sub_indication = SubIndication.REVOKED if self.proven else SubIndication.REVOKED_NO_POE
-        return CheckFailed(
-            sub_indication, say("revocation.revoked", at=revoked_at, reason=source.reason(certificate.serial_number))
-        )
+            return CheckFailed(SubIndication.REVOKED_CA_NO_POE, text)
+        if reason == HOLD:
+            # A hold may be lifted as if it had never been (EN 319 102-1, 5.2.6.4).
+            held = say("revocation.hold", at=revoked_at)
+            return CheckFailed(SubIndication.TRY_LATER, held, retry_after_seconds=self.retry_after_seconds)
+        return CheckFailed(SubIndication.REVOKED if self.proven else SubIndication.REVOKED_NO_POE, text)
+
+
+__all__ = [
+    "CLOCK_SKEW",
+    "RevocationCheck",
+    "RevocationList",
+    "RevocationMissing",
+    "RevocationStatus",
+    "WantedList",
+    "load_list",
+]

@@ -153,12 +153,10 @@ class TestRevocation:
     @pytest.mark.parametrize(
         "extension",
         [
-            x509.DeltaCRLIndicator(1),
-            x509.IssuingDistributionPoint(None, None, False, False, None, True, False),
             x509.IssuingDistributionPoint(None, None, False, False, None, False, True),
             x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"\x05\x00"),
         ],
-        ids=["delta", "indirect", "attribute-certificates", "unknown"],
+        ids=["attribute-certificates", "unknown"],
     )
     def test_lists_of_other_scopes_are_not_used(self, pki: Pki, extension: x509.ExtensionType) -> None:
         encoded = (
