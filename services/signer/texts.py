@@ -284,6 +284,12 @@ def say(key: str, **values: object) -> Text:
     return Text(tr=turkish.format(**shown), en=english.format(**shown))
 
 
+def say_because(key: str, why: Text) -> Text:
+    """The sentence with its reason ``{why}``, in each language the one that belongs to it."""
+    turkish, english = _SENTENCES[key]
+    return Text(tr=turkish.format(why=why.tr), en=english.format(why=why.en))
+
+
 def _shown(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -18,7 +18,7 @@ from services.signer.checks.revocation import RevocationCheck, RevocationMissing
 from services.signer.evidence import Pool
 from services.signer.facts import SignerFacts, StampFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, warned
-from services.signer.texts import say
+from services.signer.texts import say, say_because
 from shared.contracts.signatures import TimestampType
 from shared.domain.verdict import Conclusion, SubIndication
 
@@ -76,7 +76,7 @@ class TimeEngine:
         self._wanted = {}
         verdicts = self._judged(signer.timestamps)
         findings = [
-            warned(Step.TIME, say("timestamp.unused", why=item.failure.text.en), rule="time-stamp")
+            warned(Step.TIME, say_because("timestamp.unused", item.failure.text), rule="time-stamp")
             for item in verdicts
             if item.failure is not None
         ]
@@ -150,9 +150,8 @@ class TimeEngine:
             except RevocationMissing:
                 continue
             except CheckFailed as failure:
-                raise CheckFailed(
-                    SubIndication.REVOKED_NO_POE, say("timestamp.authority-revoked", why=failure.text.en)
-                ) from failure
+                text = say_because("timestamp.authority-revoked", failure.text)
+                raise CheckFailed(SubIndication.REVOKED_NO_POE, text) from failure
 
     def _later_words(self, path: CertificatePath, made: datetime, existed_at: datetime) -> list[datetime]:
         """Until the proof of existence: the last moments the lists about this path speak for."""

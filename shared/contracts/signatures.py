@@ -137,7 +137,7 @@ class SignatureReport(Contract):
     judged_at: datetime
     steps: list[VerificationStep]
     maturity: Maturity = Maturity.FINAL
-    """``preliminary``: to be acted on, and verified again after ``final_after``."""
+    """Of a verdict that passed. ``preliminary``: to be acted on, and verified again after ``final_after``."""
     final_after: datetime | None = None
     """End of the profile's grace period: a list issued after it makes the verdict final. None: there is none."""
     timestamps: list[TimestampReport] = Field(default_factory=list)

@@ -116,6 +116,14 @@ class TestAuthority:
             pki.timestamp.issuing.revoked.clear()
         assert "revoked" in self.fault(pki, judge, tsa, crls=lists)
 
+    def test_a_report_gives_the_reason_in_its_own_language(self, pki: Pki, judge: Judge) -> None:
+        report = judge(levels.with_signature_stamp(signed(pki), build_pki().tsa).encode())
+        [step] = [item for item in only(report).steps if item.id == "time.time-stamp"]
+        assert (step.text.tr, step.text.en) == (
+            "Zaman damgası kullanılamadı: Bu profilin güvendiği bir köke zincir yok",
+            "A time-stamp could not be used: No path to a root that this profile trusts",
+        )
+
     def test_without_its_list_it_proves_nothing_yet(self, pki: Pki, judge: Judge) -> None:
         report = judge(levels.with_signature_stamp(signed(pki), pki.tsa).encode(), crls=pki.qualified.crls())
         [stamp] = only(report).timestamps
