@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from services.cli import output
+from services.cli.composing import Composition
 from services.cli.journey import Correspondents, Journey, JourneyError, Package, play
 from services.cli.supervisor.provisioning import members
 from services.cli.supervisor.state import StateDirectory
 from services.cli.supervisor.up import RunningGateway, running
+from shared.clock import SystemClock
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM, unless everything was up and stopping is what was wanted."""
@@ -82,18 +84,17 @@ async def _until_interrupted() -> None:
 async def _play(gateway: RunningGateway, package_file: Path | None) -> Journey | None:
     sender, recipient = members(gateway.world)[:2]
     try:
+        letter: Package | Composition
         if package_file is not None:
-            package = Package(package_file, package_file.name)
+            letter = Package(package_file, package_file.name)
         else:
-            output.progress("a sample package, signed and sealed by the sandbox's institution A")
-            package = await asyncio.to_thread(
-                sample_package, gateway, int(sender["detsis_no"]), int(recipient["detsis_no"])
-            )
+            output.progress("institution A's document system writes a letter, step by step over REST")
+            letter = Composition(smart_card(gateway, int(sender["detsis_no"])), SystemClock(), gateway.state.sample)
         who = Correspondents(
             gateway.api(sender["detsis_no"]), sender["detsis_no"],
-            gateway.api(recipient["detsis_no"]), recipient["detsis_no"], recipient["name"],
+            gateway.api(recipient["detsis_no"]), recipient["detsis_no"], recipient["name"], sender["name"],
         )  # fmt: skip
-        journey = await asyncio.to_thread(play, who, package, output.progress)
+        journey = await asyncio.to_thread(play, who, letter, output.progress)
     except JourneyError as error:
         output.failure(f"the letter did not arrive: {error}")
         if not error.refused:
@@ -105,24 +106,26 @@ async def _play(gateway: RunningGateway, package_file: Path | None) -> Journey |
     return journey
 
 
-def sample_package(gateway: RunningGateway, sender_no: int, recipient_no: int) -> Package:
-    """A fresh package from the sandbox, which plays the EBYS that writes, signs and seals it.
+def smart_card(gateway: RunningGateway, sender_no: int) -> Callable[[bytes], bytes]:
+    """Signs bytes as a person of the institution: the sandbox plays the card. The function raises ``JourneyError``."""
 
-    It stays in the state directory, for whoever wants to send one by hand. Raises ``JourneyError``.
-    """
-    try:
-        answer = httpx.post(
-            f"{gateway.world['control_url']}/control/packages",
-            json={"sender_no": sender_no, "recipient_nos": [recipient_no]},
-            timeout=60,
-            trust_env=False,
-        )
-    except httpx.HTTPError as error:
-        raise JourneyError(f"the sandbox made no package: {error}") from error
-    if answer.is_error:
-        raise JourneyError(f"the sandbox made no package: {answer.text[:500]}")
-    gateway.state.sample.write_bytes(answer.content)
-    return Package(gateway.state.sample, answer.headers["X-Package-Filename"])
+    def sign(content: bytes) -> bytes:
+        try:
+            answer = httpx.post(
+                f"{gateway.world['control_url']}/control/signatures",
+                params={"sender_no": sender_no},
+                content=content,
+                headers={"Content-Type": "application/octet-stream"},
+                timeout=60,
+                trust_env=False,
+            )
+        except httpx.HTTPError as error:
+            raise JourneyError(f"the sandbox signed nothing: {error}") from error
+        if answer.is_error:
+            raise JourneyError(f"the sandbox signed nothing: {answer.text[:500]}")
+        return answer.content
+
+    return sign
 
 
 def _last_line(journey: Journey) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from uuid import uuid4
 import httpx
 
 from services.cli.api import Api, ApiError
+from services.cli.composing import Composition, compose
 
 Tell = Callable[[str], None]
 WANTED_EVIDENCE = (10, 20, 40, 60)
@@ -85,15 +87,19 @@ class Correspondents:
     recipient: Api
     recipient_no: int
     recipient_name: str
+    sender_name: str = ""
+    """As it stands in the head of a letter written here."""
 
 
-def play(who: Correspondents, package: Package, tell: Tell, *, seconds: float = 90) -> Journey:
-    """Send ``package`` and follow it until A sees that B has read it.
+def play(who: Correspondents, letter: Package | Composition, tell: Tell, *, seconds: float = 90) -> Journey:
+    """Send a package, or write one and send that, and follow it until A sees that B has read it.
 
-    Raises ``JourneyError`` when a step fails or takes longer than ``seconds`` in all.
+    Raises ``JourneyError`` when a step fails or takes longer than ``seconds`` in all, and when B finds anything
+    wrong, by the strict rules, with a letter written here.
     """
-    sha256, size = package.digest()
-    journey = Journey(sha256=sha256)
+    journey = Journey()
+    if isinstance(letter, Package):
+        journey.sha256, _ = letter.digest()
     started = time.monotonic()
     deadline = started + seconds
 
@@ -107,21 +113,25 @@ def play(who: Correspondents, package: Package, tell: Tell, *, seconds: float = 
         reached(
             "A searches the directory", f"{unit['name']} ({unit['detsis_no']}), {unit['kep_addresses'][0]['address']}"
         )
+        package, package_id = letter, None
+        if isinstance(package, Composition):
+            composed = compose(
+                who.sender, (who.sender_no, who.sender_name), (who.recipient_no, who.recipient_name), package, reached
+            )
+            package, package_id = Package(package.target, composed.filename), composed.package_id
+        journey.sha256, size = package.digest()
         _show_inspection(who.sender, package, reached)
-        sent = _send(who, package, sha256)
+        sent = _send(who, package, journey.sha256, package_id)
         reached("A hands the package over (202)", f"{sent['message_id']}, {size:,} bytes")
         seen: list[str] = []
         _follow(who.sender, sent["message_id"], {"delivered", "read"}, deadline, reached, seen)
-        letter, token = _lease(who.recipient, sent, deadline)
-        reached("B leases the letter", f"verification {letter['conclusion']}, package {letter['package_filename']}")
-        digest, received = who.recipient.download(f"/inbound-messages/{letter['message_id']}/package")
-        if digest != journey.sha256:
-            raise JourneyError(f"B received other bytes: sha256 {digest}")
-        reached("B downloads the package", f"{received:,} bytes, sha256 as sent")
+        taken, token = _lease(who.recipient, sent, deadline)
+        reached("B leases the letter", f"verification {taken['conclusion']}, package {taken['package_filename']}")
+        _receive(who, taken, journey.sha256, package_id is not None, reached)
         registry_no = f"2026-{uuid4().hex[:6]}"
         who.recipient.json(
             "POST",
-            f"/inbound-messages/{letter['message_id']}/ack",
+            f"/inbound-messages/{taken['message_id']}/ack",
             json={"lease_token": token, "registry_no": registry_no},
         )
         reached("B acknowledges", f"registered as {registry_no}")
@@ -160,22 +170,45 @@ def _show_inspection(api: Api, package: Package, reached: Callable[[str, str], N
         reached(f"  {signature['kind']}", f"{report['conclusion']} {report['sub_indication'] or ''}".strip())
 
 
-def _send(who: Correspondents, package: Package, sha256: str) -> dict[str, Any]:
+def _receive(
+    who: Correspondents, taken: dict[str, Any], sha256: str, strictly: bool, reached: Callable[[str, str], None]
+) -> None:
+    """B downloads what it has leased; a letter written here must be as the strict rules want it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "received"
+        digest, size = who.recipient.download(f"/inbound-messages/{taken['message_id']}/package", path)
+        if digest != sha256:
+            raise JourneyError(f"B received other bytes: sha256 {digest}")
+        reached("B downloads the package", f"{size:,} bytes, sha256 as sent")
+        if not strictly:
+            return
+        with path.open("rb") as file:
+            files = {
+                "package": (taken["package_filename"], file, MEDIA_TYPE),
+                "profile": (None, "strict"),
+                "recipient": (None, str(who.recipient_no)),
+            }
+            found = who.recipient.json("POST", "/package-inspections", files=files)
+    if found["findings"] or found["conclusion"] != "passed":
+        rules = ", ".join(item["rule"] for item in found["findings"]) or "none"
+        raise JourneyError(f"B inspects in strict: findings {rules}, signatures {found['conclusion']}")
+    reached("B inspects it in strict", f"no finding, signatures {found['conclusion']}")
+
+
+def _send(who: Correspondents, package: Package, sha256: str, package_id: str | None) -> dict[str, Any]:
+    """Hand over a finished package by its id, any other as a file."""
     message = {
         "institution_no": who.sender_no,
         "recipients": [{"detsis_no": who.recipient_no}],
         "package_sha256": sha256,
     }
+    if package_id is not None:
+        message["package_id"] = package_id
     with package.opened() as file:
-        answer = who.sender.call(
-            "POST",
-            "/outbound-messages",
-            headers={"Idempotency-Key": str(uuid4())},
-            files={
-                "message": (None, json.dumps(message), "application/json"),
-                "package": (package.filename, file, MEDIA_TYPE),
-            },
-        )
+        files: dict[str, Any] = {"message": (None, json.dumps(message), "application/json")}
+        if package_id is None:
+            files["package"] = (package.filename, file, MEDIA_TYPE)
+        answer = who.sender.call("POST", "/outbound-messages", headers={"Idempotency-Key": str(uuid4())}, files=files)
     if answer.status_code != httpx.codes.ACCEPTED:
         raise JourneyError(f"expected 202, got {answer.status_code}")
     return dict(answer.json())

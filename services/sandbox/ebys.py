@@ -1,10 +1,12 @@
-"""Plays an institution's document system: writes, signs and seals a real e-Yazışma package on request."""
+"""Plays an institution's document system: writes, signs and seals a real e-Yazışma package, or only signs as a person."""
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
 from uuid import uuid4
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.sandbox.kephs.cms import sign_attached
@@ -16,6 +18,13 @@ from shared.eyp.model import FinalMetadata, Organisation, SecurityCode, Signator
 from shared.eyp.sample import sample_package_draft, sample_signatory
 
 MEDIA_TYPE = "application/eyazisma"
+_LARGEST_SIGNED = 4 * 1024 * 1024
+_OCTETS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 
 
 class PackageOrder(BaseModel):
@@ -66,7 +75,7 @@ def _organisation(institution: InstitutionPlan) -> Organisation:
 
 
 def ebys_routes(plan: WorldPlan, pki: Pki, clock: Clock) -> APIRouter:
-    """The route that hands out packages."""
+    """The routes that hand out packages and sign as a person."""
     router = APIRouter(prefix="/control")
 
     @router.post("/packages", tags=["packages"], response_class=Response)
@@ -79,5 +88,18 @@ def ebys_routes(plan: WorldPlan, pki: Pki, clock: Clock) -> APIRouter:
         except DomainError as error:
             raise HTTPException(422, str(error)) from error
         return Response(content, media_type=MEDIA_TYPE, headers={"X-Package-Filename": name})
+
+    @router.post("/signatures", tags=["packages"], response_class=Response, openapi_extra=_OCTETS)
+    async def sign_as_person(request: Request, sender_no: int) -> Response:
+        """The body, signed by a person of an institution that has keys, as with a smart card: attached CAdES-B (DER)."""
+        sender = next((item for item in plan.institutions if item.detsis_no == sender_no), None)
+        if sender is None or sender.keys is None:
+            raise HTTPException(422, f"no institution with keys: {sender_no}")
+        content = await request.body()
+        if len(content) > _LARGEST_SIGNED:
+            raise HTTPException(413, "what is signed is a digest, not a package")
+        now = clock.now().replace(microsecond=0)
+        signed = await asyncio.to_thread(sign_attached, content, pki.identity(sender.keys.person), now)
+        return Response(signed, media_type="application/octet-stream")
 
     return router

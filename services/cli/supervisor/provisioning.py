@@ -93,7 +93,8 @@ def _keys(api: Api, state: StateDirectory, world: dict[str, Any]) -> dict[str, s
         number = str(item["detsis_no"])
         if number in keys:
             with contextlib.suppress(ApiError):
-                Api(str(api.base_url), keys[number]).json("GET", "/directory/status")
+                # A key of an older state directory may lack the scope that writes packages: it is made anew.
+                Api(str(api.base_url), keys[number]).json("GET", "/packages", params={"limit": 1})
                 continue
         answer = api.json(
             "POST",

@@ -40,7 +40,7 @@ def answers() -> Iterator[Answers]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the names the library calls
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names the library calls
 
         def log_message(self, *_arguments: object) -> None:
             pass

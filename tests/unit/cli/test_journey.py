@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from services.cli.api import Api
+from services.cli.composing import Composition
 from services.cli.journey import Correspondents, JourneyError, Package, play
+from shared.clock import SystemClock
 from tests.support.ports import free_port
 from tests.unit.cli.conftest import Answers
 
@@ -89,3 +91,41 @@ def test_the_package_travels_under_its_own_name_with_its_digest(answers: Answers
     assert 'filename="Ğüzel yazı.eyp"'.encode() in form
     assert package.path.read_bytes() in form
     assert hashlib.sha256(package.path.read_bytes()).hexdigest().encode() in form
+
+
+def test_a_letter_written_here_must_arrive_without_a_finding(answers: Answers, tmp_path: Path) -> None:
+    content = b"PK\x03\x04 finished"
+    sealed = {"step": "seal", "conclusion": "passed"}
+    begun: dict[str, Any] = {
+        "package_id": "p1", "version": "2.0", "version_reason": "asked for", "filled": [{"origin": "live"}],
+        "files": [{"name": "annex", "annex_id": "a1"}], "signatures": [sealed], "findings": [],
+        "package": {"file_name": "X.eyp"},
+    }  # fmt: skip
+    answers.say("GET", "/v1/directory/units", {"units": [UNIT]})
+    answers.say("POST", "/v1/packages", begun, 201)
+    for step in ("cover-letter", "annexes/a1/content", "signature", "final-metadata"):
+        answers.say("PUT", f"/v1/packages/p1/{step}", begun)
+    answers.say("GET", "/v1/packages/p1/to-be-signed", b"these bytes")
+    answers.say("POST", "/v1/packages/p1/seal", begun)
+    answers.say("GET", "/v1/packages/p1/content", content)
+    finding = {"rule": "R.19", "severity": "warning", "message_en": "x"}
+    answers.say("POST", "/v1/package-inspections", INSPECTION | {"findings": [finding], "conclusion": "passed"})
+    letter = LETTER | {"state": "delivered"}
+    answers.say("POST", "/v1/outbound-messages", letter, 202)
+    answers.say("GET", "/v1/outbound-messages/m1", letter)
+    taken = {"message_id": "i1", "message_id_header": "<x>", "conclusion": "passed", "package_filename": "X.eyp"}
+    answers.say("POST", "/v1/inbound-messages/leases", {"messages": [taken], "lease_token": "t"})
+    answers.say("GET", "/v1/inbound-messages/i1/package", content)
+    signed: list[bytes] = []
+
+    def sign(manifest: bytes) -> bytes:
+        signed.append(manifest)
+        return b"signature"
+
+    api = Api(answers.url, "k")
+    who = Correspondents(api, 10000001, api, 10000002, "DENEME VALİLİĞİ", "Örnek Belediyesi")
+    with pytest.raises(JourneyError, match=r"B inspects in strict: findings R\.19"):
+        play(who, Composition(sign, SystemClock(), tmp_path / "letter.eyp"), lambda _text: None, seconds=5)
+    assert signed == [b"these bytes"]
+    assert (tmp_path / "letter.eyp").read_bytes() == content
+    assert any(b'"package_id": "p1"' in body for body in answers.bodies)
