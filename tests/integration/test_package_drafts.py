@@ -19,6 +19,7 @@ from asn1crypto.cms import ContentInfo
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from services.detsis_sync.tables import EypVersionRecord
 from services.gateway.app import build
 from services.gateway.drafts import rows
 from services.gateway.drafts.drafting import Drafts
@@ -47,7 +48,7 @@ from tests.support.drafts import (
     to,
 )
 from tests.support.gateway import running_gateway
-from tests.support.neighbours import served_relay
+from tests.support.neighbours import served_directory, served_relay
 from tests.support.pki import NOW, Pki, build_pki
 from tests.unit.signer.signing import signed_data, signer_info
 
@@ -570,3 +571,46 @@ async def test_a_finished_package_is_sent_by_its_id(database_url: str, tmp_path:
         ):
             assert refused(await send(key, OTHER, **options)) == wanted, key  # type: ignore[arg-type]
         assert list(gateway.settings.spool_directory.iterdir()) == []
+
+
+# What the directory says
+
+
+async def test_the_version_and_what_is_empty_come_from_the_directory(
+    database_url: str, tmp_path: Path, pki: Pki
+) -> None:
+    async with (
+        served_directory(database_url) as register,
+        running_gateway(database_url, tmp_path, detsis_sync_url=register.url) as gateway,
+    ):
+        await gateway.institution(SENDER)
+        await register.unit(SENDER, "Örnek Belediyesi", address="a@hs98.kep.tr")
+        await register.unit(RECIPIENT, "Deneme Müdürlüğü", address="b@hs99.kep.tr")
+        await register.unit(OTHER, "Öteki Müdürlük", address="c@hs99.kep.tr")
+        async with register.database.unit_of_work() as work:
+            work.session.add(EypVersionRecord(detsis_no=RECIPIENT, version="1.3", changed_run_id=1))
+            work.session.add(EypVersionRecord(detsis_no=OTHER, version="2.0", changed_run_id=1))
+        writer = Writer(gateway, await gateway.key("packages:write", institutions=(SENDER,)), pki)
+        unknown = await writer.begin(letter(distributions=[to(10000009)]), version="auto")
+        assert (unknown["version"], "10000009" in unknown["version_reason"]) == ("2.0", True)
+        newer = await writer.begin(letter(distributions=[to(OTHER)]), version="auto")
+        assert (newer["version"], newer["version_reason"]) == ("2.0", f"{OTHER} reads up to 2.0")
+        both = await writer.begin(older_letter(distributions=[to(OTHER), to(RECIPIENT)]), version="auto")
+        assert (both["version"], both["version_reason"]) == ("1.3", f"{RECIPIENT} reads up to 1.3")
+        empty = {name: value for name, value in letter().items() if name not in {"originator", "distributions"}}
+        asked = {"recipients": [OTHER], "mode": "mirror"}
+        filled = await writer.begin(empty, version="auto", correspondence=asked)
+        values = {item["pointer"]: (item["value"], item["origin"]) for item in filled["filled"]}
+        assert values["/metadata/distributions/0/recipient/name"] == ("Öteki Müdürlük", "mirror")
+        assert values["/metadata/distributions/0/recipient/contact/kep_address"] == ("c@hs99.kep.tr", "mirror")
+        assert values["/metadata/originator/name"] == (f"Kurum {SENDER}", "gateway")
+        foreign = {
+            "version": "2.0",
+            "metadata": empty,
+            "correspondence": {"institution_no": OTHER, "recipients": [OTHER]},
+        }
+        answer = await writer.call("POST", "/packages", json=foreign, headers={"Idempotency-Key": "foreign"})
+        assert refused(answer) == (422, "validation-failed")
+        register.line.down = True
+        away = await writer.begin(letter(), version="auto")
+        assert (away["version"], "directory-unavailable" in away["version_reason"]) == ("2.0", True)

@@ -117,7 +117,7 @@ class Beginnings:
         data = await self._data(body.correspondence, institution_no)
         letter = body.metadata
         if body.version == "auto":
-            listed = Filling(data, older=True).fill(letter, institution_no, "", body.correspondence).letter
+            listed = Filling(data, older=False).distributions(letter)
             chosen = await choose_version(self.directory, listed)
         filled = await self._filled(
             letter, body.correspondence, institution_no, chosen.version == OLDER_VERSION, None, data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -47,12 +47,10 @@ def with_ids(letter: LetterMetadata, former: LetterMetadata | None = None) -> Le
     )
 
 
-async def choose_version(directory: DirectoryClient, letter: LetterMetadata) -> ChosenVersion:
+async def choose_version(directory: DirectoryClient, distributions: Sequence[LetterDistribution]) -> ChosenVersion:
     """The highest version that every recipient reads by the directory; 2.0 where that is not known of one."""
-    numbers = [
-        item.recipient.detsis_no for item in letter.distributions if isinstance(item.recipient, OrganisationParty)
-    ]
-    if not numbers or len(numbers) < len(letter.distributions):
+    numbers = [item.recipient.detsis_no for item in distributions if isinstance(item.recipient, OrganisationParty)]
+    if not numbers or len(numbers) < len(distributions):
         return ChosenVersion(_DEFAULT, "a recipient is not in the directory")
     gate = asyncio.Semaphore(_ASKED_AT_ONCE)
     distinct = list(dict.fromkeys(numbers))
@@ -106,12 +104,7 @@ class Filling:
         self, letter: LetterMetadata, institution_no: int, institution_name: str, asked: CorrespondenceBody | None
     ) -> Filled:
         """The completed letter. Without data only the originator is filled, from what the operator entered."""
-        distributions = letter.distributions
-        if not distributions and self._data is not None:
-            distributions = [
-                LetterDistribution(recipient=OrganisationParty(detsis_no=item.detsis_no))
-                for item in self._data.recipients
-            ]
+        distributions = self.distributions(letter)
         filled = letter.model_copy(
             update={
                 "originator": self._originator(letter, institution_no, institution_name, asked),
@@ -119,6 +112,14 @@ class Filling:
             }
         )
         return Filled(filled, self._values)
+
+    def distributions(self, letter: LetterMetadata) -> list[LetterDistribution]:
+        """Whom the letter goes to: those it names, else those whose data was asked for."""
+        if letter.distributions or self._data is None:
+            return letter.distributions
+        return [
+            LetterDistribution(recipient=OrganisationParty(detsis_no=item.detsis_no)) for item in self._data.recipients
+        ]
 
     def _originator(
         self, letter: LetterMetadata, institution_no: int, name: str, asked: CorrespondenceBody | None
@@ -148,13 +149,13 @@ class Filling:
         if known is None or not isinstance(party, OrganisationParty):
             return item
         pointer = f"/metadata/distributions/{index}/recipient"
-        if party.name is None and known.name is not None:
-            party = party.model_copy(update={"name": _fit(known.name.text)})
-            self._note(f"{pointer}/name", known.name.text, known.name.source)
+        if party.name is None and known.name is not None and (name := _fit(known.name.text)):
+            party = party.model_copy(update={"name": name})
+            self._note(f"{pointer}/name", name, known.name.source)
         found = {"postal_address": known.postal_address}
-        for name, lines in (("phone", known.phones), ("fax", known.faxes)):
+        for field, lines in (("phone", known.phones), ("fax", known.faxes)):
             if lines is not None and lines.values:
-                found[name] = SourcedText(text=lines.values[0].value, source=lines.source)
+                found[field] = SourcedText(text=lines.values[0].value, source=lines.source)
         if known.kep_address is not None and not self._older:
             found["kep_address"] = SourcedText(text=known.kep_address.address, source=known.kep_address.source)
         contact = self._contact(f"{pointer}/contact", party.contact, found)
