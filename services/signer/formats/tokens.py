@@ -12,7 +12,7 @@ from services.signer.limits import Limits, definite, malformed
 
 
 @dataclass(frozen=True)
-class TokenInfo:
+class TokenStatement:
     """What a token says: which digest existed when."""
 
     digest: str
@@ -21,7 +21,7 @@ class TokenInfo:
     generated_at: datetime
 
 
-def parse_info(encoded: bytes) -> TokenInfo:
+def parse_info(encoded: bytes) -> TokenStatement:
     """Read a TSTInfo; raises ``CheckFailed`` (FORMAT_FAILURE, or CRYPTO_CONSTRAINTS_FAILURE for an unknown digest)."""
     fields = der.children(der.expect(der.read_whole(encoded), der.SEQUENCE, "TSTInfo"))
     if len(fields) < 5:
@@ -29,10 +29,10 @@ def parse_info(encoded: bytes) -> TokenInfo:
     imprint = der.children(der.expect(fields[2], der.SEQUENCE, "messageImprint"))
     if len(imprint) != 2:
         raise malformed("bad messageImprint")
-    return TokenInfo(digest_name(imprint[0]), der.octets(imprint[1]), der.moment(fields[4]))
+    return TokenStatement(digest_name(imprint[0]), der.octets(imprint[1]), der.moment(fields[4]))
 
 
-def read_info(token: bytes, limits: Limits) -> TokenInfo:
+def read_info(token: bytes, limits: Limits) -> TokenStatement:
     """The same from a whole token whose signature nobody has looked at; raises as ``parse_info`` does."""
     info = der.children(der.expect(der.read_whole(definite(token, limits)), der.SEQUENCE, "ContentInfo"))
     if len(info) != 2:
