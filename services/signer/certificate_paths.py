@@ -24,6 +24,7 @@ from services.signer.report import conclude
 from services.signer.standing import judge_key
 from services.signer.texts import say
 from services.signer.trust import make_store
+from shared.contracts.signatures import Text
 from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication
 
 _OPEN = frozenset(
@@ -139,10 +140,7 @@ def judge_certificate_path(
     findings = [passed(Step.FORMAT, say("certificate.read", name=certificate.subject_name[:200]))]
     findings.append(passed(Step.TIME, say("time.given" if given else "certificate.now", at=moment)))
     findings.append(_key(certificate, moment))
-    findings += [
-        warned(Step.REVOCATION, say("revocation.unusable", file=item.file, why=item.why.en), rule="list")
-        for item in material.unusable
-    ]
+    findings += [warned(Step.REVOCATION, _left_out(item), rule="list") for item in material.unusable]
     check = RevocationCheck(
         material.lists, moment, max(now, moment), proven=True, retry_after_seconds=0, pool=material.intermediates
     )
@@ -159,6 +157,11 @@ def unfinished(certificate: Certificate, material: Material, moment: datetime) -
     """The verdict of an examination that met a limit or an unforeseen fault: never a pass."""
     failure = CheckFailed(SubIndication.POLICY_PROCESSING_ERROR, say("certificate.processing"))
     return _verdict(certificate, material, moment, [], _Outcome([_refused(Step.PATH, failure)]))
+
+
+def _left_out(item: Unusable) -> Text:
+    turkish = say("revocation.unusable", file=item.file, why=item.why.tr)
+    return Text(tr=turkish.tr, en=say("revocation.unusable", file=item.file, why=item.why.en).en)
 
 
 def _key(certificate: Certificate, moment: datetime) -> Finding:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
-from services.signer.certificates import Certificate
+from services.signer.certificates import Certificate, name_key
 from services.signer.checks.chain import CertificatePath, build_path
-from services.signer.checks.distribution import ALL_REASONS
+from services.signer.checks.distribution import ALL_REASONS, list_issuers
 from services.signer.checks.revocation_list import CLOCK_SKEW, HOLD, REMOVED, RevocationList, load_list
 from services.signer.findings import CheckFailed
 from services.signer.texts import say
@@ -40,7 +41,7 @@ class RevocationStatus:
 
 @dataclass(frozen=True)
 class WantedList:
-    """A list about ``certificate``, made by ``issuer`` or by one of ``others``."""
+    """A list about ``certificate``, made by ``issuer`` or by one of ``others``, who lead to the same anchor."""
 
     certificate: Certificate
     issuer: Certificate
@@ -137,7 +138,7 @@ class RevocationCheck:
             except RevocationMissing as failure:
                 missing = missing or failure
                 if certificate.revocation_urls:
-                    wanted.append(WantedList(certificate, issuer, self._other_signers(path)))
+                    wanted.append(WantedList(certificate, issuer, tuple(self._eligible(certificate, path))))
         if missing is not None:
             missing.wanted = tuple(wanted)
             raise missing
@@ -210,6 +211,18 @@ class RevocationCheck:
     def _other_signers(self, path: CertificatePath) -> tuple[Certificate, ...]:
         return tuple(dict.fromkeys((*path.certificates, *path.list_signers, *self.pool)))
 
+    def _eligible(self, certificate: Certificate, path: CertificatePath) -> Iterator[Certificate]:
+        """Others who may make lists about ``certificate``, their own standing left out: it may wait for a list as well."""
+        names = {certificate.issuer_key, *list_issuers(certificate)}
+        named = (signer for signer in self._other_signers(path) if name_key(signer.subject_der) in names)
+        return (signer for signer in islice(named, _OTHER_SIGNERS) if self._path_to(signer, path) is not None)
+
+    def _path_to(self, signer: Certificate, path: CertificatePath) -> CertificatePath | None:
+        try:
+            return build_path(signer, self._other_signers(path), (path.anchor,), self.moment, proven=True)
+        except CheckFailed:
+            return None
+
     def _stands(self, signer: Certificate, certificate: Certificate, path: CertificatePath) -> bool:
         """Whether ``signer`` leads to the path's anchor and was not revoked."""
         if signer.sha256 in self._judging or signer in path.certificates[:-1]:
@@ -229,8 +242,10 @@ class RevocationCheck:
         if self._signers.left <= 0:
             return False
         self._signers.left -= 1
+        own = self._path_to(signer, path)
+        if own is None:
+            return False
         try:
-            own = build_path(signer, self._other_signers(path), (path.anchor,), self.moment, proven=True)
             # A list about its signer is taken from that signer, once the path to him holds: some CAs publish no other.
             replace(self, _judging=self._judging | {signer.sha256}).path(own)
         except CheckFailed:

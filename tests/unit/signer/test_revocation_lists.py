@@ -11,6 +11,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ObjectIdentifier
 
+from services.signer.certificates import load_certificate
+from services.signer.checks.chain import build_path
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing, load_list
 from shared.domain.verdict import Conclusion, SubIndication
 from tests.support.pki import NOW, usage
 from tests.unit.signer.path_material import CA_USAGE, DAY, Court, Entry, Party, certify, crl, key, name, points, scope
@@ -301,3 +304,19 @@ def test_lists(case: Case, tmp_path: Path) -> None:
     assert verdict.conclusion is expected.get(case.sub_indication, Conclusion.FAILED)
     if case.openssl:
         assert court.openssl(case.party, tmp_path, revocation=True) is (case.sub_indication is None)
+
+
+def test_a_list_is_wanted_from_whoever_may_make_it() -> None:
+    """What is fetched is kept if one of them signed it: a stranger of the same name must not push out the real one."""
+    leaf = load_certificate(SPLIT.der)
+    stranger = certify(None, "ara", ca=True, own=key(9))
+    pool = tuple(load_certificate(item.der) for item in (CA, OTHER_KEY, stranger))
+    path = build_path(leaf, pool, (load_certificate(ROOT.der),), NOW, proven=True)
+    check = RevocationCheck((load_list(OF_ROOT),), NOW, NOW, proven=True, retry_after_seconds=300)
+    with pytest.raises(RevocationMissing) as caught:
+        check.path(path)
+    (wanted,) = caught.value.wanted
+    assert wanted.urls == (ONE,)
+    for signer, met in ((CA, True), (OTHER_KEY, True), (stranger, False), (Party(CA.certificate, key(9)), False)):
+        assert wanted.met_by(load_list(by(signer)), NOW) is met
+    assert not wanted.met_by(load_list(crl(CA, extensions=[scope(full_name=uri(TWO))])), NOW)
