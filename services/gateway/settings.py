@@ -65,7 +65,7 @@ class Settings(DatabaseSettings):
         default=200, ge=1, le=5_000, description="Most pages of letter and annexes that one print may have."
     )
     print_seconds: float = Field(
-        default=60, ge=1, le=600, description="How long making one print may take before its process is killed."
+        default=120, ge=1, le=600, description="How long making one print may take before its process is killed."
     )
     print_memory_bytes: int = Field(
         default=1_500_000_000, ge=300_000_000, le=16_000_000_000,

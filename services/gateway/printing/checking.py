@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from PIL import Image, ImageChops, ImageFilter
 
 from services.gateway.printing.rendering import Code, codes, opened
@@ -12,21 +14,33 @@ _SOFT_EDGE = 5
 """Dots around what was drawn that its smoothed outline may touch; odd, the width of the filter."""
 
 
-def same_page(original: Image.Image, printed: Image.Image, overlay: bytes | None, max_pixels: int) -> bool:
-    """Whether two pages have the same dots wherever ``overlay``, if any, draws nothing."""
-    if original.size != printed.size:
-        return False
-    difference = _differing(original, printed)
-    if difference.getbbox() is None:
-        return True
-    if overlay is None:
-        return False
-    with opened(overlay, max_pixels) as renderer:
-        drawn = _differing(renderer.page(0), Image.new("RGB", original.size, _WHITE))
-    if drawn.size != difference.size:
-        return False
-    touched = drawn.filter(ImageFilter.MaxFilter(_SOFT_EDGE))
-    return ImageChops.multiply(difference, ImageChops.invert(touched)).getbbox() is None
+def fingerprint(page: Image.Image) -> bytes:
+    """The same for pages with the same dots, and for no others."""
+    return hashlib.sha256(repr(page.size).encode() + page.tobytes()).digest()
+
+
+class PageComparison:
+    """Compares pages; what an overlay touches is worked out once, for many pages have the same."""
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._untouched: dict[bytes, Image.Image] = {}
+
+    def same(self, original: Image.Image, printed: Image.Image, overlay: bytes) -> bool:
+        """Whether two pages have the same dots wherever ``overlay`` draws nothing."""
+        if original.size != printed.size:
+            return False
+        difference, counted = _differing(original, printed), self._counted(overlay)
+        return difference.size == counted.size and ImageChops.multiply(difference, counted).getbbox() is None
+
+    def _counted(self, overlay: bytes) -> Image.Image:
+        """White where the overlay draws nothing, nor near."""
+        if (known := self._untouched.get(overlay)) is not None:
+            return known
+        with opened(overlay, self._max_pixels) as renderer:
+            page = renderer.page(0)
+        drawn = _differing(page, Image.new("RGB", page.size, _WHITE)).filter(ImageFilter.MaxFilter(_SOFT_EDGE))
+        return self._untouched.setdefault(overlay, ImageChops.invert(drawn))
 
 
 def same_codes(before: frozenset[Code], printed: Image.Image, added: bytes | None) -> bool:

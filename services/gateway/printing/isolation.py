@@ -32,7 +32,7 @@ _RETRY_SECONDS = 10
 class PrintLimits:
     """What one print may take."""
 
-    seconds: float = 60
+    seconds: float = 120
     """From start to end; of processor time no more either."""
     memory_bytes: int = 1_500_000_000
     output_bytes: int = 300_000_000

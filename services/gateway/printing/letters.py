@@ -41,7 +41,7 @@ from shared.telemetry.logging import mask_identity_numbers
 
 _CHUNK = 256 * 1024
 _NEVER_PRINTED = frozenset({SecurityCode.SECRET, SecurityCode.TOP_SECRET})
-_PRESENT_SIGNATURES = {
+_KINDS = {
     SignerProfile.QUALIFIED_SIGNATURE: SignatureKind.SIGNATURE,
     SignerProfile.INSTITUTION_SEAL: SignatureKind.SEAL,
 }
@@ -161,7 +161,7 @@ class LetterReader:
                 (kind, signature.signer)
                 for item in known.components
                 if item.component.startswith(("package-", "original-"))
-                and (kind := _PRESENT_SIGNATURES.get(item.report.profile)) is not None
+                and (kind := _KINDS.get(item.report.profile)) is not None
                 and not item.component.endswith("initials")
                 for signature in item.report.signatures
                 if signature.signer is not None
@@ -177,7 +177,9 @@ class LetterReader:
                 if item.component.kind is not SignatureKind.INITIALS:
                     found = (signature.signer for signature in report.signatures)
                     signers += [(item.component.kind, signer) for signer in found if signer is not None]
-        return Verdict(worst(conclusions), max(moments, default=None), signers)
+        # What kep_relay opened and verified is verified here once more: nobody signed twice for that.
+        unique = {(kind, signer.certificate_sha256): (kind, signer) for kind, signer in signers}
+        return Verdict(worst(conclusions), max(moments, default=None), list(unique.values()))
 
 
 def _take_out(
@@ -191,7 +193,7 @@ def _take_out(
     digest = _sha256(cover_letter)
     annexes, missing = [], []
     if with_annexes:
-        for annex, part in _parts(letter):
+        for annex, part in annexes_with_parts(letter):
             if part is None:
                 missing.append(annex)
             else:
@@ -199,7 +201,7 @@ def _take_out(
     return cover_letter, digest, annexes, missing
 
 
-def _parts(letter: Inspection) -> Iterator[tuple[AnnexFile, str | None]]:
+def annexes_with_parts(letter: Inspection) -> Iterator[tuple[AnnexFile, str | None]]:
     """The annexes in the letter's order, each with its part; then parts that no annex claims."""
     left = list(letter.annex_parts)
     annexes = letter.metadata.annexes if letter.metadata else ()

@@ -71,7 +71,7 @@ class Renderer:
             )
             try:
                 image: Image.Image = bitmap.to_pil()
-                return image.convert("RGB")
+                return image if image.mode == "RGB" else image.convert("RGB")
             finally:
                 bitmap.close()
 
@@ -117,10 +117,9 @@ def opened(content: bytes, max_pixels: int) -> Iterator[Renderer]:
 
 
 def codes(image: Image.Image) -> frozenset[Code]:
-    """The QR and bar codes on a page."""
-    return frozenset(
-        Code(str(found.format), bytes(found.bytes)) for found in zxingcpp.read_barcodes(image, formats=_FORMATS)
-    )
+    """The QR and bar codes on a page. Matrix codes are found in any direction; turning the page costs as much again."""
+    found = zxingcpp.read_barcodes(image.convert("L"), formats=_FORMATS, try_rotate=False)
+    return frozenset(Code(str(code.format), bytes(code.bytes)) for code in found)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from pikepdf import Array, Dictionary, Name
 from PIL import Image
 
-from services.gateway.printing.checking import same_codes, same_page
+from services.gateway.printing.checking import PageComparison, fingerprint, same_codes
 from services.gateway.printing.drawing import LABEL_SHAPES, page_overlay
 from services.gateway.printing.lettering import REGULAR, in_lines, showable, width, wrapped
 from services.gateway.printing.making import make
@@ -222,12 +222,15 @@ def test_an_unbalanced_page_is_printed_unchanged() -> None:
 def test_a_difference_outside_of_what_was_drawn_is_seen() -> None:
     page = images(pdfs.letter())[0]
     overlay = page_overlay((595.28, 841.89), label=(LABEL, Box(300, 700, *LABEL_SHAPES[0])))
-    assert same_page(page, page.copy(), None, PIXELS)
+    comparison = PageComparison(PIXELS)
+    assert comparison.same(page, page.copy(), overlay)
     changed = page.copy()
     changed.putpixel((5, 5), (254, 255, 255))
-    assert not same_page(page, changed, None, PIXELS)
-    assert not same_page(page, changed, overlay, PIXELS)
-    assert not same_page(page, page.resize((10, 10)), None, PIXELS)
+    assert not comparison.same(page, changed, overlay)
+    assert not comparison.same(page, page.resize((10, 10)), overlay)
+    assert not comparison.same(page, page, page_overlay((100, 100)))
+    assert fingerprint(page) == fingerprint(page.copy())
+    assert fingerprint(page) not in {fingerprint(changed), fingerprint(page.resize((10, 10)))}
 
 
 def test_a_code_that_is_gone_or_new_is_seen() -> None:
