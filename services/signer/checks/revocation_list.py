@@ -49,7 +49,15 @@ _KNOWN_CRITICAL_OF_ENTRIES = frozenset(
 )
 _CRITICAL = b"\x01\x01\xff"
 """BOOLEAN TRUE: without it there is no critical extension."""
-_UNREADABLE = (ValueError, TypeError, OverflowError, x509.DuplicateExtension, UnsupportedAlgorithm)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ObjectIdentifier
 from services.signer.certificates import load_certificate
 from services.signer.checks.chain import build_path
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing, load_list
+from services.signer.findings import CheckFailed
 from shared.domain.verdict import Conclusion, SubIndication
 from tests.support.pki import NOW, usage
 from tests.unit.signer.path_material import CA_USAGE, DAY, Court, Entry, Party, certify, crl, key, name, points, scope
@@ -320,3 +321,22 @@ def test_a_list_is_wanted_from_whoever_may_make_it() -> None:
     for signer, met in ((CA, True), (OTHER_KEY, True), (stranger, False), (Party(CA.certificate, key(9)), False)):
         assert wanted.met_by(load_list(by(signer)), NOW) is met
     assert not wanted.met_by(load_list(crl(CA, extensions=[scope(full_name=uri(TWO))])), NOW)
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_altered_lists_are_nobodys() -> None:
+    """Every octet in turn: the reader's exceptions have no common base, and one of them must not end a verification."""
+    signer, leaf = load_certificate(CA.der), load_certificate(LEAF.der)
+    split = scope(full_name=[*uri(ONE), *directory(CA.name)], only_some_reasons=SOME)
+    for original in (delta(RELEASED, HELD), agency(listed(CA.name), signer=CA), crl(CA, revoked(), extensions=[split])):
+        signed = x509.load_der_x509_crl(original).tbs_certlist_bytes
+        for position in range(len(original)):
+            for flipped in (1, 0x80):
+                altered = bytearray(original)
+                altered[position] ^= flipped
+                try:
+                    found = load_list(bytes(altered))
+                except CheckFailed:
+                    continue
+                found.about(leaf, NOW)
+                assert signed in altered or not found.signed_by(signer), position
