@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -103,8 +103,3 @@ def described_file(file: BinaryIO, filename: str) -> UploadedFile:
         size += len(chunk)
     file.seek(0)
     return UploadedFile(file, filename, size, Sha256(digest.hexdigest()))
-
-
-def total(sizes: Iterable[int], largest: int) -> int:
-    """Room left under ``largest`` bytes beside files of these sizes."""
-    return max(0, largest - sum(sizes))
