@@ -12,10 +12,12 @@ from uuid import uuid4
 
 from services.cli.api import Api
 from shared.clock import Clock
-from shared.eyp.sample import sample_cover_letter_pdf, sample_signatory
+from shared.eyp.sample import sample_signatory
+from shared.eyp.sample_letter import sample_cover_letter_pdf
 
 Reached = Callable[[str, str], None]
 SUBJECT = "Örnek yazı: KEP Gateway deneme gönderimi"
+_VERIFICATION = "https://dogrulama.example.org"
 _ANNEX = "Bu dosya deneme amaçlı bir ektir.\n".encode()
 
 
@@ -56,6 +58,7 @@ def compose(
             "Gerçek bir kurumu ya da kişiyi ilgilendirmez.", "", "Ek: Deneme dosyası (1 adet)",
         ],
         title=SUBJECT,
+        verification=f"{_VERIFICATION}/{begun['document_id']}",
     )  # fmt: skip
     _put(api, f"{path}/cover-letter", cover)
     annexes = [item["annex_id"] for item in begun["files"] if item["name"] == "annex"]
@@ -94,7 +97,7 @@ def _begin(api: Api, sender_no: int, recipient_no: int) -> dict[str, Any]:
         "annexes": [
             {"kind": "file", "file_name": "Deneme eki.txt", "media_type": "text/plain", "name": "Deneme dosyası"}
         ],
-        "verification_address": "https://dogrulama.example.org",
+        "verification_address": _VERIFICATION,
     }
     body = {
         "institution_no": sender_no,

@@ -23,7 +23,7 @@ from shared.eyp import (
     SecurityCode,
     Signatory,
 )
-from shared.eyp.sample import sample_cover_letter_pdf
+from shared.eyp.sample_letter import sample_cover_letter_pdf
 
 DOCUMENT_ID = "0D1E2F30-4152-4637-8899-AABBCCDDEEFF"
 ANNEX_ID = "11111111-2222-4333-8444-555555555555"
