@@ -58,7 +58,7 @@ def compose(
             "Gerçek bir kurumu ya da kişiyi ilgilendirmez.", "", "Ek: Deneme dosyası (1 adet)",
         ],
         title=SUBJECT,
-        verification=f"{_VERIFICATION}/{begun['document_id']}",
+        code=begun["document_id"], address=_VERIFICATION,
     )  # fmt: skip
     _put(api, f"{path}/cover-letter", cover)
     annexes = [item["annex_id"] for item in begun["files"] if item["name"] == "annex"]

@@ -48,7 +48,8 @@ def sample_package_draft(
             "Ek: Deneme dosyası (1 adet)",
         ],
         title=subject,
-        verification=f"{_VERIFICATION}/{document_id.upper()}",
+        code=document_id.upper(),
+        address=_VERIFICATION,
     )
     metadata = Metadata(
         document_id=document_id,

@@ -21,17 +21,18 @@ _FOOT, _CODE_SIZE = 50, 70
 _REMEMBERED = 64
 
 
-def sample_cover_letter_pdf(lines: Sequence[str], *, title: str = "", verification: str = "") -> bytes:
+def sample_cover_letter_pdf(lines: Sequence[str], *, title: str = "", code: str = "", address: str = "") -> bytes:
     """A one-page A4 PDF with ``lines``, the same bytes for the same arguments.
 
-    ``verification`` stands at the foot, with the sentence that the letter is signed and a QR code of it, as
-    signed letters have it. Lines are not wrapped; what runs beyond the page's foot is left out.
+    The verification ``code`` and the ``address`` to verify it at stand at the foot with the sentence that the letter
+    is signed and a QR code, as signed letters have them. Lines are not wrapped; what runs beyond the page's foot is
+    left out.
     """
-    return _drawn(tuple(lines), title, verification)
+    return _drawn(tuple(lines), title, code, address)
 
 
 @lru_cache(_REMEMBERED)
-def _drawn(lines: tuple[str, ...], title: str, verification: str) -> bytes:
+def _drawn(lines: tuple[str, ...], title: str, code: str, address: str) -> bytes:
     known = _load_font()
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=1, lang="tr-TR")
@@ -41,20 +42,21 @@ def _drawn(lines: tuple[str, ...], title: str, verification: str) -> bytes:
     for line in lines[: (_TOP - _FOOT - _CODE_SIZE) // _LEADING]:
         body.textLine("".join(letter if ord(letter) in known else "?" for letter in line))
     canvas.drawText(body)
-    if verification:
-        _draw_code(canvas, verification)
+    if code:
+        _draw_code(canvas, code, address)
     canvas.save()
     return buffer.getvalue()
 
 
-def _draw_code(canvas: Canvas, verification: str) -> None:
+def _draw_code(canvas: Canvas, code: str, address: str) -> None:
     canvas.setFont(_FONT, 8)
     left = _MARGIN + _CODE_SIZE + 8
     canvas.drawString(left, _FOOT + 40, "Bu belge, güvenli elektronik imza ile imzalanmıştır.")
-    canvas.drawString(left, _FOOT + 26, f"Doğrulama: {verification}")
-    code = QrCodeWidget(verification, barWidth=_CODE_SIZE, barHeight=_CODE_SIZE)
+    canvas.drawString(left, _FOOT + 26, f"Belge Doğrulama Kodu: {code}")
+    canvas.drawString(left, _FOOT + 12, f"Belge Doğrulama Adresi: {address}")
+    picture = QrCodeWidget(f"{address}/{code}", barWidth=_CODE_SIZE, barHeight=_CODE_SIZE)
     drawing = Drawing(_CODE_SIZE, _CODE_SIZE)
-    drawing.add(code)
+    drawing.add(picture)
     renderPDF.draw(drawing, canvas, _MARGIN, _FOOT)
 
 
