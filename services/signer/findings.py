@@ -60,6 +60,10 @@ class CheckFailed(Exception):  # noqa: N818 - reads as what happened; it is a ve
         self.text = text
         self.retry_after_seconds = retry_after_seconds
 
+    def to_keep(self) -> CheckFailed:
+        """The same without the frames it passed through: they hold the bytes of the file."""
+        return CheckFailed(self.sub_indication, self.text, retry_after_seconds=self.retry_after_seconds)
+
 
 @dataclass(frozen=True)
 class Finding:

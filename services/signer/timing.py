@@ -112,7 +112,7 @@ class TimeEngine:
         try:
             self._accept(stamp, existed_at)
         except CheckFailed as failure:
-            return failure
+            return failure.to_keep()
         return None
 
     def _accept(self, stamp: StampFacts, existed_at: datetime) -> None:

@@ -77,7 +77,7 @@ def read_stamp(stamp: Stamp, limits: Limits, *, known: Sequence[Certificate] = (
     try:
         return _read(stamp, found, limits, known)
     except CheckFailed as failure:
-        return replace(found, failure=failure)
+        return replace(found, failure=failure.to_keep())
     except ASN1_FAULTS:
         return replace(found, failure=malformed("time-stamp"))
 
@@ -95,7 +95,7 @@ def _read(stamp: Stamp, found: StampFacts, limits: Limits, known: Sequence[Certi
         covers = stamp.imprint.check(info.digest, info.hashed, signer)
         _check_authority(signer)
     except CheckFailed as failure:
-        return replace(found, failure=failure)
+        return replace(found, failure=failure.to_keep())
     digests = (info.digest, index_of(signer).digest) if stamp.type is TimestampType.ARCHIVE_V3 else (info.digest,)
     return replace(found, covers=covers, digests=digests)
 

@@ -12,13 +12,14 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TypeAlias
 
 from services.signer import der
 from services.signer.facts import BytesContent, Content, SignerFacts
 from services.signer.findings import CheckFailed
 from services.signer.formats import cms
-from services.signer.limits import Limits, too_much
+from services.signer.limits import Limits, length_octets, too_much
 from services.signer.texts import say
 from shared.domain.verdict import SubIndication
 
@@ -55,6 +56,11 @@ class Frame:
     """Object identifier by position, for those that are readable."""
     archived_at: dict[int, datetime] = field(default_factory=dict)
     """When each archive time-stamp says it was made, by position."""
+
+    @cached_property
+    def encoded(self) -> list[bytes]:
+        """The unsigned attributes as sent."""
+        return [element.encoded for element in self.attributes]
 
     def positions(self, *kinds: str) -> list[int]:
         """Where the attributes of these kinds stand."""
@@ -130,15 +136,17 @@ def archive_v2(frame: Frame, position: int) -> Imprinted:
 
 def _archive_forms(frame: Frame, own: int) -> Iterator[tuple[Sequence[Buffer], list[int]]]:
     head = (*_content_pieces(frame), *_signer_pieces(frame.info))
-    seen: list[tuple[bytes, ...]] = []
+    seen: list[list[int]] = []
     for left_out in _left_out(frame, own):
-        kept = [position for position in range(len(frame.attributes)) if position not in left_out]
-        as_sent = tuple(frame.attributes[position].encoded for position in kept)
-        for attributes in (as_sent, tuple(sorted(as_sent))):
-            if attributes in seen:
+        as_sent = [position for position in range(len(frame.attributes)) if position not in left_out]
+        for kept in (as_sent, sorted(as_sent, key=frame.encoded.__getitem__)):
+            if kept in seen:
                 continue
-            seen.append(attributes)
-            yield (*head, der.encode(der.CONTEXT_1, *attributes)) if attributes else head, kept
+            seen.append(kept)
+            attributes = [frame.encoded[position] for position in kept]
+            # The header by itself: the attributes may be large, and there are many stamps over them.
+            header = bytes((der.CONTEXT_1,)) + length_octets(sum(map(len, attributes)))
+            yield (*head, header, *attributes) if attributes else head, kept
 
 
 def _left_out(frame: Frame, own: int) -> list[set[int]]:

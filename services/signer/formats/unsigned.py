@@ -16,6 +16,7 @@ from services.signer.certificates import ASN1_FAULTS
 from services.signer.facts import Imprint, Stamp, UnsignedFacts
 from services.signer.findings import CheckFailed, Finding, Step, warned
 from services.signer.formats import cms, imprints, references, tokens
+from services.signer.formats.attributes import attribute_failure
 from services.signer.formats.hash_index import IndexedImprint
 from services.signer.formats.imprints import Frame
 from services.signer.limits import malformed, too_much
@@ -91,7 +92,7 @@ class UnsignedReading:
     def _take(self, position: int, attribute: cms.Attribute) -> None:
         oid, facts, limits = attribute.oid, self.facts, self.frame.limits
         if oid in _SINGLE and (len(attribute.values) != 1 or len(self.frame.positions(oid)) != 1):
-            raise CheckFailed(malformed("").sub_indication, say("attributes.cardinality", oid=oid))
+            raise attribute_failure("attributes.cardinality", oid=oid)
         if oid in _STAMPS:
             stamps = [
                 Stamp(_STAMPS[oid], position, value.encoded, self._imprint(oid, position)) for value in attribute.values
