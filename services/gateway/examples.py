@@ -340,6 +340,13 @@ INSPECTION = PackageInspection(
             verification=ComponentVerification(component="package-seal", report=REPORT), unavailable=None,
         )
     ],
+    signer_findings=[
+        PackageFinding(
+            rule="R.75.name", severity="warning", part="/Imzalar/ImzaCades.imz", code=None,
+            message_tr="Paketin bildirdiği imzacının sertifikası imza dosyasında yok: Deneme İMZACI.",
+            message_en="No certificate in the signature file names the signer the package states: Deneme İMZACI.",
+        )
+    ],
     conclusion=Conclusion.PASSED,
     digests=[DigestAnswer(kind="final-digest", part="/NihaiOzet/NihaiOzet.xml", references=6, mismatches=[])],
     encrypted_content=None, opening=None, updates=[], inner=None,

@@ -6,6 +6,7 @@ came out of it; ``Container`` gives access to its parts. ``PackageDraft`` starts
 Everything here is pure: bytes and files in, typed objects out; no clock, no network.
 """
 
+from shared.eyp.checks.signers import LEVELS, ReadSignature, judge_signers
 from shared.eyp.confidentiality import EmbeddedPackage, degrees_inside, embedded_packages, stated_degree
 from shared.eyp.container import Container, Entry
 from shared.eyp.digests import DigestAlgorithm
@@ -52,6 +53,7 @@ from shared.eyp.writer_update import FinishedUpdate, UnsealedUpdate
 __all__ = [
     "DEFAULT_LIMITS",
     "INTEROP",
+    "LEVELS",
     "STRICT",
     "Annex",
     "AnnexDigest",
@@ -93,6 +95,7 @@ __all__ = [
     "PersonName",
     "Profile",
     "Purpose",
+    "ReadSignature",
     "Reference",
     "SecurityCode",
     "ServiceCode",
@@ -109,6 +112,7 @@ __all__ = [
     "embedded_packages",
     "inspect",
     "inspect_decrypted",
+    "judge_signers",
     "opened",
     "stated_degree",
 ]

@@ -120,6 +120,7 @@ INTEROP = Profile(
         "R.39": Severity.IMPORTANT,
         "R.54.unproven": Severity.IMPORTANT,
         "R.57.label-not-unique": Severity.IMPORTANT,
+        "R.73": Severity.WARNING,
         "R.80.clear": Severity.IMPORTANT,
         "R.81.clear": Severity.IMPORTANT,
     },

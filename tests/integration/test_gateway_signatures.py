@@ -123,6 +123,23 @@ async def test_an_inspection_says_what_a_package_is_and_what_its_signatures_are_
     assert list(world.gateway.settings.spool_directory.iterdir()) == []
 
 
+async def test_who_signed_is_held_against_whom_the_package_names(world: World, pki: Pki) -> None:
+    """Its own list: who signed changes neither the package nor the verdict on the signature."""
+    package = signed_package(pki)
+    answer = (await world.inspect(package)).json()
+    said = {finding["rule"]: finding["part"] for finding in answer["signer_findings"]}
+    assert said == {"R.75.name": "/Imzalar/ImzaCades.imz"}
+    assert answer["acceptable"]
+    assert answer["conclusion"] == "passed"
+    levels = (await world.inspect(package, levels="true", profile="strict")).json()["signer_findings"]
+    assert [(item["rule"], item["severity"]) for item in levels] == [
+        ("R.73", "fatal"), ("R.73", "fatal"), ("R.75.name", "warning"),
+    ]  # fmt: skip
+    assert {item["message_en"].rpartition(": ")[2] for item in levels[:2]} == {
+        "CAdES-B < CAdES-XL.", "CAdES-B < CAdES-A.",
+    }  # fmt: skip
+
+
 async def test_an_encrypted_letter_is_opened_with_the_institutions_key_and_judged(world: World, pki: Pki) -> None:
     letter = signed_package(pki)
     package = await world.encrypted(letter, world.recipients.p256.der, world.recipients.rsa.der)

@@ -44,6 +44,11 @@ _INSPECTION_FIELDS: dict[str, dict[str, Any]] = {
         "maxLength": 50,
         "description": "Number of the recipient this copy is for: annexes withheld from it may be absent.",
     },
+    "levels": {
+        "type": "boolean",
+        "default": False,
+        "description": "Judge the levels of signatures as well: X-Long for signatures, archive for the seal (rule R.73).",
+    },
     "institution": {
         "type": "integer",
         "minimum": 10_000_000,
@@ -113,6 +118,7 @@ async def inspect_package(request: Request, caller: CurrentCaller, gateway: Gate
         inspection, sha256=package.sha256, size=package.size, signatures=signatures,
         opening=opening.outcome if opening is not None else None,
         inside=(inside.sha256, inside.size) if inside is not None else None,
+        levels=options.levels,
     )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from enum import StrEnum
 from pydantic import Field
 
 from services.gateway.schemas.text import Body
+from services.gateway.signers import signer_findings
 from shared.contracts.inbound import ComponentVerification, PackageFinding
 from shared.domain.verdict import Conclusion, worst
-from shared.eyp import Finding, Inspection, Organisation, Party
+from shared.eyp import INTEROP, STRICT, Finding, Inspection, Organisation, Party, SignatureKind
 from shared.eyp.model import LegalEntity, Person
 
 
@@ -125,6 +126,8 @@ class InspectionOptions(Body):
     """Number of the one this copy is for: annexes withheld from it may be absent."""
     institution: int | None = Field(default=None, ge=10_000_000, le=99_999_999)
     """Whose key opens an encrypted package."""
+    levels: bool = False
+    """Whether the levels of signatures are judged as well."""
 
 
 class PackageInspection(Body):
@@ -156,6 +159,10 @@ class PackageInspection(Body):
     findings_suppressed: int
     """How many more of the same kinds were only counted."""
     signatures: list[SignatureAnswer]
+    signer_findings: list[PackageFinding]
+    """What the signers' certificates say against the package's own words, worst first: who signed, when, whose seal it
+    is; with `levels` also signatures below the level the profiles ask for. They change neither ``acceptable`` nor
+    ``conclusion``."""
     conclusion: Conclusion | None
     """Of all signatures together, those inside included; None when there is none or none could be verified."""
     digests: list[DigestAnswer]
@@ -176,14 +183,15 @@ def describe_package(
     signatures: Sequence[Sequence[SignatureAnswer]],
     opening: OpeningOutcome | None = None,
     inside: tuple[str, int] | None = None,
+    levels: bool = False,
 ) -> PackageInspection:
     """An inspection as clients see it; ``signatures`` are those of the package, then those of each one further in.
 
-    ``inside``: SHA-256 and size of what was decrypted.
+    ``inside``: SHA-256 and size of what was decrypted. ``levels``: judge the levels of signatures, too.
     """
     metadata = inspection.metadata
     own, further = (signatures[0], signatures[1:]) if signatures else ((), ())
-    inner = _inner(inspection, further, inside)
+    inner = _inner(inspection, further, inside, levels=levels)
     verdicts = [item.verification.report.conclusion for item in own if item.verification]
     verdicts += [inner.conclusion] if inner and inner.conclusion else []
     return PackageInspection(
@@ -214,6 +222,7 @@ def describe_package(
         findings=public_findings(inspection),
         findings_suppressed=inspection.findings_suppressed,
         signatures=list(own),
+        signer_findings=_signer_findings(inspection, own, levels=levels),
         conclusion=worst(verdicts) if verdicts else None,
         digests=[
             DigestAnswer(
@@ -241,8 +250,24 @@ def public_finding(finding: Finding) -> PackageFinding:
     )  # fmt: skip
 
 
+def _signer_findings(
+    inspection: Inspection, answers: Sequence[SignatureAnswer], *, levels: bool
+) -> list[PackageFinding]:
+    verified = [
+        (SignatureKind(item.kind), item.part, item.verification.report)
+        for item in answers
+        if item.verification is not None
+    ]
+    profile = STRICT if inspection.profile == STRICT.name else INTEROP
+    return [public_finding(item) for item in signer_findings(inspection, verified, profile, levels=levels)]
+
+
 def _inner(
-    inspection: Inspection, signatures: Sequence[Sequence[SignatureAnswer]], decrypted: tuple[str, int] | None
+    inspection: Inspection,
+    signatures: Sequence[Sequence[SignatureAnswer]],
+    decrypted: tuple[str, int] | None,
+    *,
+    levels: bool,
 ) -> PackageInspection | None:
     """What lies inside: a part of an update, or a file of its own that was decrypted."""
     part = next((part for part in inspection.parts if part.name == inspection.original_package), None)
@@ -250,7 +275,7 @@ def _inner(
     if inspection.inner is None or inside is None:
         return None
     sha256, size = inside
-    return describe_package(inspection.inner, sha256=sha256, size=size, signatures=signatures)
+    return describe_package(inspection.inner, sha256=sha256, size=size, signatures=signatures, levels=levels)
 
 
 def _updates(inspection: Inspection) -> list[UpdateAnswer]:

@@ -31,6 +31,7 @@ from tests.unit.eyp.rule_base import (
     without,
 )
 from tests.unit.eyp.rule_cases_letter import layout_cases, metadata_cases
+from tests.unit.eyp.rule_cases_signers import signer_cases
 
 _INITIALS = "ParafOzeti/ParafOzeti.xml"
 _NO_REFERENCES = r"<Reference.*</Reference>"
@@ -189,11 +190,10 @@ def _by_name(*groups: Iterator[Case]) -> dict[str, Case]:
     return found
 
 
-CASES = _by_name(layout_cases(), metadata_cases(), _manifests(), _signatures(), _encrypted(), _updates())
+CASES = _by_name(
+    layout_cases(), metadata_cases(), _manifests(), _signatures(), signer_cases(), _encrypted(), _updates()
+)
 ELSEWHERE: dict[str, str] = {
     "R.72": "cryptography, chain and revocation: signer judges them on every level (POST /v1/package-inspections)",
-    "R.73": "levels of signatures and seals: signer names and judges them",
-    "R.75": "needs the signers' certificates, which signer reads; the names of the metadata are stated, not proof",
-    "R.76": "needs the seal's certificate, which signer reads",
 }
 """Rules that bytes alone cannot answer, and who answers them."""
