@@ -45,7 +45,7 @@ def stack(own_stack: Stack) -> Stack:
 
 
 def test_document_is_valid(stack: Stack) -> None:
-    document = httpx.get(f"{stack.url}/openapi.json", trust_env=False).json()
+    document = httpx.get(f"{stack.url}/openapi.json", trust_env=False, timeout=60).json()
     validate(document)
     assert document["openapi"].startswith("3.1")
 

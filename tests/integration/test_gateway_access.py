@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,12 +96,11 @@ async def test_scopes_are_enforced_and_documented(gateway: RunningGateway) -> No
             lacking = frozenset(every - set(operation["x-required-scopes"]))
             if lacking not in keys:
                 keys[lacking] = await gateway.key(*lacking, institutions=(10000001,), client_id=f"c{len(keys)}")
-            path_with_ids = path.replace("{message_id}", "0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f").replace(
-                "{evidence_id}", "0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f"
-            )
+            path_with_ids = path
             for name, value in {"number": "1", "detsis_no": "10000001", "institution_no": "10000001",
                                 "mailbox_id": "a", "key_id": "abcdefgh"}.items():  # fmt: skip
                 path_with_ids = path_with_ids.replace("{" + name + "}", value)
+            path_with_ids = re.sub(r"\{\w+_id\}", "0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f", path_with_ids)
             json = operation.get("requestBody", {}).get("content", {}).get("application/json")
             body = {"json": json["examples"]["example"]["value"]} if json else {}
             answer = await gateway.http.request(method, path_with_ids, headers={"X-Api-Key": keys[lacking]}, **body)
@@ -194,7 +194,10 @@ async def test_institutions_are_entered_changed_and_audited(gateway: RunningGate
     await gateway.institution(10000001)
     await gateway.institution(10000001, package_findings="pass")
     answer = await gateway.admin("GET", "/v1/institutions/10000001")
-    assert answer.json()["policy"] == {"package_findings": "pass", "signatures": "warn"}
+    assert answer.json()["policy"] == {
+        "package_findings": "pass", "signatures": "warn", "restricted": "encrypt", "encrypted_degrees": ["restricted"],
+        "print_profile": "P-2020", "print_needs_authorisation": True,
+    }  # fmt: skip
     assert (await gateway.admin("GET", "/v1/institutions/10000009")).status_code == 404
     answer = await gateway.admin(
         "POST", "/v1/api-keys", json={"client_id": "a", "scopes": ["admin"], "institutions": [10000001, 10000009]}

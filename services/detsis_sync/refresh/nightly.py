@@ -31,6 +31,8 @@ from shared.errors import DomainError, ErrorCode
 
 log = structlog.get_logger(__name__)
 End = Literal["accepted", "refused", "failed"]
+_UNTIL_PUT_AWAY = (0.1, 0.2, 0.4, 0.8, 1.5)
+"""Seconds between tries: who refused a run a moment ago still holds it."""
 
 
 class Refresher:
@@ -177,22 +179,28 @@ class Refresher:
         Raises ``DomainError``: NOT_FOUND; STATE_CONFLICT when the run is not a refused one, when a newer one of
         the account was accepted, or when what it had staged is not there any more.
         """
-        async with working_on(self._database, run_id) as ours:
-            if not ours:
-                raise DomainError(ErrorCode.STATE_CONFLICT, f"run {run_id} is being worked on")
-            run, lists = await self._releasable(run_id)
-            async with self._database.unit_of_work() as work:
-                counts = await publish(work, run, lists, self._clock, from_state=run.state)
-                await work.session.execute(
-                    update(Run)
-                    .where(Run.run_id == run_id)
-                    .values(released_by=released_by, released_at=self._clock.now(), release_note=note)
-                )
-        log.warning("refresh_released", run_id=run_id, released_by=released_by, lists=sorted(lists))
+        counts, lists = await self._published(run_id, released_by, note)
+        log.warning("refresh_released", run_id=run_id, released_by=released_by, lists=lists)
         self.count_changes(counts)
         self._metrics.runs.labels("released").inc()
         await self.sweep()
         await self._gauges.publish()
+
+    async def _published(self, run_id: int, released_by: str, note: str) -> tuple[dict[str, int], list[str]]:
+        for pause in _UNTIL_PUT_AWAY:
+            async with working_on(self._database, run_id) as ours:
+                if ours:
+                    run, lists = await self._releasable(run_id)
+                    async with self._database.unit_of_work() as work:
+                        counts = await publish(work, run, lists, self._clock, from_state=run.state)
+                        await work.session.execute(
+                            update(Run)
+                            .where(Run.run_id == run_id)
+                            .values(released_by=released_by, released_at=self._clock.now(), release_note=note)
+                        )
+                    return counts, sorted(lists)
+            await asyncio.sleep(pause)
+        raise DomainError(ErrorCode.STATE_CONFLICT, f"run {run_id} is being worked on")
 
     async def _releasable(self, run_id: int) -> tuple[Run, dict[str, RunList]]:
         async with self._database.reading() as session:

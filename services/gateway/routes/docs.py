@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 from importlib.resources import files
@@ -60,7 +61,8 @@ def docs_routes(app: FastAPI) -> list[BaseRoute]:
         return json.dumps(openapi_document(app), ensure_ascii=False, separators=(",", ":")).encode()
 
     async def openapi_json(_request: Request) -> Response:
-        return Response(document(), media_type="application/json", headers=_KEPT)
+        # Made once, which takes a second or two that other requests do not have to wait for.
+        return Response(await asyncio.to_thread(document), media_type="application/json", headers=_KEPT)
 
     async def swagger(request: Request) -> Response:
         return HTMLResponse(_SWAGGER.format(root=_root(request)))
