@@ -37,6 +37,8 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=2,
+            # As shared.service: one that hangs up after as many seconds as its clients do hangs up on a request at times.
+            timeout_keep_alive=30,
         )
     )
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]

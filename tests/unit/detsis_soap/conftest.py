@@ -98,6 +98,7 @@ def served(app: Any, authority: Authority) -> Iterator[int]:
         log_level="critical",
         lifespan="off",
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=30,
     )
     server = uvicorn.Server(config)
     thread = Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)

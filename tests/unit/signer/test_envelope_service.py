@@ -94,7 +94,7 @@ async def signer(keys_file: Path, tmp_path: Path) -> AsyncIterator[Running]:
 async def _running(configuration: dict[str, Any]) -> AsyncIterator[Running]:
     service = await build(Settings(**configuration), FixedClock(NOW))
     listener = listening_socket()
-    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off", timeout_keep_alive=30))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.005)

@@ -97,7 +97,7 @@ class Running:
 async def running(configuration: dict[str, Any], clock: FixedClock) -> AsyncIterator[Running]:
     service = await build(Settings(**configuration), clock)
     listener = listening_socket()
-    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off", timeout_keep_alive=30))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.005)

@@ -311,7 +311,7 @@ async def running(token: SoftToken, pki: Pki, tmp_path: Path, *more: dict[str, A
     }  # fmt: skip
     service = await build(Settings(**settings), FixedClock(NOW))
     listener = listening_socket()
-    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off", timeout_keep_alive=30))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.005)
