@@ -97,7 +97,7 @@ def test_a_letter_written_here_must_arrive_without_a_finding(answers: Answers, t
     content = b"PK\x03\x04 finished"
     sealed = {"step": "seal", "conclusion": "passed"}
     begun: dict[str, Any] = {
-        "package_id": "p1", "version": "2.0", "version_reason": "asked for", "filled": [{"origin": "live"}],
+        "package_id": "p1", "document_id": "D1", "version": "2.0", "version_reason": "asked for", "filled": [{"origin": "live"}],
         "files": [{"name": "annex", "annex_id": "a1"}], "signatures": [sealed], "findings": [],
         "package": {"file_name": "X.eyp"},
     }  # fmt: skip
