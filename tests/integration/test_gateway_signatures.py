@@ -133,7 +133,7 @@ async def test_who_signed_is_held_against_whom_the_package_names(world: World, p
     assert answer["conclusion"] == "passed"
     levels = (await world.inspect(package, levels="true", profile="strict")).json()["signer_findings"]
     assert [(item["rule"], item["severity"]) for item in levels] == [
-        ("R.73", "fatal"), ("R.73", "fatal"), ("R.75.name", "warning"),
+        ("R.73.level", "fatal"), ("R.73.level", "fatal"), ("R.75.name", "warning"),
     ]  # fmt: skip
     assert {item["message_en"].rpartition(": ")[2] for item in levels[:2]} == {
         "CAdES-B < CAdES-XL.", "CAdES-B < CAdES-A.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.eyp.findings import Rule, Severity
 
 LEVEL = Rule(
-    "R.73",
+    "R.73.level",
     Severity.FATAL,
     "İmza ya da mühür gereken düzeyde değil: {value}.",
     "A signature or seal is below the level asked for: {value}.",
@@ -29,7 +29,7 @@ SIGNING_DATE = Rule(
     "The letter's date is not that of the last signature's time-stamp: {value}.",
 )
 SEAL_OWNER = Rule(
-    "R.76",
+    "R.76.owner",
     Severity.IMPORTANT,
     "Mühür sertifikasının sahibi belgeyi oluşturan kurum değil: {value}.",
     "The seal's certificate does not name the institution that made the letter: {value}.",

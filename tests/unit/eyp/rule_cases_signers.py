@@ -39,8 +39,8 @@ def signer_cases() -> Iterator[Case]:
         found = inspect(FAULTLESS[package])
         assert judge_signers(found, fitting(found), Profile("all"), levels=True) == ()
         for kind in {item.kind for item in fitting(found)}:
-            yield Case("R.73", package, bytes, "FW", judge=_read(package, kind, level="CAdES-T"))
-        yield Case("R.73", package, bytes, "FW", judge=_read(package, SignatureKind.SEAL, level=None))
+            yield Case("R.73.level", package, bytes, "FW", judge=_read(package, kind, level="CAdES-T"))
+        yield Case("R.73.level", package, bytes, "FW", judge=_read(package, SignatureKind.SEAL, level=None))
         signature = SignatureKind.SIGNATURE
         names = next(item.owners for item in fitting(found) if item.kind is signature)
         yield Case("R.75.count", package, bytes, "II", judge=_read(package, signature, owners=(*names, "Bir Başka")))
@@ -53,7 +53,7 @@ def signer_cases() -> Iterator[Case]:
         assert final.date is not None
         later = final.date + timedelta(hours=1)
         yield Case("R.75.date", package, bytes, "WW", judge=_read(package, signature, stamped_at=later))
-        yield Case("R.76", package, bytes, "II", judge=_read(package, SignatureKind.SEAL, owners=("C Kurumu",)))
+        yield Case("R.76.owner", package, bytes, "II", judge=_read(package, SignatureKind.SEAL, owners=("C Kurumu",)))
 
 
 def _read(package: str, kind: SignatureKind, **changed: object) -> Judge:
