@@ -11,7 +11,8 @@ from asn1crypto import cms as asn1_cms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.eyp import Organisation, PackageVersion, inspect
+from shared.eyp import Contact, Organisation, PackageVersion, inspect
+from shared.eyp.checks.contacts import check_contact
 from shared.eyp.checks.content import is_identity_number
 from shared.eyp.checks.signatures import signed_content
 from shared.eyp.container import part_key
@@ -139,6 +140,36 @@ def test_versions() -> None:
 def test_identity_numbers() -> None:
     assert is_identity_number("10000000146")
     assert not any(map(is_identity_number, ("10000000147", "00000000146", "1000000014", "", "1000000014٦")))
+
+
+_LONG = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("field", "fit", "unfit"),
+    [
+        (
+            "phone",
+            ["0312 123 45 67", "+90 (312) 123-45-67 dahili 12", "0312 1234567 dah.:5", "03121234567x12"],
+            ["yok", "0000000" + " " * _LONG + "x", "1" * _LONG],
+        ),
+        ("fax", ["+90 312 000 00 01"], ["0000000" + " " * _LONG + "x"]),
+        (
+            "web_address",
+            ["www.ornek.bel.tr", "https://x.gov.tr/a?b=c:d@e", "HTTP://A.B:8080/"],
+            ["yok", "x@y.tr", "a..b", "a." * _LONG + "@", "a.b" + "?" * _LONG + " ", "a" * _LONG],
+        ),
+        ("email", ["bilgi@ornek.bel.tr"], ["bilgi", "a@" + "a." * _LONG, "@" * _LONG]),
+        ("kep_address", ["kurum@hs01.kep.tr"], ["kurum@kep.tr", "a" * _LONG + "@hs01.kep.tr"]),
+    ],
+)
+def test_contact_details(field: str, fit: list[str], unfit: list[str]) -> None:
+    """Each form takes time in proportion to its text: with one that does not, this ends by the suite's time limit."""
+    for text in fit:
+        assert list(check_contact(Contact(**{field: text}))) == [], text
+    for text in unfit:
+        (finding,) = check_contact(Contact(**{field: text}))
+        assert finding.rule == "R.40", text[:20]
 
 
 def test_sample_letter_shows_turkish_letters_and_its_code() -> None:
