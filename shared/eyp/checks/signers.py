@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.eyp.findings import Finding, Profile, worst_first
+from shared.eyp.findings import Finding, FindingList, Profile
 from shared.eyp.inspection import Inspection
 from shared.eyp.model import Organisation, Person, SignatureKind
 from shared.eyp.rules import signers as rules
@@ -37,9 +37,12 @@ def judge_signers(
     inspection: Inspection, signatures: Sequence[ReadSignature], profile: Profile, *, levels: bool = False
 ) -> tuple[Finding, ...]:
     """Findings about the signers of one package, worst first. ``levels``: judge the levels of signatures, too."""
-    found = [*_stated(inspection, signatures), *_seals(inspection, signatures)]
-    found += _low(signatures) if levels else []
-    return worst_first(map(profile.weigh, found))
+    found = FindingList()
+    found.take(_stated(inspection, signatures))
+    found.take(_seals(inspection, signatures))
+    if levels:
+        found.take(_low(signatures))
+    return found.weighed(profile)
 
 
 def _low(signatures: Sequence[ReadSignature]) -> Iterator[Finding]:
