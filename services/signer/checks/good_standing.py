@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.signer.checks.chain import CertificatePath
-from services.signer.checks.ocsp import OcspCheck, OcspResponse, revoked
+from services.signer.checks.ocsp import OcspCheck, OcspResponse
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing, RevocationStatus
 from services.signer.findings import CheckFailed
 from shared.domain.verdict import SubIndication
@@ -59,7 +59,7 @@ def _from_responses(
         if statement is None:
             continue
         if statement.revoked_at is not None and statement.revoked_at <= lists.moment:
-            raise revoked(statement, end_entity=index == 0, proven=lists.proven)
+            raise lists.refusal(statement.revoked_at, statement.reason, end_entity=index == 0)
         good[index] = StandingSource("OCSP", statement.source, statement.this_update)
     return good
 

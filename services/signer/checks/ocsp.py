@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import InvalidVersion, ocsp
 
 from services.signer import der
-from services.signer.certificates import ASN1_FAULTS, Certificate, load_certificate, names_equal
+from services.signer.certificates import ASN1_FAULTS, Certificate, PublicKey, load_certificate, names_equal
 from services.signer.checks import mathematics
 from services.signer.checks.algorithms import SIGNATURE_BY_OID, check
 from services.signer.checks.chain import CertificatePath, build_path
@@ -24,8 +24,6 @@ from services.signer.checks.revocation import CLOCK_SKEW, RevocationCheck
 from services.signer.findings import CheckFailed
 from services.signer.formats.references import ocsp_forms
 from services.signer.limits import malformed
-from services.signer.texts import say
-from shared.domain.verdict import SubIndication
 
 WITHOUT_NEXT_UPDATE = timedelta(hours=24)
 
@@ -71,6 +69,9 @@ class OcspResponse:
     statements: tuple[Statement, ...]
     certificates: tuple[Certificate, ...]
     _parsed: ocsp.OCSPResponse = field(repr=False)
+    _signed: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    delegations: dict[tuple[str, ...], bool] = field(default_factory=dict, repr=False, compare=False)
+    """Who may answer for whom on which path, as found out: a response belongs to one pool of evidence."""
 
     def named_by(self, certificate: Certificate) -> bool:
         """Whether the responder's id is that of ``certificate``."""
@@ -80,14 +81,25 @@ class OcspResponse:
         return self._parsed.responder_key_hash == hashlib.sha1(_key_bits(certificate)).digest()  # noqa: S324 - RFC 6960's id
 
     def signed_by(self, certificate: Certificate, moment: datetime) -> bool:
-        """Whether the key of ``certificate`` signed it, with algorithms that count at ``moment``."""
+        """Whether the key of ``certificate`` signed it, with algorithms that count at ``moment``.
+
+        The equation is computed once for each signer: a response is asked about at many moments.
+        """
         scheme, digest = SIGNATURE_BY_OID.get(self._parsed.signature_algorithm_oid.dotted_string, ("?", None))
         if digest is None:
             return False
         try:
             key = certificate.public_key()
             check(mathematics.key_use(key, scheme, digest, ()), moment, proven=True)
-            hashed = hashlib.new(digest, self._parsed.tbs_response_bytes).digest()
+        except CheckFailed:
+            return False
+        if certificate.sha256 not in self._signed:
+            self._signed[certificate.sha256] = self._holds(key, scheme, digest)
+        return self._signed[certificate.sha256]
+
+    def _holds(self, key: PublicKey, scheme: str, digest: str) -> bool:
+        hashed = hashlib.new(digest, self._parsed.tbs_response_bytes).digest()
+        try:
             mathematics.verify(key, scheme, 0, digest, hashed, self._parsed.signature)
         except CheckFailed:
             return False
@@ -160,17 +172,21 @@ class OcspCheck:
 
     def says(self, certificate: Certificate, issuer: Certificate, path: CertificatePath) -> Statement | None:
         """The newest usable statement about ``certificate``; None when there is none."""
-        moment, now = self.lists.moment, self.lists.now
-        usable = [
-            statement
-            for response in self.responses
-            for statement in response.statements
-            if statement.about(certificate, issuer)
-            and statement.good_until >= moment
-            and statement.this_update <= now + CLOCK_SKEW
-            and self._authorised(response, issuer, path)
-        ]
+        usable: list[Statement] = []
+        for response in self.responses:
+            about = [item for item in response.statements if self._counts(item, certificate, issuer)]
+            if about and self._authorised(response, issuer, path):
+                usable += about
         return max(usable, key=lambda item: item.this_update, default=None)
+
+    def _counts(self, statement: Statement, certificate: Certificate, issuer: Certificate) -> bool:
+        return (
+            statement.about(certificate, issuer)
+            and statement.good_until >= self.lists.moment
+            and statement.this_update <= self.lists.now + CLOCK_SKEW
+            # Whoever is asked about a certificate that has run out may have forgotten its revocation.
+            and (statement.revoked_at is not None or statement.this_update <= certificate.not_after)
+        )
 
     def _authorised(self, response: OcspResponse, issuer: Certificate, path: CertificatePath) -> bool:
         """Signed by the issuer, or by somebody it gave a certificate for this (RFC 6960, 4.2.2.2)."""
@@ -186,6 +202,14 @@ class OcspCheck:
         )
 
     def _delegated(
+        self, responder: Certificate, response: OcspResponse, issuer: Certificate, path: CertificatePath
+    ) -> bool:
+        key = (responder.sha256, issuer.sha256, *(item.sha256 for item in path.certificates))
+        if key not in response.delegations:
+            response.delegations[key] = self._may_answer(responder, response, issuer, path)
+        return response.delegations[key]
+
+    def _may_answer(
         self, responder: Certificate, response: OcspResponse, issuer: Certificate, path: CertificatePath
     ) -> bool:
         pool = (*response.certificates, *path.certificates[1:])
@@ -207,12 +231,3 @@ def _unchecked(responder: Certificate) -> bool:
     return any(
         extension["extn_id"].dotted == _NO_CHECK for extension in responder.asn1["tbs_certificate"]["extensions"]
     )
-
-
-def revoked(statement: Statement, *, end_entity: bool, proven: bool) -> CheckFailed:
-    """The failure for a certificate revoked by the judged moment, in the words used for lists."""
-    if not end_entity:
-        sub_indication = SubIndication.REVOKED_CA_NO_POE
-    else:
-        sub_indication = SubIndication.REVOKED if proven else SubIndication.REVOKED_NO_POE
-    return CheckFailed(sub_indication, say("revocation.revoked", at=statement.revoked_at, reason=statement.reason))

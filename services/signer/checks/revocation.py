@@ -157,7 +157,7 @@ class RevocationCheck:
                 continue
             revoked = item.revoked(certificate)
             if revoked is not None and revoked[0] <= self.moment:
-                raise self._revoked(*revoked, end_entity=end_entity)
+                raise self.refusal(*revoked, end_entity=end_entity)
             # A list made after the certificate ran out may have dropped it.
             if revoked is None and item.newest.this_update > certificate.not_after:
                 continue
@@ -252,7 +252,8 @@ class RevocationCheck:
             return False
         return True
 
-    def _revoked(self, revoked_at: datetime, reason: str, *, end_entity: bool) -> CheckFailed:
+    def refusal(self, revoked_at: datetime, reason: str, *, end_entity: bool) -> CheckFailed:
+        """What follows for a certificate revoked by the judged moment, whoever says so."""
         text = say("revocation.revoked", at=revoked_at, reason=reason)
         if not end_entity:
             return CheckFailed(SubIndication.REVOKED_CA_NO_POE, text)

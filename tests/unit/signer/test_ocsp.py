@@ -18,7 +18,7 @@ from services.signer.checks.ocsp import load_response
 from services.signer.findings import CheckFailed
 from shared.contracts.signatures import SignatureReport
 from shared.domain.verdict import Conclusion, SubIndication
-from tests.support.pki import NOW, SEAL_USAGE, Holder, Pki, build_pki
+from tests.support.pki import NES_USAGE, NOW, SEAL_USAGE, Holder, Pki, build_pki
 from tests.unit.signer import levels
 from tests.unit.signer.conftest import Judge
 from tests.unit.signer.levels import SIGNED_AT, File
@@ -43,6 +43,7 @@ def respond(
     until: datetime | None = None,
     revoked_at: datetime | None = None,
     unknown: bool = False,
+    reason: x509.ReasonFlags = x509.ReasonFlags.key_compromise,
 ) -> bytes:
     """A whole OCSPResponse."""
     status = ocsp.OCSPCertStatus.GOOD if revoked_at is None else ocsp.OCSPCertStatus.REVOKED
@@ -54,7 +55,7 @@ def respond(
         this_update=at,
         next_update=until,
         revocation_time=revoked_at,
-        revocation_reason=x509.ReasonFlags.key_compromise if revoked_at else None,
+        revocation_reason=reason if revoked_at else None,
     )
     builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, by.certificate).certificates([by.certificate])
     return builder.sign(by.key, hashes.SHA256()).public_bytes(Encoding.DER)
@@ -138,6 +139,25 @@ def test_revoked_before_and_after_the_proven_time(pki: Pki, judged: Callable[...
     assert (before.conclusion, before.sub_indication) == (Conclusion.FAILED, SubIndication.REVOKED), "a list says good"
     after = judged(respond(pki, by, at=SIGNED_AT + 2 * HOUR, revoked_at=SIGNED_AT + HOUR))
     assert after.conclusion is Conclusion.PASSED, "revoked later is good standing then"
+
+
+def test_on_hold_is_open_as_on_a_list(pki: Pki, judged: Callable[..., SignatureReport]) -> None:
+    by = responder(pki, OCSP_SIGNING, NO_CHECK)
+    held = judged(respond(pki, by, revoked_at=SIGNED_AT - HOUR, reason=x509.ReasonFlags.certificate_hold))
+    assert (held.conclusion, held.sub_indication) == (Conclusion.INDETERMINATE, SubIndication.TRY_LATER)
+    assert "on hold" in sources(held)
+
+
+@pytest.mark.parametrize("revoked_at", [None, SIGNED_AT - HOUR], ids=["good", "revoked"])
+def test_good_after_the_certificate_ran_out_says_nothing(pki: Pki, judge: Judge, revoked_at: datetime | None) -> None:
+    signer = pki.qualified.issuing.issue("Eski", key_usage=NES_USAGE, qualified=True, days=(-30, 1))
+    later, lists = NOW + timedelta(days=2), [pki.qualified.root.crl(), *pki.timestamp.crls()]
+    response = respond(pki, pki.qualified.issuing, about=signer, at=later, revoked_at=revoked_at)
+    file = levels.with_signature_stamp(File.of(sign(signer, CONTENT, at=SIGNED_AT)), pki.tsa)
+    file = file.plus(levels.REVOCATION_VALUES, levels.revocation_values([], [basic(response)]))
+    [signature] = judge(file.encode(), crls=lists, moment=NOW, now=later + HOUR).signatures
+    expected = SubIndication.TRY_LATER if revoked_at is None else SubIndication.REVOKED
+    assert signature.sub_indication is expected
 
 
 def test_a_list_that_knows_better_decides(pki: Pki, judged: Callable[..., SignatureReport]) -> None:
