@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from services.kep_relay.inbound.packages import NOT_OPENED
 from services.kep_relay.tables import InboundMessageRow, InboundVerificationRow
@@ -19,7 +21,7 @@ from shared.contracts.inbound import InboundVerification
 from shared.domain.verdict import Conclusion
 from shared.eyp import SecurityCode
 from tests.support.gateway import TOKENS
-from tests.support.inbound import SENDER_NO, Inbound, running_inbound
+from tests.support.inbound import SENDER_NO, Inbound, running_inbound, until
 from tests.support.pki import NOW, Holder, Pki, build_pki
 from tests.support.real_letters import RealSigner, real_signer
 from tests.unit.eyp import wrappers
@@ -148,6 +150,38 @@ async def test_whoever_has_brought_a_key_need_not_wait(
     await relay.run_jobs()
     row = await only(relay)
     assert (row.reason_code, row.conclusion, row.opening) == (None, "passed", "opened")
+
+
+async def test_whoever_asks_while_the_letter_is_being_verified_is_not_forgotten(
+    relay: Inbound, signer: RealSigner, clock: FixedClock, recipients: Recipients
+) -> None:
+    """The run that is under way asked signer before the key was there."""
+    await signer.hold()
+    await relay.take_in(signer.mail(("a.eyps", await signer.encrypted(signer.package()))), uid=1)
+    clock.moment += timedelta(hours=1, minutes=1)
+    async with relay.deps.database.unit_of_work() as work:
+        row = await work.session.scalar(select(InboundMessageRow).with_for_update())
+        assert row is not None
+        await relay.sweep()
+        under_way = asyncio.create_task(relay.run_jobs())
+        await until(partial(somebody_waits_for_a_lock, relay))
+        row.verify_at = clock.moment  # as whoever asks does
+    await under_way
+    assert (await only(relay)).verify_at == clock.moment
+    await signer.hold(recipients.rsa)
+    clock.moment += timedelta(minutes=5)
+    await relay.sweep()
+    await relay.run_jobs()
+    row = await only(relay)
+    assert (row.conclusion, row.opening, row.verify_at) == ("passed", "opened", None)
+
+
+async def somebody_waits_for_a_lock(relay: Inbound) -> bool:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with relay.deps.database.autocommit() as session:
+        return bool(await session.scalar(waiting))
 
 
 async def test_a_registered_letter_waits_for_no_key(relay: Inbound, signer: RealSigner, clock: FixedClock) -> None:

@@ -157,8 +157,11 @@ class LetterVerification:
             return None
         async with self._database.unit_of_work() as work:
             current = await work.session.get_one(InboundMessageRow, row.message_id, with_for_update=True)
+            asked_at = None if current.verify_at == row.verify_at else current.verify_at
             if current.verifications == row.verifications:
                 self._write(work, current, judged)
+                # Somebody who asked meanwhile may have brought a key that this run did not have.
+                current.verify_at = asked_at or current.verify_at
         self._arrivals.announce()
         return next(item.report for item in judged.verification.components if item.component == ENVELOPE)
 
