@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,20 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-import uvicorn
-from pydantic import SecretStr
 
-from services.signer.app import build
 from services.signer.enveloping import Enveloping
 from services.signer.keys import KeyRing, KeysUnreadable, load_keys
 from services.signer.metrics import SignerMetrics
-from services.signer.settings import Settings
-from shared.clients.signer import SignerClient, envelope_refusal
+from shared.clients.signer import envelope_refusal
 from shared.clock import FixedClock
 from shared.contracts.envelopes import EnvelopeRefusal
 from shared.contracts.signatures import SigningPurpose
 from shared.errors import DomainError, ErrorCode
-from shared.service import Service
 from shared.telemetry.metrics import new_registry
 from tests.support.pki import NOW, PASSWORD, build_pki, rsa_key
-from tests.support.ports import listening_socket
+from tests.support.signer import TOKEN, RunningSigner, running_signer
 from tests.unit.signer.enveloping import RSA_USAGE, Recipients, build_recipients, cbc, gcm, transported
 
-TOKEN = "0123456789"
 OWN, OTHER = 10000001, 10000002
 PACKAGE = b"PK\x03\x04" + os.urandom(3_000_000)
 LIMIT = 4_000_000
@@ -60,15 +53,9 @@ def keys_file(recipients: Recipients, tmp_path: Path) -> Path:
     return path
 
 
-class Running:
-    def __init__(self, service: Service, base_url: str) -> None:
-        self.service = service
-        self.base_url = base_url
-        self.client = SignerClient(base_url, SecretStr(TOKEN))
-
+class Running(RunningSigner):
     def counted(self, operation: str, result: str) -> float | None:
-        labels = {"operation": operation, "result": result}
-        return self.service.registry.get_sample_value("kepgw_envelopes_total", labels)
+        return self.sample("kepgw_envelopes_total", operation=operation, result=result)
 
     async def encrypted(self, content: Any, *certificates: bytes) -> bytes:
         async with self.client.encrypt(content, certificates) as stream:
@@ -82,30 +69,11 @@ class Running:
 @pytest.fixture
 async def signer(keys_file: Path, tmp_path: Path) -> AsyncIterator[Running]:
     configuration: dict[str, Any] = {
-        "port": 0, "ops_port": 0, "service_tokens": {"gateway": TOKEN},
         "trust_directory": build_pki().write_trust(tmp_path / "trust"),
         "keys_file": keys_file, "file_limit_bytes": LIMIT, "envelopes_at_once": 2,
     }  # fmt: skip
-    async with _running(configuration) as up:
-        yield up
-
-
-@asynccontextmanager
-async def _running(configuration: dict[str, Any]) -> AsyncIterator[Running]:
-    service = await build(Settings(**configuration), FixedClock(NOW))
-    listener = listening_socket()
-    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off", timeout_keep_alive=30))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    up = Running(service, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    try:
-        yield up
-    finally:
-        await up.client.aclose()
-        server.should_exit = True
-        await task
-        await service.resources.aclose()
+    async with running_signer(configuration, FixedClock(NOW)) as up:
+        yield Running(up.service, up.base_url, up.client)
 
 
 async def refused(work: Any) -> DomainError:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from pydantic import SecretStr
 
 from services.signer.app import build
 from services.signer.keys import KeysUnreadable
@@ -24,20 +22,17 @@ from services.signer.metrics import SignerMetrics
 from services.signer.settings import Settings
 from services.signer.trust import TrustDirectory, TrustUnreadable
 from services.signer.verifier import Verifier
-from shared.clients.signer import SignerClient
 from shared.clock import FixedClock
 from shared.contracts.signatures import CertificatePurpose, Profile, SigningPurpose, VerificationRequest
 from shared.domain.verdict import Conclusion, SubIndication
 from shared.errors import DomainError, ErrorCode
-from shared.service import Service
 from shared.telemetry.metrics import new_registry
 from tests.support.pki import NOW, PASSWORD, Pki, build_pki, rsa_key, usage
-from tests.support.ports import listening_socket
+from tests.support.signer import COMMON, TOKEN, RunningSigner, running_signer
 from tests.unit.signer.httpd import Web, serving
 from tests.unit.signer.signing import sign
 
 CONTENT = b"a letter"
-TOKEN = "0123456789"
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +65,6 @@ def configuration(world: Pki, tmp_path: Path) -> dict[str, Any]:
     common = {"institution_no": 10000001, "password_file": "password"}
     (tmp_path / "keys.json").write_text(json.dumps([entry | common for entry in entries]))
     return {
-        "port": 0,
-        "ops_port": 0,
-        "service_tokens": {"gateway": TOKEN},
         "trust_directory": world.write_trust(tmp_path / "trust"),
         "keys_file": tmp_path / "keys.json",
         "fetch_allowed_hosts": ["127.0.0.1"],
@@ -83,42 +75,14 @@ def configuration(world: Pki, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-class Running:
-    def __init__(self, service: Service, base_url: str) -> None:
-        self.service = service
-        self.base_url = base_url
-        self.client = SignerClient(base_url, SecretStr(TOKEN))
-
-    def sample(self, name: str, **labels: str) -> float | None:
-        return self.service.registry.get_sample_value(name, labels)
-
-
-@asynccontextmanager
-async def running(configuration: dict[str, Any], clock: FixedClock) -> AsyncIterator[Running]:
-    service = await build(Settings(**configuration), clock)
-    listener = listening_socket()
-    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off", timeout_keep_alive=30))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    up = Running(service, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    try:
-        yield up
-    finally:
-        await up.client.aclose()
-        server.should_exit = True
-        await task
-        await service.resources.aclose()
-
-
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock(NOW)
 
 
 @pytest.fixture
-async def signer(configuration: dict[str, Any], clock: FixedClock) -> AsyncIterator[Running]:
-    async with running(configuration, clock) as up:
+async def signer(configuration: dict[str, Any], clock: FixedClock) -> AsyncIterator[RunningSigner]:
+    async with running_signer(configuration, clock) as up:
         yield up
 
 
@@ -126,7 +90,7 @@ REQUEST = VerificationRequest()
 
 
 async def test_verdict_settles_when_the_revocation_list_comes_back(
-    signer: Running, web: Web, world: Pki, clock: FixedClock
+    signer: RunningSigner, web: Web, world: Pki, clock: FixedClock
 ) -> None:
     web.answers.clear()
     encoded = sign(world.signer, CONTENT, attached=False)
@@ -146,7 +110,9 @@ async def test_verdict_settles_when_the_revocation_list_comes_back(
     assert signer.sample("kepgw_signature_verifications_total", **labels, conclusion="indeterminate") == 1
 
 
-async def test_a_list_that_ran_out_is_fetched_again(signer: Running, web: Web, world: Pki, clock: FixedClock) -> None:
+async def test_a_list_that_ran_out_is_fetched_again(
+    signer: RunningSigner, web: Web, world: Pki, clock: FixedClock
+) -> None:
     serve_lists(web, world)
     encoded = sign(world.signer, CONTENT)
     assert (await signer.client.verify(REQUEST, encoded)).conclusion is Conclusion.PASSED
@@ -155,7 +121,9 @@ async def test_a_list_that_ran_out_is_fetched_again(signer: Running, web: Web, w
     assert (await signer.client.verify(REQUEST, encoded)).conclusion is Conclusion.PASSED
 
 
-async def test_nothing_is_fetched_for_a_signature_that_does_not_hold(signer: Running, web: Web, world: Pki) -> None:
+async def test_nothing_is_fetched_for_a_signature_that_does_not_hold(
+    signer: RunningSigner, web: Web, world: Pki
+) -> None:
     asked = len(web.asked)
     report = await signer.client.verify(REQUEST, sign(world.signer, CONTENT, attached=False), b"other")
     assert report.conclusion is Conclusion.FAILED
@@ -176,7 +144,7 @@ async def test_certificates_are_judged_in_order_and_settle_when_the_list_comes_b
     own = world.seal.issuing.issue("Kurum", key=rsa_key(), key_usage=usage(key_encipherment=True))
     old = world.seal.issuing.issue("Kurum", key=rsa_key(), key_usage=usage(key_encipherment=True), days=(-9, -1))
     texts = [_text(own.der), _text(b"none"), _text(old.der)]
-    async with running(configuration, clock) as signer:
+    async with running_signer(configuration, clock) as signer:
         ask = partial(signer.client.verify_certificates, CertificatePurpose.ENCRYPTION, texts)
         first = await ask()
         assert [item.conclusion for item in first.verdicts] == [
@@ -203,7 +171,7 @@ async def test_certificates_are_judged_in_order_and_settle_when_the_list_comes_b
     ids=["none", "too many", "no base64", "too long", "no ASCII", "text", "null", "number"],
 )
 async def test_certificates_that_cannot_be_read_from_the_request_are_refused(
-    signer: Running, certificates: object
+    signer: RunningSigner, certificates: object
 ) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(base_url=f"{signer.base_url}/internal/v1", headers=headers) as http:
@@ -212,7 +180,7 @@ async def test_certificates_that_cannot_be_read_from_the_request_are_refused(
     assert answer.json()["errors"][0]["pointer"].endswith(("/certificates", "/certificates/0", "/certificates/1"))
 
 
-async def test_every_form_of_material(signer: Running, web: Web, world: Pki, tmp_path: Path) -> None:
+async def test_every_form_of_material(signer: RunningSigner, web: Web, world: Pki, tmp_path: Path) -> None:
     serve_lists(web, world)
     encoded = sign(world.signer, CONTENT, attached=False)
     path = tmp_path / "signature"
@@ -227,7 +195,7 @@ async def test_every_form_of_material(signer: Running, web: Web, world: Pki, tmp
         assert (await signer.client.verify(REQUEST, handle, CONTENT)).conclusion is Conclusion.PASSED
 
 
-async def test_signing_and_sealing(signer: Running, web: Web, world: Pki) -> None:
+async def test_signing_and_sealing(signer: RunningSigner, web: Web, world: Pki) -> None:
     serve_lists(web, world)
     signed = await signer.client.sign_message("kep-1", CONTENT, institution_no=10000001)
     report = await signer.client.verify(REQUEST, signed, CONTENT)
@@ -244,7 +212,7 @@ async def refusal(call: Any) -> ErrorCode:
     return caught.value.code
 
 
-async def test_refusals(signer: Running) -> None:
+async def test_refusals(signer: RunningSigner) -> None:
     client = signer.client
     assert await refusal(client.sign_message("seal-1", CONTENT)) is ErrorCode.INSTITUTION_FORBIDDEN
     assert await refusal(client.seal("kep-1", CONTENT)) is ErrorCode.INSTITUTION_FORBIDDEN
@@ -261,7 +229,7 @@ async def test_refusals(signer: Running) -> None:
     assert await refusal(client.verify(naive, b"x")) is ErrorCode.VALIDATION_FAILED
 
 
-async def test_raw_http(signer: Running) -> None:
+async def test_raw_http(signer: RunningSigner) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(base_url=f"{signer.base_url}/internal/v1", headers=headers) as http:
         assert (await http.get("/keys", headers={"Authorization": "Bearer wrong"})).status_code == 401
@@ -279,7 +247,7 @@ async def test_raw_http(signer: Running) -> None:
         assert signed.headers["content-type"] == "application/pkcs7-signature"
 
 
-async def test_keys_are_described_without_secrets(signer: Running, world: Pki) -> None:
+async def test_keys_are_described_without_secrets(signer: RunningSigner, world: Pki) -> None:
     keys = await signer.client.keys()
     assert [(key.key_id, key.purposes) for key in keys] == [
         ("kep-1", [SigningPurpose.KEP_MESSAGE]),
@@ -291,7 +259,7 @@ async def test_keys_are_described_without_secrets(signer: Running, world: Pki) -
 
 async def test_readiness_tells_the_truth(configuration: dict[str, Any], clock: FixedClock, tmp_path: Path) -> None:
     async def faults(settings: dict[str, Any]) -> dict[str, str]:
-        service = await build(Settings(**settings), clock)
+        service = await build(Settings(**COMMON | settings), clock)
         found = {}
         for item in service.checks:
             try:
@@ -313,7 +281,7 @@ async def test_anchors_are_reloaded_and_a_bad_file_changes_nothing(
 ) -> None:
     serve_lists(web, world)
     configuration["reload_seconds"] = 1
-    async with running(configuration, clock) as up:
+    async with running_signer(configuration, clock) as up:
         encoded = sign(world.signer, CONTENT)
         first = await up.client.verify(REQUEST, encoded)
         assert first.conclusion is Conclusion.PASSED
@@ -334,7 +302,7 @@ async def test_anchors_are_reloaded_and_a_bad_file_changes_nothing(
 
 async def test_too_slow_is_reported_as_not_completed(configuration: dict[str, Any], clock: FixedClock) -> None:
     configuration["verification_timeout_seconds"] = 1e-6
-    async with running(configuration, clock) as up:
+    async with running_signer(configuration, clock) as up:
         report = await up.client.verify(REQUEST, b"\x30\x00")
         assert report.conclusion is Conclusion.INDETERMINATE
         assert report.sub_indication is SubIndication.POLICY_PROCESSING_ERROR

@@ -13,32 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from pydantic import SecretStr
 
-from services.signer.app import build
 from services.signer.keys import KeyRing, load_keys
 from services.signer.sealing import Sealing
-from services.signer.settings import Settings
 from services.signer.tokens.pool import TokenLimits
 from services.signer.tokens.session import TokenSession, _answer
 from services.signer.tokens.vocabulary import FaultKind, KeySelector, Operation, TokenAddress, TokenFault
-from shared.clients.signer import SignerClient
 from shared.clock import FixedClock
 from shared.contracts.signatures import Profile, SigningPurpose
 from shared.domain.verdict import Conclusion
 from shared.errors import DomainError, ErrorCode
-from shared.service import Service
 from tests.support.broken_module import BrokenModule, needs_compiler
 from tests.support.pki import NOW, PASSWORD, Pki
-from tests.support.ports import listening_socket
+from tests.support.signer import TOKEN, RunningSigner, running_signer
 from tests.support.softhsm import MODULE, PIN, SPY, SoftToken, needs_softhsm
 from tests.unit.signer.conftest import Judge
 
 pytestmark = needs_softhsm
 
 OWN = 10000001
-TOKEN = "0123456789"
 CONTENT = b"Content-Type: text/plain\r\n\r\nMerhaba\r\n"
 LIMITS = TokenLimits(sessions=2, timeout_seconds=20, patience_seconds=30, rest_seconds=0)
 ANY_DIGEST = b"\x5a" * 48
@@ -284,45 +277,24 @@ def test_no_process_is_left_behind(token: SoftToken, tmp_path: Path) -> None:
     assert refused(ring).code is ErrorCode.SERVICE_UNAVAILABLE
 
 
-class Running:
-    def __init__(self, service: Service, base_url: str) -> None:
-        self.service = service
-        self.client = SignerClient(base_url, SecretStr(TOKEN))
-
-    def sample(self, name: str, **labels: str) -> float | None:
-        return self.service.registry.get_sample_value(name, labels)
-
-    async def readiness(self) -> str | None:
-        [check] = [item for item in self.service.checks if item.name == "signing_keys"]
-        try:
-            await check.check()
-        except Exception as error:  # noqa: BLE001 - as the operator's interface shows it
-            return str(error)
-        return None
-
-
 @asynccontextmanager
-async def running(token: SoftToken, pki: Pki, tmp_path: Path, *more: dict[str, Any]) -> AsyncIterator[Running]:
+async def running(token: SoftToken, pki: Pki, tmp_path: Path, *more: dict[str, Any]) -> AsyncIterator[RunningSigner]:
     keys_file = tmp_path / "keys.json"
     keys_file.write_text(json.dumps([entry(token), *more]))
-    settings: dict[str, Any] = {
-        "port": 0, "ops_port": 0, "service_tokens": {"gateway": TOKEN}, "keys_file": keys_file,
-        "trust_directory": pki.write_trust(tmp_path / "trust"), "hardware_sessions": 2,
+    settings = {
+        "keys_file": keys_file, "trust_directory": pki.write_trust(tmp_path / "trust"), "hardware_sessions": 2,
     }  # fmt: skip
-    service = await build(Settings(**settings), FixedClock(NOW))
-    listener = listening_socket()
-    server = uvicorn.Server(uvicorn.Config(service.app, log_config=None, lifespan="off", timeout_keep_alive=30))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    up = Running(service, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    try:
+    async with running_signer(settings, FixedClock(NOW)) as up:
         yield up
-    finally:
-        await up.client.aclose()
-        server.should_exit = True
-        await task
-        await service.resources.aclose()
+
+
+async def readiness(up: RunningSigner) -> str | None:
+    [check] = [item for item in up.service.checks if item.name == "signing_keys"]
+    try:
+        await check.check()
+    except Exception as error:  # noqa: BLE001 - as the operator's interface shows it
+        return str(error)
+    return None
 
 
 async def test_the_service_seals_by_the_token_also_after_a_restart(
@@ -337,7 +309,7 @@ async def test_the_service_seals_by_the_token_also_after_a_restart(
             assert up.sample("kepgw_pkcs11_sessions", state="busy") == 0
             assert 1 <= (up.sample("kepgw_pkcs11_sessions", state="idle") or 0) <= 2
             assert up.sample("kepgw_certificate_expiry_timestamp_seconds", key_id="seal-1")
-            assert await up.readiness() is None
+            assert await readiness(up) is None
 
 
 async def test_an_absent_token_is_shown_and_takes_no_other_key_with_it(
@@ -356,11 +328,11 @@ async def test_an_absent_token_is_shown_and_takes_no_other_key_with_it(
         assert up.sample("kepgw_signing_key_up", key_id="seal-1") == 0
         assert up.sample("kepgw_signing_key_up", key_id="kep-1") == 1
         assert up.sample("kepgw_pkcs11_failures_total", reason="token-absent") == 1
-        assert await up.readiness() is None
+        assert await readiness(up) is None
         token.bring_back()
     token.remove()
     async with running(token, pki, tmp_path) as up:
-        assert "seal-1: " in str(await up.readiness())
+        assert "seal-1: " in str(await readiness(up))
 
 
 def test_an_answer_out_of_form_is_a_dead_process() -> None:
