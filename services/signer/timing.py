@@ -8,13 +8,14 @@ claimed signing-time proves nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.signer.certificates import Certificate
 from services.signer.checks import algorithms
 from services.signer.checks.chain import CertificatePath, build_path
 from services.signer.checks.good_standing import judge_path
-from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
+from services.signer.checks.revocation import RevocationCheck, RevocationList, RevocationMissing, WantedList
 from services.signer.evidence import Pool
 from services.signer.facts import SignerFacts, StampFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, warned
@@ -137,16 +138,15 @@ class TimeEngine:
         self._check_standing(path, made, existed_at)
 
     def _check_standing(self, path: CertificatePath, made: datetime, existed_at: datetime) -> None:
-        check = RevocationCheck(self._pool.lists, made, self._now, True, self._retry_after_seconds)
         try:
-            judge_path(path, check, self._pool.responses)
+            judge_path(path, self._at(made), self._pool.responses)
         except RevocationMissing as failure:
             self._wanted.update(dict.fromkeys(failure.wanted))
             raise
         # Whoever has the key of an authority that was revoked since can stamp any time in the past.
         for moment in self._later_words(path, made, existed_at):
             try:
-                judge_path(path, replace(check, moment=moment), self._pool.responses)
+                judge_path(path, self._at(moment), self._pool.responses)
             except RevocationMissing:
                 continue
             except CheckFailed as failure:
@@ -154,10 +154,21 @@ class TimeEngine:
                 raise CheckFailed(SubIndication.REVOKED_NO_POE, text) from failure
 
     def _later_words(self, path: CertificatePath, made: datetime, existed_at: datetime) -> list[datetime]:
-        """Until the proof of existence: the last moments the lists about this path speak for."""
-        issuers = {certificate.issuer_key for certificate in path.certificates[1:]}
-        ends = {item.good_until for item in self._pool.lists if item.issuer_key in issuers and item.good_until > made}
-        return sorted({min(end, existed_at) for end in ends}, reverse=True)[:_LATER_WORDS]
+        """Until the proof of existence: the last moments the lists about this path speak for.
+
+        All that the path's authorities signed, and a few of others: anybody can put those into a file.
+        """
+        late = [item for item in self._pool.lists if item.good_until > made]
+        ends = {min(item.good_until, existed_at) for item in late if _made_by_any(item, path.certificates[:-1])}
+        others = {min(item.good_until, existed_at) for item in late if _made_by_any(item, path.list_signers)}
+        return sorted({*ends, *sorted(others - ends, reverse=True)[:_LATER_WORDS]}, reverse=True)
+
+    def _at(self, moment: datetime) -> RevocationCheck:
+        return RevocationCheck(self._pool.lists, moment, self._now, True, self._retry_after_seconds)
+
+
+def _made_by_any(item: RevocationList, makers: tuple[Certificate, ...]) -> bool:
+    return any(item.named_by(maker) and item.signed_by(maker) for maker in makers)
 
 
 def _accepted(verdict: StampVerdict) -> bool:

@@ -172,4 +172,5 @@ def _stamped_in_time(subject: Subject) -> bool:
     claimed, stamped = subject.signer.claimed_signing_time, subject.time.stamped
     if claimed is None or not stamped:
         return False
-    return claimed - _CLOCK_TOLERANCE <= subject.time.at <= claimed + _LATEST_STAMP
+    # A claimed time near the ends of the calendar leaves no room to add to it.
+    return -_CLOCK_TOLERANCE <= subject.time.at - claimed <= _LATEST_STAMP

@@ -172,6 +172,18 @@ class TestProofOfExistence:
         too_late = judge(self.archived(pki, tsa, NOW).encode(), crls=lists)
         assert only(too_late).judged_at != SIGNED_AT
 
+    def test_worthless_lists_do_not_push_out_the_one_that_says_revoked(self, pki: Pki, judge: Judge) -> None:
+        tsa, later = authority(pki), NOW + 20 * DAY
+        pki.timestamp.issuing.revoke(tsa, SIGNED_AT + MINUTE)
+        try:
+            lists = pki.crls()
+        finally:
+            pki.timestamp.issuing.revoked.clear()
+        namesake = build_pki().timestamp.issuing
+        lists += [namesake.crl(at=NOW + day * DAY) for day in range(1, 15)]
+        report = judge(levels.with_signature_stamp(signed(pki), tsa).encode(), now=later, crls=lists)
+        assert "revoked later" in reasons(report)[0]
+
     def test_an_old_digest(self) -> None:
         """SHA-1 counted until August 2012: a stamp of then counts when a better one covered it in time."""
         then = datetime(2012, 6, 1, tzinfo=UTC)

@@ -105,6 +105,14 @@ class TestP2:
         report = judge(file, profile=Profile.P2, now=AFTER_GRACE, crls=[*pki.crls(), *late])
         assert (report.conclusion, report.sub_indication) == (Conclusion.FAILED, SubIndication.REVOKED)
 
+    @pytest.mark.parametrize("claimed", [b"00010101000000Z", b"99991231235959Z"])
+    def test_a_claimed_time_at_the_end_of_the_calendar(self, pki: Pki, judge: Judge, claimed: bytes) -> None:
+        time = raw_attribute("1.2.840.113549.1.9.5", der.encode(der.GENERALIZED_TIME, claimed))
+        policy = with_policy(P2)
+        file = File.of(sign(pki.signer, CONTENT, change=lambda items: policy([*items[:2], time, items[3]])))
+        report = judge(levels.with_signature_stamp(file, pki.tsa).encode(), profile=Profile.P2)
+        assert broken(report) == {"time-stamp-delay": StepResult.INDETERMINATE}
+
     @pytest.mark.parametrize("fault", ["other policy", "other text", "no policy", "implied policy"])
     def test_the_policy_and_the_digest_of_its_text(self, pki: Pki, judge: Judge, fault: str) -> None:
         implied = raw_attribute(POLICY, der.encode(der.NULL))
