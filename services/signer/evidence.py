@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cryptography.x509 import InvalidVersion
-
 from services.signer.certificates import Certificate
 from services.signer.checks.ocsp import OcspResponse, load_responses
 from services.signer.checks.revocation import RevocationList, load_list
@@ -71,6 +69,6 @@ def load_lists(encoded: Sequence[bytes]) -> tuple[RevocationList, ...]:
     for item in encoded:
         try:
             found.append(load_list(item))
-        except (CheckFailed, InvalidVersion):
+        except CheckFailed:
             continue
     return tuple(found)

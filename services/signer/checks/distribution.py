@@ -24,7 +24,7 @@ ALL_REASONS = frozenset(
 
 _FULL_NAME, _RELATIVE_NAME, _DIRECTORY_NAME, _URI = 0xA0, 0xA1, 0xA4, 0x86
 _POINT_NAME, _POINT_ISSUER = 0xA0, 0xA2
-_POINTS = 64
+_POINTS, _NAMES = 64, 64
 _NOBODY = ""
 """Equal to no name: an issuer that is named in a way that cannot be read is not the certificate's own."""
 
@@ -74,7 +74,8 @@ def point_names(point_name: der.Element, issuer_der: bytes) -> PointNames:
         parts = [item.encoded for item in der.children(der.read_whole(issuer_der))]
         name = directory_name(der.encode(der.SEQUENCE, *parts, relative))
         return frozenset() if name is None else frozenset({name})
-    for general in der.children(der.expect(point_name, _FULL_NAME, "DistributionPointName")):
+    # Bounded: a name costs up to a millisecond, and nobody has signed for these yet. What is left out matches nothing.
+    for general in der.children(der.expect(point_name, _FULL_NAME, "DistributionPointName"))[:_NAMES]:
         name = _general(general)
         if name is not None:
             found.add(name)
@@ -100,7 +101,7 @@ def _point(parts: list[der.Element], certificate: Certificate) -> DistributionPo
     known: PointNames = frozenset()
     if _POINT_ISSUER in named:
         generals = der.children(named[_POINT_ISSUER])
-        issuers = tuple(general.contents for general in generals if general.tag == _DIRECTORY_NAME)
+        issuers = tuple(general.contents for general in generals[:_NAMES] if general.tag == _DIRECTORY_NAME)
         known = frozenset(name for name in map(directory_name, issuers) if name is not None)
     # A point without a name of its own is known by its issuers' names (6.3.3 b 2 i).
     names = known

@@ -104,7 +104,8 @@ class RevocationList:
     issuer_key: str | None
     """The issuer's name as ``Certificate.issuer_key`` has it."""
     this_update: datetime
-    next_update: datetime | None
+    good_until: datetime
+    """End of the list's say; 24 hours when it names none."""
     scope: Scope
     size: int
     number: int | None
@@ -123,11 +124,6 @@ class RevocationList:
     def is_delta(self) -> bool:
         """Whether it only tells what has changed since a complete list (5.2.4)."""
         return self.base_number is not None
-
-    @property
-    def good_until(self) -> datetime:
-        """End of the list's say; 24 hours when it names none."""
-        return self.next_update or self.this_update + WITHOUT_NEXT_UPDATE
 
     def about(self, certificate: Certificate, now: datetime) -> bool:
         """Whether it is not from the future, and ``certificate`` would be on it if revoked; nobody is believed yet."""
@@ -219,7 +215,7 @@ def load_list(encoded: bytes) -> RevocationList:
             hashlib.sha256(encoded).hexdigest(),
             name_key(parsed.issuer.public_bytes()),
             parsed.last_update_utc,
-            parsed.next_update_utc,
+            parsed.next_update_utc or parsed.last_update_utc + WITHOUT_NEXT_UPDATE,
             _scope(parsed),
             len(encoded),
             *_numbers(parsed),

@@ -11,10 +11,14 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ObjectIdentifier
 
+from services.signer import der
 from services.signer.certificates import load_certificate
 from services.signer.checks.chain import build_path
-from services.signer.checks.revocation import RevocationCheck, RevocationMissing, load_list
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList, load_list
+from services.signer.evidence import load_lists
 from services.signer.findings import CheckFailed
+from services.signer.lists import RevocationLists
+from shared.clock import FixedClock
 from shared.domain.verdict import Conclusion, SubIndication
 from tests.support.pki import NOW, usage
 from tests.unit.signer.path_material import CA_USAGE, DAY, Court, Entry, Party, certify, crl, key, name, points, scope
@@ -340,3 +344,44 @@ def test_altered_lists_are_nobodys() -> None:
                     continue
                 found.about(leaf, NOW)
                 assert signed in altered or not found.signed_by(signer), position
+
+
+def rewritten(version: int = 1, this_update: bytes | None = None) -> bytes:
+    """A list of another version, or of another date and without nextUpdate; its signature is nobody's."""
+    tbs, *signature = (item.encoded for item in der.children(der.read_whole(crl(CA))))
+    fields = [item.encoded for item in der.children(der.read_whole(tbs))]
+    fields[0] = der.encode_integer(version)
+    if this_update is not None:
+        fields[3:5] = [der.encode(der.GENERALIZED_TIME, this_update)]
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, *fields), *signature)
+
+
+@pytest.mark.parametrize(
+    "encoded", [rewritten(version=8), rewritten(this_update=b"99991231235959Z")], ids=["version", "calendar"]
+)
+async def test_what_cannot_be_read_is_refused_wherever_it_comes_from(encoded: bytes) -> None:
+    """Neither fault is a ``ValueError``; the end of a list that names none must not lie beyond the calendar."""
+
+    class Web:
+        async def fetch(self, url: str) -> bytes:
+            return encoded
+
+    with pytest.raises(CheckFailed):
+        load_list(encoded)
+    assert load_list(rewritten(this_update=b"99991229235959Z")).good_until.year == 9999
+    assert load_lists([encoded]) == ()
+    wanted = WantedList(load_certificate(SPLIT.der), load_certificate(CA.der))
+    assert wanted.urls
+    lists = RevocationLists(Web(), FixedClock(NOW))
+    assert not await lists.fetch([wanted])
+    assert lists.current() == ()
+
+
+def test_names_of_a_point_are_read_up_to_a_limit() -> None:
+    """They are read before anybody's signature is looked at; 20 MB of them would take a thread for minutes."""
+    many = [x509.UniformResourceIdentifier(f"http://crl.example/more/{number}") for number in range(200)]
+    within, beyond = [*many[:63], *uri(ONE)], [*many, *uri(ONE)]
+    for names, covered in ((within, True), (beyond, False)):
+        found = load_list(crl(CA, extensions=[scope(full_name=names)]))
+        assert len(found.scope.names or ()) == 64
+        assert found.about(load_certificate(SPLIT.der), NOW) is covered
