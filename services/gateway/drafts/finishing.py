@@ -19,8 +19,14 @@ from services.gateway.drafts.rows import Change, Draft, PutFile
 from services.gateway.drafts.stages import Finished, Inputs, UpdateOrder
 from services.gateway.drafts.translation import metadata_of
 from services.gateway.policy.findings import refuse_unacceptable
-from services.gateway.schemas.drafts import DraftKind, DraftState, SigningStep
-from services.gateway.schemas.letters import LegalEntityParty, OrganisationParty, PartyDetails, PersonParty
+from services.gateway.schemas.drafts import DraftState, SigningStep
+from services.gateway.schemas.letters import (
+    LegalEntityParty,
+    LetterMetadata,
+    OrganisationParty,
+    PartyDetails,
+    PersonParty,
+)
 from services.gateway.schemas.outbound import OutboundMessageRequest
 from services.gateway.schemas.packages import public_findings
 from services.gateway.uploads import UploadedFile
@@ -121,10 +127,10 @@ class Finishing:
         if row.package_sha256 is None or row.package_size is None:
             raise not_now(draft, "there is no package before its seal")
         whole = BlobRef(Sha256(row.package_sha256), row.package_size)
-        if recipient is None or row.kind == DraftKind.UPDATE:
+        if recipient is None or isinstance(draft.request, UpdateOrder):
             return whole
-        require_recipient(draft, recipient, "/query/recipient")
-        if not withheld_from(draft, recipient):
+        _require_named(_named(draft.request), recipient, "/query/recipient")
+        if not withheld_annexes(metadata_of(draft.request), recipient):
             return whole
         seal = await self.drafts.blobs.get(draft.files[SigningStep.SEAL].sha256, limit=LARGEST_SIGNATURE)
         with tempfile.TemporaryFile(dir=self.drafts.spool) as file:
@@ -163,35 +169,36 @@ class Finishing:
         draft = await self.drafts.find(caller, package_id)
         if draft.row.institution_no != institution_no:
             raise DomainError(ErrorCode.NOT_FOUND, "no such package")
-        if withheld_from(draft, None):
-            for index, number in enumerate(recipients):
-                # Whom the letter does not name might get what is withheld from the one it is sent on behalf of.
-                require_recipient(draft, str(number), f"/message/recipients/{index}/detsis_no")
-        withheld = {number: withheld_from(draft, str(number)) for number in recipients}
-        if len(set(withheld.values())) > 1:
-            fault = Fault("/message/recipients", "other annexes are withheld from some of them: send to those apart")
-            raise DomainError(
-                ErrorCode.VALIDATION_FAILED, "the recipients do not all get the same annexes", faults=[fault]
-            )
-        first = next((str(number) for number, annexes in withheld.items() if annexes), None)
-        content = await self.content(draft, first)
+        content = await self.content(draft, await asyncio.to_thread(_one_of_them, draft, recipients))
         file = await brought(self.drafts.blobs, content.sha256, self.drafts.spool, stack)
         return UploadedFile(file, answers.file_name_of(draft.row), content.size, content.sha256)
 
 
-def withheld_from(draft: Draft, recipient: str | None) -> frozenset[str]:
-    """Ids of the annexes a recipient does not get; None: that somebody does not get."""
-    request = draft.request
-    if isinstance(request, UpdateOrder):
-        return frozenset()
-    return withheld_annexes(metadata_of(request), recipient)
+def _one_of_them(draft: Draft, recipients: list[int]) -> str | None:
+    """One whose copy all these recipients may get; None: they get the package itself. Raises as ``_sendable``."""
+    if isinstance(draft.request, UpdateOrder):
+        return None
+    metadata = metadata_of(draft.request)
+    if withheld_annexes(metadata, None):
+        named = _named(draft.request)
+        for index, number in enumerate(recipients):
+            # Whom the letter does not name might get what is withheld from the one it is sent on behalf of.
+            _require_named(named, str(number), f"/message/recipients/{index}/detsis_no")
+    withheld = {number: withheld_annexes(metadata, str(number)) for number in recipients}
+    if len(set(withheld.values())) > 1:
+        fault = Fault("/message/recipients", "other annexes are withheld from some of them: send to those apart")
+        raise DomainError(ErrorCode.VALIDATION_FAILED, "the recipients do not all get the same annexes", faults=[fault])
+    return next((str(number) for number, annexes in withheld.items() if annexes), None)
 
 
-def require_recipient(draft: Draft, recipient: str, pointer: str) -> None:
+def _named(letter: LetterMetadata) -> set[str]:
+    """The numbers of everybody the letter goes to."""
+    return {number for item in letter.distributions for number in _numbers(item.recipient)}
+
+
+def _require_named(named: set[str], recipient: str, pointer: str) -> None:
     """Raise VALIDATION_FAILED unless the letter goes to the one with that number."""
-    request = draft.request
-    listed = () if isinstance(request, UpdateOrder) else request.distributions
-    if not any(recipient in _numbers(item.recipient) for item in listed):
+    if recipient not in named:
         fault = Fault(pointer, "is no number of a recipient of this letter")
         raise DomainError(ErrorCode.VALIDATION_FAILED, "the letter does not go there", faults=[fault])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +38,9 @@ class Draft:
         """How far it is."""
         return DraftState(self.row.state)
 
-    @property
+    @cached_property
     def request(self) -> LetterMetadata | UpdateOrder:
-        """What is to be written."""
+        """What is to be written. Reading it out of the row takes a while for a letter to hundreds."""
         if self.row.kind == DraftKind.LETTER:
             return LetterMetadata.model_validate(self.row.request)
         return UpdateOrder(
