@@ -44,7 +44,7 @@ def revocation_references(value: der.Element, limits: Limits) -> RevocationRefer
     """CompleteRevocationRefs; raises ``CheckFailed`` (FORMAT_FAILURE)."""
     found = RevocationReferences()
     for element in _sequence(value, "CompleteRevocationRefs", limits.certificates):
-        for choice in der.children(der.expect(element, der.SEQUENCE, "CrlOcspRef")):
+        for choice in _choices(element, "CrlOcspRef"):
             if choice.tag == der.CONTEXT_0:
                 items = [_hash(_first(item)) for item in _listed(choice, limits)]
                 found = replace(found, lists=(*found.lists, *items))
@@ -77,13 +77,21 @@ def certificate_values(value: der.Element, limits: Limits) -> Embedded:
 def revocation_values(value: der.Element, limits: Limits) -> Embedded:
     """RevocationValues: lists and basic OCSP responses; raises ``CheckFailed`` (FORMAT_FAILURE)."""
     found = Embedded()
-    for choice in der.children(der.expect(value, der.SEQUENCE, "RevocationValues")):
+    for choice in _choices(value, "RevocationValues"):
         if choice.tag not in (der.CONTEXT_0, der.CONTEXT_1):
             raise malformed("revocation values of another kind")
         items = _sequence(_first_of(choice), "revocation values", limits.revocation_lists)
         encoded = tuple(item.encoded for item in items)
         found += Embedded(revocation_lists=encoded) if choice.tag == der.CONTEXT_0 else Embedded(ocsp_responses=encoded)
     return found
+
+
+def _choices(element: der.Element, name: str) -> list[der.Element]:
+    """Fields that are each there once at most: joining thousands of them would cost their number squared."""
+    fields = der.children(der.expect(element, der.SEQUENCE, name))
+    if len({field.tag for field in fields}) < len(fields):
+        raise malformed(f"{name} with a repeated field")
+    return fields
 
 
 def _sequence(element: der.Element, name: str, limit: int) -> list[der.Element]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from services.signer import der
+from services.signer.findings import CheckFailed
+from services.signer.formats import references
 from services.signer.limits import DEFAULT_LIMITS
 from services.signer.pipeline import read_facts
 from shared.contracts.signatures import Profile, SignatureReport, TimestampReport, TimestampType, VerificationReport
@@ -323,6 +325,15 @@ def test_an_unreadable_attribute_spoils_nothing_but_itself(pki: Pki, judge: Judg
     if oid not in (levels.COUNTER_SIGNATURE, levels.CERTIFICATE_VALUES):
         assert report.conclusion is Conclusion.PASSED
         assert value == b"\x30\x00" or warnings(report) != []
+
+
+def test_a_repeated_field_of_revocation_data_is_no_form() -> None:
+    """The standard has each once; a megabyte of repeated ones took a thread for minutes."""
+    value = der.read_whole(levels.sequence(*[der.encode(der.CONTEXT_0, levels.sequence(levels.octets(b"")))] * 2))
+    with pytest.raises(CheckFailed, match="repeated field"):
+        references.revocation_values(value, DEFAULT_LIMITS)
+    with pytest.raises(CheckFailed, match="repeated field"):
+        references.revocation_references(der.read_whole(levels.sequence(value.encoded)), DEFAULT_LIMITS)
 
 
 def test_more_bytes_under_time_stamps_than_are_hashed(pki: Pki, judge: Judge) -> None:
