@@ -52,27 +52,27 @@ async def choose_version(directory: DirectoryClient, distributions: Sequence[Let
     numbers = [item.recipient.detsis_no for item in distributions if isinstance(item.recipient, OrganisationParty)]
     if not numbers or len(numbers) < len(distributions):
         return ChosenVersion(_DEFAULT, "a recipient is not in the directory")
-    gate = asyncio.Semaphore(_ASKED_AT_ONCE)
     distinct = list(dict.fromkeys(numbers))
-    ceilings = await asyncio.gather(*(_ceiling(directory, number, gate) for number in distinct))
     lowest: tuple[PackageVersion, int] | None = None
-    for number, ceiling in zip(distinct, ceilings, strict=True):
-        if not isinstance(ceiling, PackageVersion):
-            return ChosenVersion(_DEFAULT, f"what {number} reads is not known: {ceiling}")
-        if lowest is None or ceiling < lowest[0]:
-            lowest = (ceiling, number)
+    for start in range(0, len(distinct), _ASKED_AT_ONCE):  # one unknown decides: a directory that hangs is not asked on
+        batch = distinct[start : start + _ASKED_AT_ONCE]
+        ceilings = await asyncio.gather(*(_ceiling(directory, number) for number in batch))
+        for number, ceiling in zip(batch, ceilings, strict=True):
+            if not isinstance(ceiling, PackageVersion):
+                return ChosenVersion(_DEFAULT, f"what {number} reads is not known: {ceiling}")
+            if lowest is None or ceiling < lowest[0]:
+                lowest = (ceiling, number)
     assert lowest is not None
     version = next((item for item in _WRITTEN if item <= lowest[0]), _WRITTEN[-1])
     return ChosenVersion(str(version), f"{lowest[1]} reads up to {lowest[0]}")
 
 
-async def _ceiling(directory: DirectoryClient, number: int, gate: asyncio.Semaphore) -> PackageVersion | str:
+async def _ceiling(directory: DirectoryClient, number: int) -> PackageVersion | str:
     """The highest version a unit reads, or why that is not known."""
-    async with gate:
-        try:
-            answer = await directory.eyp_versions(number)
-        except DomainError as error:
-            return error.code.value
+    try:
+        answer = await directory.eyp_versions(number)
+    except DomainError as error:
+        return error.code.value
     read = [found for item in answer.versions if item.absent_since is None and (found := _parsed(item.version))]
     return max(read, default=None) or "the directory names no version"
 
