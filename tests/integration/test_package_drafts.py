@@ -255,6 +255,10 @@ async def test_metadata_is_replaced_by_who_has_read_it(writer: Writer) -> None:
     assert done(await put(**{"If-Match": etag})) == changed, "the same request again"
     body["metadata"]["subject"] = "Üçüncü"
     assert refused(await put(**{"If-Match": etag})) == (409, "state-conflict")
+    body["metadata"]["annexes"] = [{"kind": "physical", "id": ANNEX, "name": "Numune"}]
+    changed = done(await put(**{"If-Match": f'"{len(changed["history"])}"'}))
+    assert [item["annex_id"] for item in changed["files"]] == [None], "a file has no place at an annex of another kind"
+    assert changed["next"] == ["signature", "initials"]
     wrong = {"metadata": letter(security_code="personal")}
     answer = await writer.call(
         "PUT", f"/packages/{package}/metadata", json=wrong, headers={"If-Match": f'"{len(changed["history"])}"'}
@@ -272,8 +276,12 @@ async def test_a_discarded_package_keeps_its_history_only(writer: Writer) -> Non
     assert (gone["state"], gone["next"], gone["history"][-1]["kind"]) == ("discarded", [], "discarded")
     assert not any(item["present"] for item in gone["files"])
     assert refused(await writer.put(package, "cover-letter", COVER)) == (409, "state-conflict")
+    numbered = await writer.unsealed()
+    assert (await writer.call("DELETE", f"/packages/{numbered}")).status_code == 204
+    again = await writer.call("PUT", f"/packages/{numbered}/final-metadata", json=FINAL)
+    assert refused(again) == (409, "state-conflict"), "what is gone was not done"
     listed = done(await writer.call("GET", "/packages", params={"state": "discarded"}))
-    assert [item["package_id"] for item in listed["packages"]] == [package]
+    assert [item["package_id"] for item in listed["packages"]] == [numbered, package]
 
 
 async def test_lists_come_in_pages(writer: Writer) -> None:
@@ -614,3 +622,6 @@ async def test_the_version_and_what_is_empty_come_from_the_directory(
         register.line.down = True
         away = await writer.begin(letter(), version="auto")
         assert (away["version"], "directory-unavailable" in away["version_reason"]) == ("2.0", True)
+        register.line.calls.clear()
+        await writer.begin(letter(distributions=[to(10000100 + number) for number in range(40)]), version="auto")
+        assert len(register.line.calls) <= 8, "a directory that does not answer is not asked for everybody"

@@ -87,7 +87,7 @@ class Beginnings:
             if isinstance(former, UpdateOrder):
                 raise not_now(draft, "what an update says is fixed when it begins")
             if draft.row.revision != seen:
-                if await self._was_put(draft, seen + 1, asked):
+                if draft.state is not DraftState.DISCARDED and await self._was_put(draft, seen + 1, asked):
                     return None
                 raise not_now(draft, "it was changed since the ETag in If-Match: read it again")
             if draft.state is not DraftState.DRAFT:
@@ -97,9 +97,7 @@ class Beginnings:
                 body.metadata, body.correspondence, draft.row.institution_no, version == OLDER_VERSION, former
             )
             await asyncio.to_thread(stages.check_letter, filled.letter, version)
-            places = {stages.COVER_LETTER} | {
-                stages.annex_file(item.id) for item in filled.letter.annexes if item.id is not None
-            }
+            places = stages.uploaded_files(filled.letter)
             return Change(
                 "metadata", DraftState.DRAFT, values=_letter_values(filled), sha256=asked,
                 removed=[name for name in draft.files if name not in places],

@@ -204,7 +204,7 @@ class Drafts:
         wanted = body.model_dump(mode="json")
 
         async def decide(draft: Draft) -> Change | None:
-            if draft.row.final == wanted:
+            if draft.row.final == wanted and draft.state is not DraftState.DISCARDED:
                 return None
             if draft.state not in {DraftState.SIGNED, DraftState.UNSEALED}:
                 raise not_now(draft, "number, date and signatories come between signature and seal")
@@ -247,13 +247,7 @@ def require_open(draft: Draft, step: SigningStep) -> None:
 
 def require_file(draft: Draft, name: str) -> None:
     """Raise NOT_FOUND unless the package has a place for the file ``name``."""
-    letter = draft.request
-    known = {stages.COVER_LETTER} | {
-        stages.annex_file(item.id)
-        for item in (() if isinstance(letter, stages.UpdateOrder) else letter.annexes)
-        if item.kind == "file" and item.id is not None
-    }
-    if isinstance(letter, stages.UpdateOrder) or name not in known:
+    if name not in stages.uploaded_files(draft.request):
         raise DomainError(ErrorCode.NOT_FOUND, "the package has no place for such a file")
 
 

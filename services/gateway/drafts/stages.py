@@ -82,6 +82,14 @@ def wanted_files(request: LetterMetadata | UpdateOrder) -> tuple[str, ...]:
     return (COVER_LETTER, *(annex_file(item) for item in annexes if item is not None and item not in nobody_gets))
 
 
+def uploaded_files(request: LetterMetadata | UpdateOrder) -> frozenset[str]:
+    """The files that can be put in, by name."""
+    if isinstance(request, UpdateOrder):
+        return frozenset()
+    annexes = (item.id for item in request.annexes if item.kind is AnnexKind.FILE)
+    return frozenset({COVER_LETTER, *(annex_file(item) for item in annexes if item is not None)})
+
+
 def check_letter(letter: LetterMetadata, version: str) -> None:
     """Raise VALIDATION_FAILED, with the rules broken, for metadata no package can be written with.
 
