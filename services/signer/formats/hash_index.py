@@ -111,11 +111,11 @@ class IndexedImprint:
 
 
 def _values(attribute: der.Element) -> Iterator[bytes]:
-    """Type and value, one after the other, for each value of an attribute."""
+    """Type and value, one after the other, for each value of an attribute; one that nobody can read has none."""
     try:
-        parts = der.children(attribute)
-        values = der.children(parts[1])
-    except (CheckFailed, IndexError):
+        values = cms.parse_attribute(attribute).values
+    except CheckFailed:
         yield attribute.encoded
         return
-    yield from (parts[0].encoded + value.encoded for value in values)
+    kind = der.children(attribute)[0].encoded
+    yield from (kind + value.encoded for value in values)

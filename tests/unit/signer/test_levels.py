@@ -127,6 +127,14 @@ class TestBaseline:
         assert not stamp_of(report, TimestampType.ARCHIVE_V3).intact
         assert only(report).level_intact == "CAdES-T"
 
+    def test_an_attribute_made_unreadable_afterwards_is_not_there(self, pki: Pki, judge: Judge) -> None:
+        """The index holds type and values, not the tags around them."""
+        file = levels.with_archive_v3(level_t(pki), CONTENT, pki.tsa, SIGNED_AT + MINUTE)
+        [stamp] = file.of_kind(levels.SIGNATURE_STAMP)
+        assert stamp_of(judge(file.encode()), TimestampType.ARCHIVE_V3).intact
+        altered = file.encode().replace(stamp, bytes((der.SET,)) + stamp[1:])
+        assert not stamp_of(judge(altered), TimestampType.ARCHIVE_V3).intact
+
     def test_an_index_that_leaves_out_what_was_there(self, pki: Pki, judge: Judge) -> None:
         file = level_t(pki)
         index = levels.hash_index(file, leave_out=levels.SIGNATURE_STAMP)
