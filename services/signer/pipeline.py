@@ -17,7 +17,7 @@ from services.signer.certificates import ASN1_FAULTS, Certificate
 from services.signer.checks import algorithms
 from services.signer.checks.chain import CertificatePath, build_path
 from services.signer.checks.good_standing import StandingSource, judge_path
-from services.signer.checks.references import REFERENCES, check_path, check_references
+from services.signer.checks.references import REFERENCES, Digests, check_path, check_references
 from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
 from services.signer.checks.timestamps import read_timestamps
 from services.signer.evidence import Evidence, Pool, load_lists, pool_of
@@ -106,13 +106,14 @@ class _Case:
     given_moment: datetime | None
     now: datetime
     retry_after_seconds: int
+    digests: Digests
     wanted: list[WantedList] = field(default_factory=list)
     retries: list[int] = field(default_factory=list)
 
     def judge(self) -> SignatureReport:
         """Steps 7 to 11, for the counter-signatures too."""
         counters = [self._countersigned(counter) for counter in self.signer.counter_signatures]
-        level_intact = level_that_holds(self.signer, self.facts.embedded)
+        level_intact = level_that_holds(self.signer, self.facts.embedded, self.digests)
         findings = list(self.signer.findings)
         # Nothing is looked up or fetched for a signature whose mathematics fail.
         if any(finding.conclusive for finding in findings) or self.signer.certificate is None:
@@ -186,7 +187,7 @@ class _Case:
         if not unsigned.present & REFERENCES:
             return []
         try:
-            check_references(unsigned, self.facts.embedded)
+            check_references(unsigned, self.facts.embedded, self.digests)
             check_path(unsigned, authorities)
         except CheckFailed as failure:
             if self.rules.strict_references:
@@ -215,8 +216,11 @@ def judge(
     reports: list[SignatureReport] = []
     retries: list[int] = []
     wanted: list[WantedList] = []
+    digests = Digests()
     for signer in facts.signers:
-        case = _Case(facts, signer, rules, pool, engine, request.moment, now, retry_after_seconds, wanted, retries)
+        case = _Case(
+            facts, signer, rules, pool, engine, request.moment, now, retry_after_seconds, digests, wanted, retries
+        )
         reports.append(case.judge())
     report_of_file = report_file(
         facts,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from services.signer.certificates import Certificate
-from services.signer.facts import Embedded, Reference, UnsignedFacts
+from services.signer.facts import CertificateReference, Embedded, Reference, UnsignedFacts
 from services.signer.findings import CheckFailed
 from services.signer.formats import cms
 from services.signer.formats.references import ocsp_forms
@@ -17,7 +17,30 @@ REFERENCES = frozenset({cms.CERTIFICATE_REFERENCES, cms.REVOCATION_REFERENCES})
 """Attributes with references: with one of them the rules apply."""
 
 
-def check_references(unsigned: UnsignedFacts, embedded: Embedded) -> None:
+class Digests:
+    """Digests of the values of one file, each computed once: signatures and their references share the values."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, bytes], tuple[bytes, ...]] = {}
+
+    def of(self, name: str, encoded: bytes) -> bytes:
+        """The digest of a certificate or list by its ``hashlib`` name."""
+        return self._of("whole", name, encoded, lambda value: (value,))[0]
+
+    def of_response(self, name: str, encoded: bytes) -> tuple[bytes, ...]:
+        """The digests of an OCSP response, in each form that references may mean."""
+        return self._of("forms", name, encoded, _forms)
+
+    def _of(
+        self, kind: str, name: str, encoded: bytes, forms: Callable[[bytes], tuple[bytes, ...]]
+    ) -> tuple[bytes, ...]:
+        key = (kind, name, encoded)
+        if key not in self._known:
+            self._known[key] = tuple(hashlib.new(name, form).digest() for form in forms(encoded))
+        return self._known[key]
+
+
+def check_references(unsigned: UnsignedFacts, embedded: Embedded, digests: Digests) -> None:
     """Raise ``CheckFailed`` (SIG_CONSTRAINTS_FAILURE) unless references and values name each other.
 
     Without values there is nothing to compare: then references must be there for certificates and
@@ -31,12 +54,20 @@ def check_references(unsigned: UnsignedFacts, embedded: Embedded) -> None:
         raise unfit("references.incomplete")
     if cms.CERTIFICATE_VALUES in unsigned.present:
         pool = (*unsigned.values.certificates, *embedded.certificates)
-        if not all(any(reference.matches(item) for item in pool) for reference in certificates):
+        if not _all_there(certificates, pool, digests):
             raise unfit("references.certificate-missing")
     if cms.REVOCATION_VALUES not in unsigned.present:
         return
-    lists = [(item,) for item in (*unsigned.values.revocation_lists, *embedded.revocation_lists)]
-    responses = [_forms(item) for item in (*unsigned.values.ocsp_responses, *embedded.ocsp_responses)]
+    named = {reference.digest for reference in revocation.lists}
+    lists = [
+        frozenset((name, digests.of(name, item)) for name in named)
+        for item in (*unsigned.values.revocation_lists, *embedded.revocation_lists)
+    ]
+    named = {reference.digest for reference in revocation.responses}
+    responses = [
+        frozenset((name, digest) for name in named for digest in digests.of_response(name, item))
+        for item in (*unsigned.values.ocsp_responses, *embedded.ocsp_responses)
+    ]
     if _unmatched(revocation.lists, lists) or _unmatched(revocation.responses, responses):
         raise unfit("references.revocation-missing")
     unnamed = _unnamed(revocation.lists, lists[: len(unsigned.values.revocation_lists)])
@@ -59,25 +90,33 @@ def unfit(key: str, **values: object) -> CheckFailed:
     return CheckFailed(SubIndication.SIG_CONSTRAINTS_FAILURE, say(key, **values))
 
 
+def _all_there(references: Sequence[CertificateReference], pool: Sequence[Certificate], digests: Digests) -> bool:
+    """Whether every reference has its certificate among ``pool``."""
+    found: dict[tuple[str, bytes], Certificate] = {}
+    for name in {reference.digest for reference in references}:
+        found.update({(name, digests.of(name, item.der)): item for item in pool})
+    return all(
+        (item := found.get((reference.digest, reference.value))) is not None and reference.matches(item)
+        for reference in references
+    )
+
+
+def _unmatched(references: Sequence[Reference], values: Iterable[frozenset[tuple[str, bytes]]]) -> bool:
+    return not _wanted(references) <= frozenset[tuple[str, bytes]]().union(*values)
+
+
+def _unnamed(references: Sequence[Reference], values: Iterable[frozenset[tuple[str, bytes]]]) -> int:
+    """How many values no reference names."""
+    wanted = _wanted(references)
+    return sum(1 for digested in values if not wanted & digested)
+
+
+def _wanted(references: Sequence[Reference]) -> set[tuple[str, bytes]]:
+    return {(reference.digest, reference.value) for reference in references}
+
+
 def _forms(response: bytes) -> tuple[bytes, ...]:
     try:
         return ocsp_forms(response)
     except CheckFailed:
         return (response,)
-
-
-def _digests(forms: Iterable[bytes], names: Iterable[str]) -> set[tuple[str, bytes]]:
-    return {(name, hashlib.new(name, form).digest()) for form in forms for name in names}
-
-
-def _unmatched(references: Sequence[Reference], values: Sequence[tuple[bytes, ...]]) -> bool:
-    wanted = {(reference.digest, reference.value) for reference in references}
-    names = {reference.digest for reference in references}
-    return not wanted <= _digests((form for forms in values for form in forms), names)
-
-
-def _unnamed(references: Sequence[Reference], values: Sequence[tuple[bytes, ...]]) -> int:
-    """How many values no reference names."""
-    wanted = {(reference.digest, reference.value) for reference in references}
-    names = {reference.digest for reference in references}
-    return sum(1 for forms in values if not wanted & _digests(forms, names))

@@ -6,7 +6,7 @@ that fit the values. What certificates are worth is judged elsewhere.
 
 from __future__ import annotations
 
-from services.signer.checks.references import check_references
+from services.signer.checks.references import Digests, check_references
 from services.signer.facts import Embedded, SignerFacts, UnsignedFacts
 from services.signer.findings import CheckFailed
 from services.signer.formats import cms
@@ -48,18 +48,19 @@ def baseline_found(basic: str, unsigned: UnsignedFacts, embedded: Embedded, *, s
     return "B-LTA" if cms.ARCHIVE_TIMESTAMP_V3 in present else "B-LT"
 
 
-def level_that_holds(signer: SignerFacts, embedded: Embedded) -> str | None:
+def level_that_holds(signer: SignerFacts, embedded: Embedded, digests: Digests) -> str | None:
     """The highest level up to the one found of which everything holds; None when the signature itself does not."""
     if not signer.integrity:
         return None
     if signer.level not in _HIGHER:
         return signer.level
     held = "CAdES-EPES" if signer.policy else "CAdES-B"
+    fits = _fits(signer, embedded, digests)
     steps = {
         "CAdES-T": _stamped(signer, frozenset({TimestampType.SIGNATURE})),
-        "CAdES-C": _fits(signer, embedded) and signer.unsigned.certificate_references is not None,
+        "CAdES-C": fits and signer.unsigned.certificate_references is not None,
         "CAdES-X": _stamped(signer, _EXTENDED),
-        "CAdES-XL": _fits(signer, embedded) and _complete_values(signer.unsigned),
+        "CAdES-XL": fits and _complete_values(signer.unsigned),
         "CAdES-A": _stamped(signer, _ARCHIVE),
     }
     for level in _HIGHER[: _HIGHER.index(signer.level) + 1]:
@@ -94,9 +95,9 @@ def _complete_values(unsigned: UnsignedFacts) -> bool:
     return bool(values.certificates) and bool(values.revocation_lists or values.ocsp_responses)
 
 
-def _fits(signer: SignerFacts, embedded: Embedded) -> bool:
+def _fits(signer: SignerFacts, embedded: Embedded, digests: Digests) -> bool:
     try:
-        check_references(signer.unsigned, embedded)
+        check_references(signer.unsigned, embedded, digests)
     except CheckFailed:
         return False
     return True

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from services.signer.certificates import load_certificate
+from services.signer.checks.references import Digests, check_references
 from services.signer.pipeline import Evidence, load_lists, read_facts, verify
 from services.signer.trust import make_store
 from shared.clock import SystemClock
@@ -83,6 +84,30 @@ def test_every_part_an_archive_time_stamp_covers(pki: Pki) -> None:
             stamp for signer in facts.signers for stamp in signer.timestamps if stamp.type is TimestampType.ARCHIVE_V2
         ]
         assert not any(stamp.intact for stamp in archives)
+
+
+def test_references_cost_one_digest_for_each_value(pki: Pki) -> None:
+    """Not one for each pair: 200 references to the last of 100 padded certificates took seconds, for each signer."""
+
+    class Counting(Digests):
+        asked = 0
+
+        def of(self, name: str, encoded: bytes) -> bytes:
+            self.asked += 1
+            return super().of(name, encoded)
+
+    certificates = [*levels.authorities(pki.qualified), *levels.authorities(pki.seal), pki.signer.der]
+    crls = pki.qualified.crls()
+    file = File.of(sign(pki.signer, CONTENT, at=SIGNED_AT))
+    file = file.plus(levels.CERTIFICATE_REFERENCES, levels.certificate_references([pki.signer.der] * 200))
+    file = file.plus(levels.REVOCATION_REFERENCES, levels.revocation_references(crls * 100))
+    file = file.plus(levels.CERTIFICATE_VALUES, levels.sequence(*certificates))
+    file = file.plus(levels.REVOCATION_VALUES, levels.revocation_values(crls))
+    facts = read_facts(file.encode(), None)
+    digests = Counting()
+    check_references(facts.signers[0].unsigned, facts.embedded, digests)
+    values = facts.signers[0].unsigned.values + facts.embedded
+    assert digests.asked <= len(certificates) + len(facts.embedded.certificates) + len(values.revocation_lists)
 
 
 class Authority:
