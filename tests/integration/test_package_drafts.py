@@ -442,6 +442,17 @@ async def test_wrong_metadata_is_refused_before_anything_begins(writer: Writer) 
         answer = await writer.call("POST", "/packages", json=body, headers={"Idempotency-Key": "wrong"})
         assert refused(answer) == (422, "validation-failed"), (changes, answer.text)
     assert done(await writer.call("GET", "/packages"))["packages"] == []
+    told = writer.gateway.service.registry.get_sample_value
+    assert told("kepgw_package_draft_steps_total", {"step": "create", "result": "refused"})
+
+
+async def test_a_gateway_without_room_for_files_says_so(writer: Writer) -> None:
+    package = await writer.unsealed()
+    spool = writer.gateway.settings.spool_directory
+    spool.rename(spool.with_name("elsewhere"))
+    assert refused(await writer.seal(package)) == (503, "durability-unavailable")
+    spool.with_name("elsewhere").rename(spool)
+    assert done(await writer.seal(package))["state"] == "finished"
 
 
 # Others at the same time, and the end of a process

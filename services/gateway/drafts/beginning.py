@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -53,13 +54,10 @@ class Beginnings:
         when the data of the letter is asked for and cannot be had.
         """
         institution_no = caller.acting_for(body.institution_no, "/body/institution_no")
-        claim = await self.keys.claim(caller, key, fingerprint("POST /v1/packages", body))
-        if isinstance(claim, Replay):
-            return Begun(claim.message_id, claim.answer, replayed=True)
-        async with self.keys.working(claim):
-            if not await self._there(caller, claim):
-                await self._begin_letter(caller, claim, institution_no, body)
-            return await self._begun(caller, claim)
+        return await self._once(
+            caller, key, fingerprint("POST /v1/packages", body),
+            lambda claim: self._begin_letter(caller, claim, institution_no, body),
+        )  # fmt: skip
 
     async def update(self, caller: Caller, key: str, body: PackageUpdateBody, original: UploadedFile) -> Begun:
         """Begin an update of a letter's degree: it only waits for its seal.
@@ -67,13 +65,10 @@ class Beginnings:
         Raises as ``inspect`` about the original, VALIDATION_FAILED for a change the rules forbid.
         """
         institution_no = caller.acting_for(body.institution_no, "/message/institution_no")
-        claim = await self.keys.claim(caller, key, fingerprint("POST /v1/package-updates", body, original.sha256))
-        if isinstance(claim, Replay):
-            return Begun(claim.message_id, claim.answer, replayed=True)
-        async with self.keys.working(claim):
-            if not await self._there(caller, claim):
-                await self._begin_update(caller, claim, institution_no, body, original)
-            return await self._begun(caller, claim)
+        return await self._once(
+            caller, key, fingerprint("POST /v1/package-updates", body, original.sha256),
+            lambda claim: self._begin_update(caller, claim, institution_no, body, original),
+        )  # fmt: skip
 
     async def put_metadata(self, caller: Caller, package_id: UUID, seen: int, body: MetadataBody) -> Draft:
         """Replace what a letter says; ``seen``: the revision the caller has read. Files of annexes gone go as well.
@@ -109,6 +104,17 @@ class Beginnings:
         """Whether this very request made that revision."""
         events = await rows.history(self.drafts.database, draft)
         return any(item.sequence == sequence and item.kind == "metadata" and item.sha256 == asked for item in events)
+
+    async def _once(self, caller: Caller, key: str, wanted: str, begin: Callable[[Claim], Awaitable[None]]) -> Begun:
+        with self.drafts.metrics.refusals("create"):
+            claim = await self.keys.claim(caller, key, wanted)
+            if isinstance(claim, Replay):
+                self.drafts.metrics.steps.labels("create", "repeated").inc()
+                return Begun(claim.message_id, claim.answer, replayed=True)
+            async with self.keys.working(claim):
+                if not await self._there(caller, claim):
+                    await begin(claim)
+                return await self._begun(caller, claim)
 
     async def _begin_letter(self, caller: Caller, claim: Claim, institution_no: int, body: PackageBody) -> None:
         chosen = ChosenVersion(body.version, _CALLER_CHOSE)

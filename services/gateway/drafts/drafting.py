@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Drafts:
 
         Raises what ``decide`` raises, NOT_FOUND, and STATE_CONFLICT while others keep changing it.
         """
-        try:
+        with self.metrics.refusals(step):
             for _ in range(_TRIES):
                 draft = await self.find(caller, package_id)
                 change = await decide(draft)
@@ -81,10 +81,7 @@ class Drafts:
                 if await self.apply(caller, draft, change):
                     self.metrics.steps.labels(step, "done").inc()
                     return await self.find(caller, package_id)
-        except DomainError as error:
-            self.metrics.steps.labels(step, "unavailable" if error.retryable else "refused").inc()
-            raise
-        raise DomainError(ErrorCode.STATE_CONFLICT, "others keep changing this package: read it again")
+            raise DomainError(ErrorCode.STATE_CONFLICT, "others keep changing this package: read it again")
 
     async def apply(self, caller: Caller | None, draft: Draft, change: Change) -> bool:
         """Write a step down, with its line in the audit log when it ends the package; None: the gateway itself."""
@@ -100,8 +97,11 @@ class Drafts:
 
     @asynccontextmanager
     async def inputs(self, draft: Draft) -> AsyncIterator[Inputs]:
-        """All the package is made from; the files are there for the length of the block."""
-        with ExitStack() as stack:
+        """All the package is made from; the files are there for the length of the block.
+
+        Raises DURABILITY_UNAVAILABLE where the block, or what it needs, finds no room for files.
+        """
+        with _room_for_files(), ExitStack() as stack:
             files: dict[str, PartSource] = {}
             signatures: dict[str, bytes] = {}
             for name, file in draft.files.items():
@@ -229,6 +229,14 @@ class Drafts:
             return discarding(draft, "asked for")
 
         return await self.take(caller, package_id, "discard", decide)
+
+
+@contextmanager
+def _room_for_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, "there is no room for the package's files") from error
 
 
 def discarding(draft: Draft, reason: str) -> Change:

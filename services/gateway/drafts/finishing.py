@@ -97,8 +97,8 @@ class Finishing:
         """Write the package, judge it strictly, store it: only then it counts."""
         drafts = self.drafts
         with ExitStack() as stack:
-            file = stack.enter_context(tempfile.TemporaryFile(dir=drafts.spool))
             async with drafts.inputs(draft) as inputs:
+                file = stack.enter_context(tempfile.TemporaryFile(dir=drafts.spool))
                 written, inspection = await asyncio.to_thread(
                     _write, inputs, cms, file, answers.file_name_of(draft.row)
                 )
@@ -119,7 +119,7 @@ class Finishing:
         )  # fmt: skip
 
     async def content(self, draft: Draft, recipient: str | None) -> BlobRef:
-        """The finished package, or the copy for one recipient, which is made once and stored like it.
+        """The finished package, or the copy for one recipient, which is made again each time and stored like it.
 
         Raises STATE_CONFLICT before the seal, VALIDATION_FAILED for one the letter does not go to.
         """
@@ -133,8 +133,9 @@ class Finishing:
         if not withheld_annexes(metadata_of(draft.request), recipient):
             return whole
         seal = await self.drafts.blobs.get(draft.files[SigningStep.SEAL].sha256, limit=LARGEST_SIGNATURE)
-        with tempfile.TemporaryFile(dir=self.drafts.spool) as file:
+        with ExitStack() as stack:
             async with self.drafts.inputs(draft) as inputs:
+                file = stack.enter_context(tempfile.TemporaryFile(dir=self.drafts.spool))
                 copy = await asyncio.to_thread(_write_copy, inputs, seal, recipient, file)
             return await self.drafts.blobs.put(copy.chunks(), limit=self.drafts.max_package_bytes)
 

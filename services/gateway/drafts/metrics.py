@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.gateway.schemas.drafts import DraftState
+from shared.errors import DomainError
 
 STEPS = ("create", "metadata", "file", "initials", "signature", "final-metadata", "seal", "discard", "expire")
 
@@ -25,3 +29,12 @@ class DraftMetrics:
         for step in STEPS:
             for result in ("done", "repeated", "refused", "unavailable"):
                 self.steps.labels(step, result)
+
+    @contextmanager
+    def refusals(self, step: str) -> Iterator[None]:
+        """Count a failure of the block as one of the step."""
+        try:
+            yield
+        except DomainError as error:
+            self.steps.labels(step, "unavailable" if error.retryable else "refused").inc()
+            raise
