@@ -119,7 +119,7 @@ class PackageDraft(Base):
     package_version: Mapped[str] = mapped_column(Text)
     version_reason: Mapped[str] = mapped_column(Text)
     request: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    """What is to be written: ``schemas.drafts.Letter`` or ``schemas.drafts.UpdateOrder``, completed."""
+    """What is to be written: ``schemas.letters.LetterMetadata`` or ``drafts.stages.UpdateOrder``, completed."""
     filled: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     """What was taken from DETSİS, and where from."""
     final: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
@@ -145,7 +145,7 @@ class PackageDraftFile(Base):
     sha256: Mapped[str] = mapped_column(Text)
     size: Mapped[int]
     checked: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    """Of a signature file: what signer said of it, ``schemas.drafts.SignatureCheck``."""
+    """Of a signature file: what signer said of it, ``drafts.signing.SignatureCheck``."""
     put_at: Mapped[datetime]
 
 

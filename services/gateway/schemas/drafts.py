@@ -208,7 +208,7 @@ class PackageDraftAnswer(PackageDraftSummary):
     """Why it is of that version."""
     files: list[DraftFile]
     next: list[NextStep]
-    """What comes next: the first is needed, further ones may be taken instead."""
+    """What comes next. Missing files are all needed; of the others the first is, and further ones may come before it."""
     to_be_signed: list[ToBeSigned]
     signatures: list[DraftSignature]
     findings: list[PackageFinding]
