@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from services.detsis_sync.tables import EypVersionRecord
 from services.gateway.app import build
 from services.gateway.drafts import rows
-from services.gateway.drafts.drafting import Drafts
+from services.gateway.drafts.drafting import Drafts, room_for_files
 from services.gateway.schemas.drafts import SigningStep
 from services.gateway.tables import AuditEntry
 from shared.clock import FixedClock
@@ -413,7 +413,7 @@ async def test_wrong_files_are_refused(writer: Writer) -> None:
         answer = await writer.put(package, "cover-letter", b"other", **{"Content-Digest": value})
         assert refused(answer) == (422, code)
     done(await writer.put(package, "cover-letter", COVER, **{"Repr-Digest": f"sha-256=:{digest}:"}))
-    large = bytes(writer.gateway.settings.max_package_bytes - len(COVER))
+    large = bytes(room_for_files(writer.gateway.settings.max_package_bytes) - len(COVER))
     assert refused(await writer.put(package, f"annexes/{ANNEX}/content", large + b"x")) == (413, "too-large")
     done(await writer.put(package, f"annexes/{ANNEX}/content", large))
     assert refused(await writer.put(package, f"annexes/{UNSIGNED_ANNEX}/content", b"x")) == (413, "too-large")

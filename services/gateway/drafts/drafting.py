@@ -42,8 +42,15 @@ from shared.eyp import PartSource
 _TRIES = 5
 """Steps are taken by people; that so many others come first in a row does not happen."""
 _REMEMBERED = 64
+_BESIDES_FILES = 1024 * 1024
+"""Bytes left for metadata, signatures and manifests: a package that gets too large is refused before anybody signs it."""
 Decide = Callable[[Draft], Awaitable[Change | None]]
 """What a step does to a package as it was read; None when that was done before. Raises when it may not be done."""
+
+
+def room_for_files(max_package_bytes: int) -> int:
+    """How many bytes the files of one package may have together."""
+    return max_package_bytes - min(_BESIDES_FILES, max_package_bytes // 8)
 
 
 @dataclass
@@ -146,7 +153,7 @@ class Drafts:
     def room(self, draft: Draft, name: str) -> int:
         """Bytes the file ``name`` may have beside the package's others."""
         others = sum(file.size for key, file in draft.files.items() if key != name)
-        return max(0, self.max_package_bytes - others)
+        return max(0, room_for_files(self.max_package_bytes) - others)
 
     async def put_file(self, caller: Caller, package_id: UUID, name: str, stored: BlobRef) -> Draft:
         """Make a stored blob the cover letter or the file of an annex, while nothing is initialled or signed."""
@@ -160,7 +167,8 @@ class Drafts:
                 raise not_now(draft, "files stay as they were initialled or signed")
             if stored.size > self.room(draft, name):
                 raise DomainError(
-                    ErrorCode.TOO_LARGE, f"the package would have more than {self.max_package_bytes} bytes"
+                    ErrorCode.TOO_LARGE,
+                    f"its files would have more than {room_for_files(self.max_package_bytes)} bytes together",
                 )
             return Change(
                 "file", DraftState.DRAFT, put={name: PutFile(stored.sha256, stored.size)}, sha256=stored.sha256,
