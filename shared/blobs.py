@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
 CHUNK = 256 * 1024
+_AT_ONCE = 1024 * 1024
+"""Bytes at hand that one thread writes in one go: each change of threads costs more than writing a piece."""
 
 _RETRIES: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 """The library's own ten retries in three minutes outlast every caller: failing soon is what a 503 is for."""
@@ -66,6 +68,10 @@ class BlobStore(Protocol):
 
     async def size(self, sha256: str) -> int | None:
         """Size in bytes, or None if there is no such blob."""
+        ...
+
+    async def delete(self, sha256: str) -> None:
+        """Remove a blob; nothing happens when it is gone already. Whoever calls knows that nobody needs it."""
         ...
 
     async def check(self) -> None:
@@ -103,6 +109,10 @@ class LocalBlobStore:
     async def put(self, content: AsyncIterable[bytes] | bytes, *, limit: int) -> BlobRef:
         """See ``BlobStore.put``."""
         temporary = self._incoming / secrets.token_hex(16)
+        if isinstance(content, bytes) and len(content) <= _AT_ONCE:
+            _require_within(len(content), limit)
+            with _storage_faults():
+                return await asyncio.to_thread(self._put_whole, temporary, content)
         with _storage_faults():
             await asyncio.to_thread(_make_directory, self._incoming)
         try:
@@ -112,6 +122,19 @@ class LocalBlobStore:
         finally:
             with _storage_faults():
                 await asyncio.to_thread(temporary.unlink, missing_ok=True)
+        return reference
+
+    def _put_whole(self, temporary: Path, content: bytes) -> BlobRef:
+        _make_directory(self._incoming)
+        reference = BlobRef(Sha256(hashlib.sha256(content).hexdigest()), len(content))
+        try:
+            with _create(temporary) as file:
+                file.write(content)
+                _sync_file(file)
+            self._keep(temporary, reference)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         return reference
 
     def _keep(self, temporary: Path, reference: BlobRef) -> None:
@@ -153,6 +176,13 @@ class LocalBlobStore:
         with _storage_faults(), contextlib.suppress(FileNotFoundError):
             return (await asyncio.to_thread(self._path(sha256).stat)).st_size
         return None
+
+    async def delete(self, sha256: str) -> None:
+        """See ``BlobStore.delete``."""
+        path = self._path(sha256)
+        with _storage_faults(), contextlib.suppress(FileNotFoundError):
+            await asyncio.to_thread(path.unlink)
+            await asyncio.to_thread(_sync_directory, path.parent)
 
     async def check(self) -> None:
         """See ``BlobStore.check``."""
@@ -209,6 +239,11 @@ class ObjectBlobStore:
             return (await obstore.head_async(self._store, sha256_hex(sha256)))["size"]
         return None
 
+    async def delete(self, sha256: str) -> None:
+        """See ``BlobStore.delete``."""
+        with _storage_faults(), contextlib.suppress(FileNotFoundError, NotFoundError):
+            await obstore.delete_async(self._store, sha256_hex(sha256))
+
     async def check(self) -> None:
         """See ``BlobStore.check``."""
         await self.put(b"writable", limit=64)
@@ -236,8 +271,7 @@ async def _spool(path: Path, content: AsyncIterable[bytes] | bytes, limit: int) 
     try:
         async for chunk in _chunks(content):
             size += len(chunk)
-            if size > limit:
-                raise DomainError(ErrorCode.TOO_LARGE, f"larger than {limit} bytes")
+            _require_within(size, limit)
             digest.update(chunk)
             with _storage_faults():
                 await asyncio.to_thread(file.write, chunk)
@@ -246,6 +280,11 @@ async def _spool(path: Path, content: AsyncIterable[bytes] | bytes, limit: int) 
     finally:
         file.close()
     return BlobRef(Sha256(digest.hexdigest()), size)
+
+
+def _require_within(size: int, limit: int) -> None:
+    if size > limit:
+        raise DomainError(ErrorCode.TOO_LARGE, f"larger than {limit} bytes")
 
 
 async def _chunks(content: AsyncIterable[bytes] | bytes) -> AsyncIterator[bytes]:
@@ -268,8 +307,7 @@ async def _collect(store: BlobStore, sha256: str, limit: int) -> bytes:
     held = io.BytesIO()  # gives its bytes away without copying them
     async for chunk in checked(store, sha256):
         held.write(chunk)
-        if held.tell() > limit:
-            raise DomainError(ErrorCode.TOO_LARGE, f"larger than {limit} bytes")
+        _require_within(held.tell(), limit)
     return held.getvalue()
 
 

@@ -17,6 +17,7 @@ from shared.contracts.signatures import (
     CertificatePurpose,
     CertificateVerificationReport,
     CertificateVerificationRequest,
+    SignatureUpgradeRequest,
     SigningKey,
     SigningPurpose,
     VerificationReport,
@@ -43,6 +44,11 @@ class SignerClient:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._service.aclose()
+
+    async def timestamp(self, content: bytes) -> bytes:
+        """A time-stamp (RFC 3161 token, DER) over ``content``; NOT_FOUND when signer has no authority to ask."""
+        answer = await self._service.call("POST", "/timestamps", content=content, headers=_OCTETS)
+        return answer.content
 
     async def verify(
         self, request: VerificationRequest, file: Material, content: Material | None = None
@@ -89,9 +95,33 @@ class SignerClient:
         return answer.content
 
     async def seal(self, key_id: str, component: bytes, *, institution_no: int | None = None) -> bytes:
-        """An attached CAdES-B seal (DER) of a package component; raises as ``sign_message`` does."""
+        """An attached CAdES seal (DER) of a package component, of the level of the key's entry.
+
+        Raises as ``sign_message`` does, and SERVICE_UNAVAILABLE when a time-stamp or revocation data cannot be had now.
+        """
         parameters = _key_parameters(key_id, institution_no)
         answer = await self._service.call("POST", "/seals", params=parameters, content=component, headers=_OCTETS)
+        return answer.content
+
+    async def raise_signature(
+        self, request: SignatureUpgradeRequest, file: Material, content: Material | None = None
+    ) -> bytes:
+        """The file with its signatures at a higher level; what was signed, and the signatures, stay as they are.
+
+        ``content`` is what a detached signature covers. Raises SIGNATURE_INVALID for what does not verify or cannot be
+        raised, SERVICE_UNAVAILABLE when a time-stamp or revocation data cannot be had now or the grace period is not
+        over, TOO_LARGE, and NOT_FOUND when signer has no time-stamp authority.
+        """
+        opened: list[IO[bytes]] = []
+        try:
+            parts = {"file": ("file", await _sendable(file, opened), "application/octet-stream")}
+            if content is not None:
+                parts["content"] = ("content", await _sendable(content, opened), "application/octet-stream")
+            form = {"request": request.model_dump_json()}
+            answer = await self._service.call("POST", "/signature-upgrades", data=form, files=parts)
+        finally:
+            for handle in opened:
+                handle.close()
         return answer.content
 
     @asynccontextmanager

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from pydantic import Field
 
+from shared.contracts.acceptance import Acceptance
 from shared.contracts.base import Contract
+from shared.contracts.consumers import DEFAULT_CONSUMER, ConsumerRole
 from shared.contracts.envelopes import PackageOpening
-from shared.contracts.signatures import VerificationReport
+from shared.contracts.signatures import Maturity, VerificationReport
 from shared.domain.message import InboundState
 from shared.domain.verdict import Conclusion
 
@@ -60,14 +62,23 @@ class InboundMessage(Contract):
     parts: list[InboundPart] = Field(default_factory=list)
     conclusion: Conclusion | None
     """Of envelope, sender signature and package together; see the verification resource."""
+    maturity: Maturity | None = None
+    """``preliminary``: it passed for now, and is verified again when a grace period is over; None until it is verified."""
+    acceptance: Acceptance | None = None
+    """The period for refusing it; None of a letter that is no administration's, and of one that carries no package."""
+    refusal_notice_id: UUID | None = None
+    """The outgoing message that tells the sender that it is refused; None while nobody has ordered one."""
     received_at: datetime
+    consumer: str = DEFAULT_CONSUMER
+    """Who is responsible for it: who registers it."""
     available_at: datetime | None = None
     consumed_at: datetime | None = None
     registry_no: str | None = None
     delivery_count: int = 0
     provider_acknowledged_at: datetime | None = None
     next_verification_at: datetime | None = None
-    """When it is verified again: as soon as missing data, or the key of an encrypted letter, may be there."""
+    """When it is verified again: as soon as missing data, or the key of an encrypted letter, may be there, and when a
+    preliminary verdict may have become final."""
 
 
 class InboundPage(Contract):
@@ -82,6 +93,9 @@ class LeaseRequest(Contract):
 
     institution_nos: list[int] = Field(min_length=1)
     client_id: str
+    consumer: str = DEFAULT_CONSUMER
+    role: ConsumerRole | None = None
+    """Only letters the consumer is responsible for, or only copies; None: copies when there is no letter."""
     max: int = Field(default=10, ge=1, le=100)
     seconds: int = Field(default=300, ge=5, le=3600)
     wait: float = Field(default=0, ge=0, le=30)
@@ -92,6 +106,8 @@ class Leased(Contract):
 
     lease_token: str
     expires_at: datetime
+    role: ConsumerRole = ConsumerRole.RESPONSIBLE
+    """Of all of them: ``responsible`` for letters to be registered, ``copy`` for copies."""
     messages: list[InboundMessage]
 
 
@@ -102,9 +118,10 @@ class LeaseClaim(Contract):
 
 
 class Acknowledgement(LeaseClaim):
-    """The EBYS has the letter safe and registered it."""
+    """The EBYS has the letter safe and registered it; of a copy: it has dealt with it."""
 
-    registry_no: str = Field(min_length=1, max_length=100)
+    registry_no: str | None = Field(default=None, min_length=1, max_length=100)
+    """Demanded for a letter. What a copy is filed under is noted with the copy and says nothing about the letter."""
 
 
 class Rejection(LeaseClaim):
@@ -118,6 +135,13 @@ class Renewal(LeaseClaim):
     """Keep the lease for ``seconds`` more, from now."""
 
     seconds: int = Field(default=300, ge=5, le=3600)
+
+
+class Release(Contract):
+    """A person releases a mail that the virus scanner withheld."""
+
+    decided_by: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=1000)
 
 
 class ComponentVerification(Contract):

@@ -15,6 +15,15 @@ from shared.domain.verdict import Conclusion
 from shared.eyp import SecurityCode
 
 
+class OutboundKind(StrEnum):
+    """What an outgoing message is."""
+
+    LETTER = "letter"
+    """An official letter, as an e-Yazışma package."""
+    NOTICE = "notice"
+    """The notice that an incoming letter is refused: a KEP message of text, in reply to that letter."""
+
+
 class LetterEncryption(StrEnum):
     """Who encrypted a letter's package."""
 
@@ -101,7 +110,8 @@ class RecipientStatus(Contract):
     """One recipient of a letter."""
 
     recipient_id: UUID
-    detsis_no: int
+    detsis_no: int | None
+    """None of a notice: it goes to the KEP address that the letter came from."""
     name: str | None = None
     state: OutboundState
     reason_code: str | None = None
@@ -124,6 +134,9 @@ class RecipientStatus(Contract):
     submitted_at: datetime | None = None
     delivered_at: datetime | None = None
     read_at: datetime | None = None
+    deemed_read_at: datetime | None = None
+    """Worked out by ``deemed_read_rule`` for a letter that is delivered and not read; no evidence, and no state follows."""
+    deemed_read_rule: str | None = None
     evidence_codes: list[int] = Field(default_factory=list)
 
 
@@ -131,6 +144,10 @@ class OutboundMessage(Contract):
     """One outgoing letter with all its recipients."""
 
     message_id: UUID
+    kind: OutboundKind = OutboundKind.LETTER
+    """``notice``: ``package_…`` describe the notice's text, which is all it carries."""
+    reply_to: UUID | None = None
+    """The incoming letter that a notice refuses."""
     institution_no: int
     client_ref: str | None
     subject: str
@@ -200,14 +217,42 @@ class Cancellation(Contract):
     too_late: list[UUID]
 
 
+class UnfinishedLetter(Contract):
+    """A letter that is not at its end, and what it waits for."""
+
+    message_id: UUID | None
+    """None for a mail that nobody has looked into yet."""
+    institution_no: int
+    state: str
+    since: datetime
+    """When it was accepted."""
+    reason_code: str | None = None
+    reason: str | None = None
+    next_step_at: datetime | None = None
+    """None when evidence or a document system is waited for, or nothing ever comes."""
+
+
 class LedgerSide(Contract):
-    """accepted = terminal + in_flight, always."""
+    """accepted = terminal + in_flight, always. Outgoing letters are counted per recipient."""
 
     accepted: int
     terminal: int
     in_flight: int
     imbalance: int
+    states: dict[str, int] = Field(default_factory=dict)
     oldest_in_flight_at: datetime | None = None
+    oldest: UnfinishedLetter | None = None
+    """Of a whole direction, not of one institution."""
+    stuck: list[UnfinishedLetter] = Field(default_factory=list)
+    """Letters that nothing will move on: the oldest of those that make the imbalance."""
+
+
+class InstitutionLedger(Contract):
+    """One institution's share of the ledger."""
+
+    institution_no: int
+    outbound: LedgerSide
+    inbound: LedgerSide
 
 
 class Ledger(Contract):
@@ -215,4 +260,5 @@ class Ledger(Contract):
 
     outbound: LedgerSide
     inbound: LedgerSide
+    institutions: list[InstitutionLedger] = Field(default_factory=list)
     checked_at: datetime

@@ -61,7 +61,8 @@ def ops_app(
 
 async def _run(item: ReadinessCheck) -> tuple[str, str | None]:
     try:
-        await asyncio.wait_for(item.check(), item.timeout_seconds)
+        async with asyncio.timeout(item.timeout_seconds):
+            await item.check()
     except TimeoutError:
         return item.name, f"no answer within {item.timeout_seconds:g} s"
     except Exception as error:  # noqa: BLE001 - whatever it is, the answer is "not ready", with the reason
