@@ -6,25 +6,38 @@ import asyncio
 import contextlib
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
 
 from services.signer.enveloping import Enveloping
-from services.signer.fetchers import FetchPolicy, GuardedFetcher
+from services.signer.evidence_archive import EvidenceArchive
+from services.signer.fetchers import MOST_AT_ONCE, FetchPolicy, GuardedFetcher
 from services.signer.keys import KeyRing, KeysUnreadable, LoadedKey, load_keys
 from services.signer.lists import RevocationLists
 from services.signer.metrics import SignerMetrics
+from services.signer.raising import Raising, RaisingRules
 from services.signer.routes.envelopes import envelope_routes
+from services.signer.routes.evidence import evidence_routes
 from services.signer.routes.signatures import signature_routes
+from services.signer.routes.timestamps import timestamp_routes
+from services.signer.routes.upgrades import upgrade_routes
 from services.signer.routes.verifications import verification_routes
 from services.signer.sealing import Sealing
 from services.signer.settings import Settings
+from services.signer.sources import EvidenceSources
+from services.signer.sources_issuers import IssuerCertificates
+from services.signer.sources_ocsp import OcspResponses, OcspTerms
 from services.signer.timestamping import LONGEST_ANSWER, Stamp, TimestampAuthority
 from services.signer.tokens.pool import TokenLimits
 from services.signer.trust import ANCHOR_PURPOSES, TrustDirectory, TrustUnreadable
+from services.signer.trust_changes.managed import ManagedTrust
 from services.signer.verifier import Verifier
+from services.signer.workers.pool import WorkerLimits, WorkerPool
+from services.signer.workers.vocabulary import WorkersUnavailable
 from shared.clock import Clock
+from shared.contracts.signatures import EvidenceKind, SignatureLevel
 from shared.http import internal_app
 from shared.service import BackgroundPart, Service
 from shared.telemetry.metrics import HttpMetrics, new_registry
@@ -34,6 +47,8 @@ log = structlog.get_logger(__name__)
 
 NAME = "signer"
 _PREFIX = "/internal/v1"
+_PRUNING_SECONDS = 6 * 3600.0
+_STAFFING_SECONDS = 5.0
 
 
 async def build(settings: Settings, clock: Clock) -> Service:
@@ -41,7 +56,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     resources = AsyncExitStack()
     registry = new_registry()
     metrics = SignerMetrics(registry, hosts=settings.fetch_allowed_hosts)
-    trust = TrustDirectory(settings.trust_directory)
+    trust = _trust(settings)
     keys = _keys(settings, metrics)
     resources.callback(keys.close)
     metrics.note_keys(keys.all())
@@ -51,27 +66,43 @@ async def build(settings: Settings, clock: Clock) -> Service:
         allow_private=settings.fetch_allow_private,
         timeout_seconds=settings.fetch_timeout_seconds,
         limit_bytes=settings.fetch_limit_bytes,
+        proxy=None if settings.fetch_proxy is None else settings.fetch_proxy.get_secret_value(),
     )
     fetcher = GuardedFetcher(policy, clock, on_outcome=metrics.source_outcome)
     resources.push_async_callback(fetcher.aclose)
-    lists = RevocationLists(fetcher, clock)
+    lists = RevocationLists(fetcher, clock, on_outcome=partial(metrics.fetch_outcome, EvidenceKind.REVOCATION_LIST))
+    terms = OcspTerms(
+        timedelta(seconds=settings.ocsp_kept_seconds), timedelta(seconds=settings.ocsp_without_nonce_seconds)
+    )
+    responses = OcspResponses(
+        fetcher, clock, terms, on_outcome=partial(metrics.fetch_outcome, EvidenceKind.OCSP_RESPONSE)
+    )
+    issuers = IssuerCertificates(fetcher, clock, on_outcome=partial(metrics.fetch_outcome, EvidenceKind.CERTIFICATE))
+    sources = EvidenceSources(trust, lists, responses, issuers, offline=settings.offline)
+    workers = _workers(settings, metrics, resources)
+    archive = _archive(settings, clock, metrics)
     verifier = Verifier(
-        trust,
-        lists,
+        sources,
         clock,
         metrics,
-        workers=settings.verification_workers,
+        workers,
         timeout_seconds=settings.verification_timeout_seconds,
         retry_after_seconds=settings.retry_after_seconds,
+        archive=archive,
     )
     resources.callback(verifier.close)
     stamp = _stamp(settings, trust, clock, metrics, resources)
-    sealing = Sealing(keys, clock, stamp=stamp, at_once=settings.signatures_at_once)
+    raising = None
+    if stamp is not None:
+        rules = _raising_rules(settings)
+        raising = Raising(stamp, sources, verifier.verify, clock, rules, on_outcome=metrics.raised)
+    sealing = Sealing(keys, clock, stamp=stamp, raising=raising, at_once=settings.signatures_at_once)
     resources.callback(sealing.close)
     enveloping = Enveloping(keys, clock, at_once=settings.envelopes_at_once)
     reloading = _Reloading(settings, trust, lists, metrics)
     reloading.publish()
     watching = _TokenWatch(keys, settings.hardware_check_seconds)
+    staffing = _Staffing(workers)
     app = internal_app(
         NAME,
         tokens=settings.service_tokens,
@@ -91,11 +122,18 @@ async def build(settings: Settings, clock: Clock) -> Service:
         ),
         prefix=_PREFIX,
     )
+    app.include_router(upgrade_routes(raising, verifier, limit=settings.seal_limit_bytes), prefix=_PREFIX)
+    app.include_router(timestamp_routes(stamp, limit=settings.seal_limit_bytes), prefix=_PREFIX)
+    app.include_router(evidence_routes(archive), prefix=_PREFIX)
     app.include_router(envelope_routes(enveloping, metrics, file_limit=settings.file_limit_bytes), prefix=_PREFIX)
 
     async def anchors_present() -> None:
         if not trust.store.size:
             raise TrustUnreadable(f"{settings.trust_directory} holds no trust anchor")
+
+    async def workers_alive() -> None:
+        if not workers.alive:
+            raise WorkersUnavailable("no worker is there to verify")
 
     async def keys_present() -> None:
         if settings.keys_file is not None and not len(keys):
@@ -109,10 +147,53 @@ async def build(settings: Settings, clock: Clock) -> Service:
         name=NAME,
         app=app,
         registry=registry,
-        checks=[ReadinessCheck("trust_anchors", anchors_present), ReadinessCheck("signing_keys", keys_present)],
-        background=[BackgroundPart("reloading", reloading.run), BackgroundPart("tokens", watching.run)],
+        checks=[
+            ReadinessCheck("trust_anchors", anchors_present),
+            ReadinessCheck("signing_keys", keys_present),
+            ReadinessCheck("verification_workers", workers_alive),
+        ],
+        background=[
+            BackgroundPart("reloading", reloading.run),
+            BackgroundPart("tokens", watching.run),
+            BackgroundPart("workers", staffing.run),
+            *([] if archive is None else [BackgroundPart("evidence", _Pruning(archive).run)]),
+        ],
         resources=resources,
     )
+
+
+def _trust(settings: Settings) -> TrustDirectory:
+    if settings.trust_officers is None:
+        return TrustDirectory(settings.trust_directory)
+    return ManagedTrust(
+        settings.trust_directory,
+        settings.trust_officers,
+        officers_sha256=settings.trust_officers_sha256,
+        at_least=settings.trust_version_at_least,
+    )
+
+
+def _archive(settings: Settings, clock: Clock, metrics: SignerMetrics) -> EvidenceArchive | None:
+    if settings.evidence_directory is None:
+        return None
+    return EvidenceArchive(
+        settings.evidence_directory,
+        clock,
+        days=settings.evidence_days,
+        on_outcome=lambda result: metrics.archived.labels(result).inc(),
+    )
+
+
+def _workers(settings: Settings, metrics: SignerMetrics, resources: AsyncExitStack) -> WorkerPool:
+    limits = WorkerLimits(
+        settings.verification_workers,
+        memory_bytes=settings.verification_memory_bytes,
+        cpu_seconds=settings.verification_cpu_seconds,
+    )
+    workers = WorkerPool(limits, on_end=metrics.worker_ended)
+    resources.callback(workers.close)
+    metrics.watch_workers(workers)
+    return workers
 
 
 def _stamp(
@@ -126,6 +207,7 @@ def _stamp(
         allow_private=True,
         timeout_seconds=settings.timestamp_timeout_seconds,
         limit_bytes=LONGEST_ANSWER,
+        at_once_per_host=MOST_AT_ONCE,
     )
     fetcher = GuardedFetcher(policy, clock)
     resources.push_async_callback(fetcher.aclose)
@@ -142,16 +224,65 @@ def _stamp(
     return authority.stamp
 
 
+def _raising_rules(settings: Settings) -> RaisingRules:
+    return RaisingRules(
+        settings.archive_timestamp,
+        settings.seal_evidence_limit_bytes,
+        settings.verification_timeout_seconds,
+        settings.retry_after_seconds,
+        settings.verification_workers,
+    )
+
+
 def _keys(settings: Settings, metrics: SignerMetrics) -> KeyRing:
     if settings.keys_file is None:
         return KeyRing([])
     limits = TokenLimits(sessions=settings.hardware_sessions, timeout_seconds=settings.hardware_timeout_seconds)
     keys = load_keys(settings.keys_file, limits=limits, on_fault=metrics.token_fault)
-    timestamped = [key.key_id for key in keys.all() if isinstance(key, LoadedKey) and key.timestamped]
-    if timestamped and settings.timestamp_url is None:
+    sealing = (key for key in keys.all() if isinstance(key, LoadedKey))
+    higher = next((key for key in sealing if key.seal_level is not SignatureLevel.B), None)
+    if higher is not None and settings.timestamp_url is None:
         keys.close()
-        raise KeysUnreadable(f"key {timestamped[0]}: seal_level t needs KEPGW_SIGNER_TIMESTAMP_URL")
+        raise KeysUnreadable(f"key {higher.key_id}: seal_level {higher.seal_level} needs KEPGW_SIGNER_TIMESTAMP_URL")
     return keys
+
+
+class _Staffing:
+    """Starts the workers, and again those that ended while nobody asked them."""
+
+    def __init__(self, workers: WorkerPool) -> None:
+        self._workers = workers
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set; a worker that is being started then is left to whoever closes the pool."""
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            looking = asyncio.create_task(self._look(stop))
+            await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopping}, timeout=_STAFFING_SECONDS)
+
+    async def _look(self, stop: asyncio.Event) -> None:
+        try:
+            await asyncio.to_thread(self._workers.look)
+        except WorkersUnavailable as error:
+            if not stop.is_set():
+                log.error("verification_worker_not_started", reason=str(error))  # noqa: TRY400 - the reason says it all
+
+
+class _Pruning:
+    """Removes evidence whose time is over."""
+
+    def __init__(self, archive: EvidenceArchive) -> None:
+        self._archive = archive
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set."""
+        while not stop.is_set():
+            removed = await asyncio.to_thread(self._archive.prune)
+            if removed:
+                log.info("evidence_pruned", audit=True, pieces=removed)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _PRUNING_SECONDS)
 
 
 class _TokenWatch:
@@ -183,14 +314,27 @@ class _Reloading:
 
     def publish(self) -> None:
         """Read what is there and show it in the metrics."""
-        before = self._trust.store.sha256
+        before = self._trust.store.sha256, self._trust.version
         try:
             store = self._trust.reload()
         except TrustUnreadable as error:
+            self._metrics.trust_refused.set(1)
             log.error("trust_directory_unreadable", reason=str(error))  # noqa: TRY400 - the reason says it all
-            return
-        if store.sha256 != before:
-            log.warning("trust_store_changed", audit=True, before=before, after=store.sha256, anchors=store.size)
+            store = self._trust.store
+        else:
+            self._metrics.trust_refused.set(0)
+        if (store.sha256, self._trust.version) != before:
+            log.warning(
+                "trust_store_changed",
+                audit=True,
+                before=before[0],
+                after=store.sha256,
+                anchors=store.size,
+                version=self._trust.version,
+                approved_by=list(self._trust.approved_by),
+                comment=self._trust.comment,
+            )
+        self._metrics.trust_version.set(self._trust.version)
         for purpose in ANCHOR_PURPOSES:
             self._metrics.anchors.labels(purpose).set(len(store.anchors.get(purpose, ())))
         if self._settings.revocation_directory is not None:

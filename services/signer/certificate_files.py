@@ -6,10 +6,12 @@ gives the anchors of every purpose; its ``intermediates`` are never anchors.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from asn1crypto import pem
 
@@ -72,8 +74,46 @@ def read_anchors(path: Path) -> tuple[tuple[Certificate, ...], tuple[Certificate
     anchors = read_certificates([path, *purposes])
     if not anchors:
         raise FileUnreadable(f"{path}: no certificate")
+    return anchors, _helpers(path)
+
+
+def read_store(path: Path) -> tuple[dict[str, tuple[Certificate, ...]], tuple[Certificate, ...]]:
+    """Anchors by purpose and the certificates of ``intermediates``, of a directory laid out like the trust directory.
+
+    The anchors of any other file or directory count for every purpose. Raises ``FileUnreadable``, also when there is
+    no anchor.
+    """
+    purposes = [purpose for purpose in ANCHOR_PURPOSES if (path / purpose).is_dir()]
+    if not purposes:
+        anchors, helpers = read_anchors(path)
+        return dict.fromkeys(ANCHOR_PURPOSES, anchors), helpers
+    found = {purpose: read_certificates([path / purpose]) for purpose in purposes}
+    if not any(found.values()):
+        raise FileUnreadable(f"{path}: no certificate")
+    return found, _helpers(path)
+
+
+def _helpers(path: Path) -> tuple[Certificate, ...]:
     helpers = path / INTERMEDIATES
-    return anchors, read_certificates([helpers]) if helpers.is_dir() else ()
+    return read_certificates([helpers]) if helpers.is_dir() else ()
+
+
+def open_regular(path: Path, limit: int) -> BinaryIO:
+    """A file to read, to be closed by the caller; never waits for a pipe or a device.
+
+    Raises ``FileUnreadable`` when it is not there, not a regular file, or larger than ``limit`` bytes.
+    """
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb")
+    except OSError as error:
+        raise FileUnreadable(f"{path}: {error.strerror or error}") from error
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_size <= limit:
+        return file
+    file.close()
+    raise FileUnreadable(
+        f"{path}: larger than {limit} bytes" if stat.S_ISREG(status.st_mode) else f"{path}: not a file"
+    )
 
 
 def read_lists(paths: Iterable[Path]) -> tuple[tuple[RevocationList, ...], tuple[Unusable, ...]]:

@@ -28,8 +28,11 @@ from services.signer.limits import DEFAULT_LIMITS, Limits, definite, malformed, 
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey
 
-ASN1_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError)
-"""What asn1crypto raises on hostile bytes; ``RecursionError`` is not a ``ValueError``."""
+ASN1_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What asn1crypto raises on hostile bytes; ``RecursionError`` is not a ``ValueError``.
+
+``MemoryError`` is left out: it says something about the process, and a good file must not fail for it.
+"""
 
 QC_COMPLIANCE = "0.4.0.1862.1.1"
 _NAME_LIMIT = 8192

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
+import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from services.signer.certificates import Certificate, names_equal
 from services.signer.findings import CheckFailed, Finding
-from shared.contracts.signatures import SignatureFormat, TimestampType
+from shared.contracts.signatures import SignatureFormat, SignatureScope, TimestampType
+
+_CHUNK = 256 * 1024
 
 
 class Content(Protocol):
@@ -32,6 +37,36 @@ class BytesContent:
         if algorithm not in self._digests:
             self._digests[algorithm] = hashlib.new(algorithm, self.data).digest()
         return self._digests[algorithm]
+
+
+class FileContent:
+    """Content in an open file, of which no more than a chunk is in memory."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._digests: dict[str, bytes] = {}
+
+    def digest(self, algorithm: str) -> bytes:
+        """Digest by ``hashlib`` name, computed once; raises ``OSError``, ``EOFError`` when the file is shorter than told."""
+        if algorithm not in self._digests:
+            hashed, position = hashlib.new(algorithm), 0
+            while position < self._size:
+                # By position: where the descriptor stands is shared with whoever opened the file.
+                chunk = os.pread(self._descriptor, min(_CHUNK, self._size - position), position)
+                if not chunk:
+                    raise EOFError("the content's file is shorter than told")
+                hashed.update(chunk)
+                position += len(chunk)
+            self._digests[algorithm] = hashed.digest()
+        return self._digests[algorithm]
+
+    @cached_property
+    def data(self) -> memoryview:
+        """The bytes, mapped: for stamps that are about the content itself together with more."""
+        if not self._size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(self._descriptor, self._size, prot=mmap.PROT_READ))
 
 
 class DigestedContent:
@@ -80,9 +115,9 @@ class CertificateReference(Reference):
 
     def matches(self, certificate: Certificate) -> bool:
         """Whether hash, and serial and issuer when given, are those of ``certificate``."""
-        if not self.fits(certificate.der):
-            return False
         if self.serial_number is not None and self.serial_number != certificate.serial_number:
+            return False
+        if not self.fits(certificate.der):
             return False
         return self.issuer is None or names_equal(self.issuer, certificate.issuer_der)
 
@@ -219,6 +254,8 @@ class SignerFacts:
     """Time-stamps that are there but in a form that is not evaluated."""
     counter_signatures: tuple[SignerFacts, ...] = ()
     """Signatures over this one's value, each with its own."""
+    scope: SignatureScope | None = None
+    """How much of its document it covers; None when that is all there is."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class Limits:
 
     asn1_bytes: int = 80 * 1024 * 1024
     asn1_depth: int = 64
-    asn1_elements: int = 200_000
+    asn1_elements: int = 1_000_000
+    """A long-term signature may carry lists: one of 50,000 entries with their reasons has 300,000 values."""
     signers: int = 32
     certificates: int = 200
     certificate_bytes: int = 64 * 1024
@@ -47,8 +48,16 @@ class Limits:
     rsa_bits: int = 8192
     rsa_exponent_bits: int = 256
     recipients: int = 64
+    envelope_elements: int = 200_000
+    """Of ASN.1: where each lies is kept in memory, in signer itself and not in a worker, while an envelope is read."""
     envelope_frame_bytes: int = 1024 * 1024
     """What surrounds the encrypted content of an envelope: recipients, originator, attributes."""
+    pdf_bytes: int = 80 * 1024 * 1024
+    pdf_revisions: int = 100
+    pdf_comparisons: int = 200
+    """Of revisions with later ones, for all signatures of a file together."""
+    pdf_steps: int = 5_000_000
+    """Reads, parsed values and followed references; a second takes half a million to a million of them."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -84,8 +93,52 @@ def definite(data: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """
     if len(data) > limits.asn1_bytes:
         raise too_much("bytes", limits.asn1_bytes)
-    nodes, any_indefinite = walk(data, limits)
-    return _rebuild(data, nodes) if any_indefinite else data
+    if _all_definite(data, limits):
+        return data
+    nodes, _ = walk(data, limits)
+    return _rebuild(data, nodes)
+
+
+def _all_definite(data: bytes, limits: Limits) -> bool:
+    """Whether no length is indefinite; raises as ``walk``, and does not keep where the values lie.
+
+    Nearly all files are so, and this loop is a good part of a verification's time.
+    """
+    bounds: list[int] = []
+    bound = len(data)
+    position = count = 0
+    while True:
+        if position >= bound:
+            raise malformed("truncated value")
+        tag = data[position]
+        if not tag:
+            raise malformed("unexpected end-of-contents")
+        count += 1
+        if count > limits.asn1_elements:
+            raise too_much("ASN.1 values", limits.asn1_elements)
+        if position + 1 < bound and data[position + 1] < 0x80 and tag & _LONG_TAG != _LONG_TAG:
+            end = position + 2 + data[position + 1]
+            position += 2
+        else:
+            position, length = _header(data, position, bound)
+            if length < 0:
+                return False
+            end = position + length
+        if end > bound:
+            raise malformed("truncated value")
+        if tag & _CONSTRUCTED:
+            if len(bounds) >= limits.asn1_depth:
+                raise too_much("ASN.1 depth", limits.asn1_depth)
+            bounds.append(bound)
+            bound = end
+        else:
+            position = end
+        while bounds and position == bound:
+            bound = bounds.pop()
+        if not bounds:
+            if position != len(data):
+                raise malformed("bytes after the end of the value")
+            return True
 
 
 def _header(data: Readable, start: int, bound: int) -> tuple[int, int]:
@@ -111,10 +164,10 @@ def _header(data: Readable, start: int, bound: int) -> tuple[int, int]:
     return position + octets, int.from_bytes(data[position : position + octets], "big")
 
 
-def walk(data: Readable, limits: Limits) -> tuple[list[Node], bool]:
+def walk(data: Readable, limits: Limits, *, padded: bool = False) -> tuple[list[Node], bool]:
     """Every value of ``data`` in the order they stand, and whether any length is indefinite.
 
-    Raises ``CheckFailed`` (FORMAT_FAILURE) when the value is malformed, is followed by other bytes, or
+    ``padded``: zeros may follow. Raises ``CheckFailed`` (FORMAT_FAILURE) when the value is malformed, is followed by other bytes, or
     exceeds a limit.
     """
     nodes: list[Node] = []
@@ -142,7 +195,7 @@ def walk(data: Readable, limits: Limits) -> tuple[list[Node], bool]:
             continue
         if len(nodes) >= limits.asn1_elements:
             raise too_much("ASN.1 values", limits.asn1_elements)
-        # Most headers are two octets; this loop is a third of a verification's time.
+        # Most headers are two octets.
         if position + 1 < bound and data[position + 1] < 0x80 and data[position] & _LONG_TAG != _LONG_TAG:
             body, length = position + 2, data[position + 1]
         else:
@@ -165,7 +218,7 @@ def walk(data: Readable, limits: Limits) -> tuple[list[Node], bool]:
             raise too_much("ASN.1 depth", limits.asn1_depth)
         stack.append(len(nodes) - 1)
         bounds.append(end)
-    if position != len(data):
+    if position != len(data) and not (padded and not data[position:].strip(b"\0")):
         raise malformed("bytes after the end of the value")
     return nodes, any_indefinite
 

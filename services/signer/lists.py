@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
-from services.signer.checks.revocation import WantedList
 from services.signer.checks.revocation_list import RevocationList, load_list
-from services.signer.fetchers import FetchFailed, ListFetcher
+from services.signer.checks.wanted import WantedList
+from services.signer.fetchers import Budget, Fetcher, FetchFailed
 from services.signer.findings import CheckFailed
 from services.signer.limits import too_much
 from shared.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-_REQUESTS_PER_VERIFICATION = 20
 _FILE_LIMIT = 64 * 1024 * 1024
 _AGAIN_AFTER = timedelta(seconds=30)
 """An address is not asked again at once, whatever it answered."""
+_FRESHER_AFTER = timedelta(minutes=15)
+"""Nor is one whose list is in force but not new enough for a final verdict: the next may be hours away."""
 
 
 @dataclass
@@ -43,12 +44,19 @@ class RevocationLists:
     """Lists by address; at most ``capacity`` addresses, and lists of about ``capacity_bytes`` of memory in all."""
 
     def __init__(
-        self, fetcher: ListFetcher | None, clock: Clock, *, capacity: int = 256, capacity_bytes: int = 512 * 1024 * 1024
+        self,
+        fetcher: Fetcher | None,
+        clock: Clock,
+        *,
+        capacity: int = 256,
+        capacity_bytes: int = 512 * 1024 * 1024,
+        on_outcome: Callable[[str], None] = lambda _result: None,
     ) -> None:
         self._fetcher = fetcher
         self._clock = clock
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
+        self._on_outcome = on_outcome
         self._sources: OrderedDict[str, _Source] = OrderedDict()
         self._supplied: dict[Path, tuple[tuple[int, int], RevocationList]] = {}
 
@@ -57,6 +65,10 @@ class RevocationLists:
         supplied = self._supplied.values()
         fetched = self._sources.values()
         return (*(item for _state, item in supplied), *(source.held for source in fetched if source.held is not None))
+
+    def supplied(self) -> frozenset[str]:
+        """Fingerprints of those that an operator brought."""
+        return frozenset(item.sha256 for _state, item in self._supplied.values())
 
     def supply(self, directory: Path) -> int:
         """Take the lists of a directory (``*.crl``, DER or PEM) in place of those supplied before.
@@ -77,34 +89,40 @@ class RevocationLists:
 
     async def fetch(self, wanted: Sequence[WantedList]) -> bool:
         """Get each wanted list from the first of its addresses that has it; whether any is there now."""
-        if self._fetcher is None:
-            return False
-        wanted = wanted[:_REQUESTS_PER_VERIFICATION]
-        results = await asyncio.gather(*(self._first(self._fetcher, item) for item in wanted))
+        budget = Budget()
+        results = await asyncio.gather(*(self.obtain(item, budget) for item in wanted))
         return any(results)
 
-    async def _first(self, fetcher: ListFetcher, wanted: WantedList) -> bool:
+    async def obtain(self, wanted: WantedList, budget: Budget) -> bool:
+        """Get one list from the first of its addresses that has it; whether it is there now."""
+        if self._fetcher is None:
+            return False
         for url in wanted.urls:
             source = self._sources.setdefault(url, _Source())
             self._sources.move_to_end(url)
             async with source.lock:
-                if await self._ask(fetcher, url, source, wanted):
+                if await self._ask(self._fetcher, url, source, wanted, budget):
                     return True
         self._make_room()
         return False
 
-    async def _ask(self, fetcher: ListFetcher, url: str, source: _Source, wanted: WantedList) -> bool:
+    async def _ask(self, fetcher: Fetcher, url: str, source: _Source, wanted: WantedList, budget: Budget) -> bool:
         now = self._clock.now()
-        if source.asked_at is not None and now - source.asked_at < _AGAIN_AFTER:
+        again_after = _FRESHER_AFTER if wanted.fresher else _AGAIN_AFTER
+        if source.asked_at is not None and now - source.asked_at < again_after:
             # Another verification has just done it; what it got, if anything, is there.
             return source.held is not None and wanted.met_by(source.held, now)
+        if not budget.spend():
+            return False
         source.asked_at = now
         try:
             encoded = await fetcher.fetch(url)
             parsed, met = await asyncio.to_thread(_read, encoded, wanted, now)
         except (FetchFailed, CheckFailed) as error:
+            self._on_outcome("failed" if isinstance(error, FetchFailed) else "refused")
             log.warning("revocation_list_not_fetched", url=url, reason=str(error))
             return False
+        self._on_outcome("fetched" if met else "refused")
         if not met:
             log.warning(
                 "revocation_list_not_usable", url=url, sha256=parsed.sha256, this_update=str(parsed.this_update)

@@ -13,27 +13,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from services.signer.anchoring import anchored_path
 from services.signer.certificates import ASN1_FAULTS, Certificate
 from services.signer.checks import algorithms
-from services.signer.checks.chain import CertificatePath, build_path
-from services.signer.checks.good_standing import StandingSource, judge_path
+from services.signer.checks.chain import CertificatePath
+from services.signer.checks.good_standing import StandingSource, in_order, judge_path
 from services.signer.checks.references import REFERENCES, Digests, check_path, check_references
-from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing
 from services.signer.checks.timestamps import read_timestamps
+from services.signer.checks.wanted import Wanted, missing_issuer
 from services.signer.evidence import Evidence, Pool, load_lists, pool_of
 from services.signer.facts import BytesContent, Content, SignatureFacts, SignerFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, skipped, warned
 from services.signer.formats.cades import read_cades
 from services.signer.formats.levels import level_that_holds
+from services.signer.formats.pades import read_pades
 from services.signer.formats.smime import NoSignature, read_smime
+from services.signer.formats.timestamp_files import is_timestamp, read_timestamp_file
 from services.signer.formats.xades import read_xades
 from services.signer.limits import DEFAULT_LIMITS, Limits, malformed
 from services.signer.policy import PROFILES, ProfileRules, apply_rules, maturity
-from services.signer.report import Outcome, report_file, report_signature, unreadable
+from services.signer.report import Outcome, describe_basis, report_file, report_signature, unreadable
 from services.signer.rules import Subject
 from services.signer.texts import say
 from services.signer.timing import TimeEngine
 from shared.contracts.signatures import (
+    Maturity,
     Profile,
     SignatureFormat,
     SignatureReport,
@@ -45,11 +50,13 @@ from shared.domain.verdict import SubIndication
 _LATER_STEPS = (Step.TIME, Step.ALGORITHMS, Step.PATH, Step.REVOCATION, Step.RULES)
 
 
-def sniff(data: bytes) -> SignatureFormat | None:
-    """What the first bytes look like; None when like nothing we verify."""
+def sniff(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignatureFormat | None:
+    """What the bytes look like; None when like nothing we verify."""
     head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
     if data[:1] == b"\x30":
-        return SignatureFormat.CADES
+        return SignatureFormat.TIMESTAMP if is_timestamp(data, limits) else SignatureFormat.CADES
+    if data.startswith(b"%PDF-"):
+        return SignatureFormat.PADES
     if head.startswith(b"<"):
         return SignatureFormat.XADES
     name, colon, _rest = head.partition(b":")
@@ -67,17 +74,22 @@ def read_facts(
     limits: Limits = DEFAULT_LIMITS,
 ) -> SignatureFacts:
     """Bytes in, facts out (steps 1 to 6); never raises on hostile bytes, whatever they are."""
-    found = sniff(data) if wanted is SignatureFormat.AUTO else wanted
+    looks = sniff(data, limits)
+    found = looks if wanted is SignatureFormat.AUTO else wanted
     try:
-        if found is None or (wanted is not SignatureFormat.AUTO and sniff(data) is not wanted):
+        if found is None or looks is not found:
             failure = CheckFailed(SubIndication.FORMAT_FAILURE, say("format.unrecognised"))
             return unreadable(found or wanted, failure)
         if found is SignatureFormat.CADES:
             facts = read_cades(data, () if content is None else (content,), limits, known=known)
             return read_timestamps(facts, limits, known=known)
+        if found is SignatureFormat.TIMESTAMP:
+            return read_timestamp_file(data, content, limits, known=known)
+        if found is SignatureFormat.PADES:
+            return read_pades(data, content, limits, known=known)
         if found is SignatureFormat.SMIME:
             return read_timestamps(read_smime(data, content, limits, known=known), limits, known=known)
-        return read_xades(data, content, limits, known=known)
+        return read_timestamps(read_xades(data, content, limits, known=known), limits, known=known)
     except NoSignature:
         return SignatureFacts(found or wanted, ())
     except CheckFailed as failure:
@@ -88,10 +100,10 @@ def read_facts(
 
 @dataclass(frozen=True)
 class Judgement:
-    """A report, and the revocation lists that would have helped."""
+    """A report, and what would have helped."""
 
     report: VerificationReport
-    wanted: tuple[WantedList, ...]
+    wanted: tuple[Wanted, ...]
 
 
 @dataclass
@@ -107,7 +119,7 @@ class _Case:
     now: datetime
     retry_after_seconds: int
     digests: Digests
-    wanted: list[WantedList] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
     retries: list[int] = field(default_factory=list)
 
     def judge(self) -> SignatureReport:
@@ -116,7 +128,10 @@ class _Case:
         level_intact = level_that_holds(self.signer, self.facts.embedded, self.digests)
         findings = list(self.signer.findings)
         # Nothing is looked up or fetched for a signature whose mathematics fail.
-        if any(finding.conclusive for finding in findings) or self.signer.certificate is None:
+        if (
+            any(finding.conclusive and finding.step is not Step.RULES for finding in findings)
+            or self.signer.certificate is None
+        ):
             findings.extend(skipped(step, say("skipped.broken")) for step in _LATER_STEPS)
             return self._report(findings, Outcome(self.given_moment or self.now, level_intact), counters)
         # 7. time
@@ -126,12 +141,16 @@ class _Case:
         # 8. algorithms
         findings.append(self._algorithms(time.at, proven=time.proven))
         # 9. certificate path and 10. revocation
-        standing, sources = self._standing(self.signer.certificate, time.at, proven=time.proven)
-        findings.extend(standing)
+        standing = self._standing(self.signer.certificate, time.at, proven=time.proven)
+        findings.extend(standing.findings)
         # 11. profile rules
-        subject = Subject(self.signer, self.facts, level_intact, time, sources)
+        subject = Subject(self.signer, self.facts, level_intact, time, standing.sources)
         findings.extend(apply_rules(self.rules, subject))
-        return self._report(findings, Outcome(time.at, level_intact, time, *maturity(self.rules, subject)), counters)
+        ripe = maturity(self.rules, subject)
+        if standing.path is not None and standing.sources:
+            self.wanted.extend(self._more(standing.path, subject, *ripe))
+        outcome = Outcome(time.at, level_intact, time, *ripe, standing.path, standing.sources)
+        return self._report(findings, outcome, counters)
 
     def _report(self, findings: list[Finding], outcome: Outcome, counters: list[SignatureReport]) -> SignatureReport:
         self.retries.extend(item.retry_after_seconds for item in findings if item.retry_after_seconds)
@@ -152,35 +171,52 @@ class _Case:
         key = f"RSA-{use.key_bits}" if use.key == "rsa" else use.key
         return passed(Step.ALGORITHMS, say("algorithms.hold", names=f"{use.digest}, {key}"))
 
-    def _standing(
-        self, certificate: Certificate, moment: datetime, *, proven: bool
-    ) -> tuple[list[Finding], tuple[StandingSource, ...]]:
+    def _standing(self, certificate: Certificate, moment: datetime, *, proven: bool) -> _Standing:
         if not self.rules.anchors:
             skips = [skipped(step, say("path.not-judged")) for step in (Step.PATH, Step.REVOCATION)]
-            return [*skips, *self._references(())], ()
-        anchors = self.pool.trust.for_purposes(self.rules.anchors)
+            return _Standing([*skips, *self._references(())])
+        pool, anchors = self.pool, self.rules.anchors
         try:
-            path = build_path(certificate, self.pool.certificates, anchors, moment, proven=proven)
+            path = anchored_path(
+                pool.trust, anchors, certificate, pool.certificates, moment, proven=proven, basis=pool.basis
+            )
         except CheckFailed as failure:
-            return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))], ()
+            if failure.sub_indication is SubIndication.NO_CERTIFICATE_CHAIN_FOUND:
+                self.wanted.extend(missing_issuer(certificate, pool.certificates))
+            return _Standing([failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))])
         found = passed(Step.PATH, say("path.holds", names=_chain_names(path)))
         if len(path.certificates) == 1:
-            return [found, passed(Step.REVOCATION, say("revocation.anchor"))], ()
+            return _Standing([found, passed(Step.REVOCATION, say("revocation.anchor"))], path)
         finding, sources = self._good_standing(path, moment, proven=proven)
-        return [found, finding, *self._references(path.certificates[:-1])], sources
+        return _Standing([found, finding, *self._references(path.certificates[:-1])], path, sources)
 
     def _good_standing(
         self, path: CertificatePath, moment: datetime, *, proven: bool
     ) -> tuple[Finding, tuple[StandingSource, ...]]:
-        check = RevocationCheck(self.pool.lists, moment, self.now, proven, self.retry_after_seconds)
         try:
-            sources = judge_path(path, check, self.pool.responses)
+            sources = judge_path(path, self._check(moment, proven=proven), self.pool.responses, self.rules.order)
         except CheckFailed as failure:
             if isinstance(failure, RevocationMissing):
                 self.wanted.extend(failure.wanted)
             return failed(Step.REVOCATION, failure), ()
         named = ", ".join(f"{item.kind} {item.sha256[:12]}" for source in sources for item in source.every)
         return passed(Step.REVOCATION, say("revocation.good", sources=named)), sources
+
+    def _check(self, moment: datetime, *, proven: bool) -> RevocationCheck:
+        pool = self.pool
+        return RevocationCheck(pool.lists, moment, self.now, proven, self.retry_after_seconds, basis=pool.basis)
+
+    def _more(
+        self, path: CertificatePath, subject: Subject, ripe: Maturity, final_after: datetime | None
+    ) -> list[Wanted]:
+        """What the profile wants to be said about the signer beside what is good enough for his standing."""
+        pair = next(path.pairs())
+        due = ripe is Maturity.PRELIMINARY and final_after is not None and self.now >= final_after
+        wanted = self._check(subject.time.at, proven=True).wanted(*pair, path, fresher=due)
+        required = self.rules.required_source
+        if required is not None and all(item.kind != required for item in subject.of_signer):
+            return in_order((wanted,), pair, (required,))
+        return in_order((wanted,), pair, ("CRL",)) if due else []
 
     def _references(self, authorities: Sequence[Certificate]) -> list[Finding]:
         unsigned = self.signer.unsigned
@@ -194,6 +230,15 @@ class _Case:
                 return [failed(Step.REVOCATION, failure, rule="references")]
             return [warned(Step.REVOCATION, failure.text, rule="references")]
         return [passed(Step.REVOCATION, say("references.hold"), rule="references")]
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What steps 9 and 10 came to."""
+
+    findings: list[Finding]
+    path: CertificatePath | None = None
+    sources: tuple[StandingSource, ...] = ()
 
 
 def _chain_names(path: CertificatePath) -> str:
@@ -212,10 +257,10 @@ def judge(
     """Steps 7 to 11 for every signature, and the verdict on the file; pure."""
     rules = PROFILES[request.profile]
     pool = pool_of(facts, evidence, limits)
-    engine = TimeEngine(pool, request.moment, now, retry_after_seconds)
+    engine = TimeEngine(pool, request.moment, now, retry_after_seconds, rules.order)
     reports: list[SignatureReport] = []
     retries: list[int] = []
-    wanted: list[WantedList] = []
+    wanted: list[Wanted] = []
     digests = Digests()
     for signer in facts.signers:
         case = _Case(
@@ -229,6 +274,7 @@ def judge(
         trust_store_sha256=evidence.trust.sha256,
         retry_after_seconds=min(retries, default=None),
         now=now,
+        evidence=describe_basis(pool, evidence),
     )
     return Judgement(report_of_file, tuple(dict.fromkeys(wanted)))
 
@@ -248,9 +294,16 @@ def verify(
     return judge(facts, request, evidence, now, limits=limits).report
 
 
-def incomplete(request: VerificationRequest, evidence: Evidence, now: datetime) -> VerificationReport:
-    """The report for a verification that took too long or met an unforeseen fault: never a pass."""
-    failure = CheckFailed(SubIndication.POLICY_PROCESSING_ERROR, say("processing.error"))
+def incomplete(
+    request: VerificationRequest, evidence: Evidence, now: datetime, *, retry_after_seconds: int = 300
+) -> VerificationReport:
+    """The report for a verification that took too long or met an unforeseen fault: never a pass.
+
+    It may have been the load of the moment, so it is worth another try; whoever tries grows more patient.
+    """
+    failure = CheckFailed(
+        SubIndication.POLICY_PROCESSING_ERROR, say("processing.error"), retry_after_seconds=retry_after_seconds
+    )
     facts = SignatureFacts(
         request.format,
         (SignerFacts(level="?", findings=(failed(Step.FORMAT, failure),), integrity=False),),

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 
 from services.signer import rules, usage_profiles
 from services.signer.checks.algorithms import TABLE_VERSION
+from services.signer.checks.good_standing import LISTS_FIRST, OCSP_FIRST, SourceOrder
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, warned
 from services.signer.rules import Rule, Subject, is_qualified
 from services.signer.usage_profiles import UsageProfile, rules_of
 from shared.contracts.signatures import Maturity, Profile
 
-POLICY_VERSION = f"kepgw-2026.2+{TABLE_VERSION}"
+POLICY_VERSION = f"kepgw-2026.3+{TABLE_VERSION}"
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,23 @@ class ProfileRules:
     """Whether references that do not fit the values keep a signature from passing, or only warn (signatures.md 6.4)."""
     grace_period: timedelta | None = None
     """How long after the time-stamp a revocation may still turn up; None: a verdict is final at once."""
+    order: SourceOrder = OCSP_FIRST
+    """What is asked for first about signers and time-stamp authorities when nothing at hand speaks for them."""
+    required_source: str | None = None
+    """What must speak for the signer: ``CRL`` or ``OCSP``; None: either."""
 
 
 def _usage_profile(profile: Profile, usage: UsageProfile) -> ProfileRules:
     required = (*rules.QUALIFIED_SIGNER, *rules_of(usage))
-    return ProfileRules(profile, ("qualified",), required, grace_period=usage.grace_period)
+    order = LISTS_FIRST if usage.revocation == "CRL" else OCSP_FIRST
+    return ProfileRules(
+        profile,
+        ("qualified",),
+        required,
+        grace_period=usage.grace_period,
+        order=order,
+        required_source=usage.revocation,
+    )
 
 
 PROFILES: dict[Profile, ProfileRules] = {
@@ -54,6 +67,12 @@ PROFILES: dict[Profile, ProfileRules] = {
             Profile.KEPHS_TRANSACTION,
             ("kephs",),
             (rules.BOUND, rules.END_ENTITY, rules.SIGNING_USAGE),
+            strict_references=False,
+        ),
+        ProfileRules(
+            Profile.TIMESTAMP,
+            ("timestamp",),
+            (rules.BOUND, rules.END_ENTITY, rules.TIME_STAMPING, rules.TIMESTAMP_FILE),
             strict_references=False,
         ),
         ProfileRules(Profile.INTEGRITY_ONLY, (), (rules.BOUND_ADVISED,), strict_references=False),

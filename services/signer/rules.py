@@ -9,11 +9,12 @@ from services.signer.certificates import QC_COMPLIANCE
 from services.signer.checks.good_standing import StandingSource
 from services.signer.facts import SignatureFacts, SignerFacts
 from services.signer.timing import ProvenTime
-from shared.contracts.signatures import Text
+from shared.contracts.signatures import SignatureFormat, Text
 from shared.domain.verdict import SubIndication
 
 _BTK_STATEMENTS = frozenset({"2.16.792.1.61.0.1.5070.1.1", "2.16.792.1.61.0.1.5070.2.1"})
 _TAX_SEAL_POLICY = "2.16.792.1.2.1.1.5.7.4.1"
+_STAMPING = frozenset({"1.3.6.1.5.5.7.3.8"})
 _TAX_SEAL_USAGE = "2.16.792.1.2.1.1.5.7.50.1"
 
 
@@ -145,6 +146,25 @@ SINGLE_SEAL = Rule(
         en="A seal must have exactly one signer and no counter-signature",
     ),
     lambda subject: len(subject.facts.signers) == 1 and not subject.signer.counter_signatures,
+    SubIndication.SIG_CONSTRAINTS_FAILURE,
+)
+TIME_STAMPING = Rule(
+    "time-stamping-usage",
+    Text(
+        tr="Sertifika yalnız zaman damgası için olmalı ve bunu kritik olarak belirtmeli",
+        en="The certificate must be for time-stamping alone, and say so critically (RFC 3161, 2.3)",
+    ),
+    lambda subject: (
+        subject.signer.certificate is not None
+        and subject.signer.certificate.extended_key_usage == _STAMPING
+        and subject.signer.certificate.extended_key_usage_critical
+    ),
+    SubIndication.CHAIN_CONSTRAINTS_FAILURE,
+)
+TIMESTAMP_FILE = Rule(
+    "time-stamp-file",
+    Text(tr="Dosya bir zaman damgası olmalı", en="The file must be a time-stamp"),
+    lambda subject: subject.facts.format is SignatureFormat.TIMESTAMP,
     SubIndication.SIG_CONSTRAINTS_FAILURE,
 )
 QUALIFIED_SIGNER = (BOUND, END_ENTITY, NON_REPUDIATION, QUALIFIED, CERTIFICATE_POLICY)

@@ -1,4 +1,4 @@
-"""Signing and sealing: CAdES-B, or a seal with a time-stamp (CAdES-T), checked before it leaves.
+"""Signing and sealing: CAdES-B, or a seal at T, X-L or A (``raising.py``), checked before it leaves.
 
 The two entrances are bound to a purpose ("sign this mail", "seal this package component"); there
 is none that signs whatever one likes.
@@ -20,9 +20,10 @@ from services.signer.facts import BytesContent, Content, DigestedContent
 from services.signer.formats.cades_writing import MadeSignature, make_signature
 from services.signer.keys import KeyRing, LoadedKey
 from services.signer.pipeline import read_facts
+from services.signer.raising import Raising
 from services.signer.timestamping import Stamp
 from shared.clock import Clock
-from shared.contracts.signatures import SignatureFormat, SigningPurpose
+from shared.contracts.signatures import Profile, SignatureFormat, SignatureLevel, SigningPurpose
 from shared.errors import DomainError, ErrorCode
 
 log = structlog.get_logger(__name__)
@@ -34,10 +35,19 @@ T = TypeVar("T")
 class Sealing:
     """The two uses of the key ring; at most ``at_once`` keys are at work at the same time."""
 
-    def __init__(self, keys: KeyRing, clock: Clock, *, stamp: Stamp | None = None, at_once: int = 8) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        clock: Clock,
+        *,
+        stamp: Stamp | None = None,
+        raising: Raising | None = None,
+        at_once: int = 8,
+    ) -> None:
         self._keys = keys
         self._clock = clock
         self._stamp = stamp
+        self._raising = raising
         # Threads of its own: a token that does not answer must not take those that everything else waits for.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="sealing")
 
@@ -69,21 +79,38 @@ class Sealing:
         return made.encoded()
 
     async def seal(self, key: LoadedKey, component: bytes, requester: str) -> bytes:
-        """An attached signature over one package component, time-stamped where the key's entry wants it.
+        """An attached signature over one package component, of the level the key's entry wants.
 
-        Raises ``DomainError``; a time-stamp that cannot be had now (SERVICE_UNAVAILABLE) gives no seal at all.
+        Raises ``DomainError``; a time-stamp or revocation data that cannot be had now (SERVICE_UNAVAILABLE) give no
+        seal at all, never one of a lower level.
         """
         if not component:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "there is nothing to seal")
         content = BytesContent(component)
         made = await self._in_thread(self._make, key, content, component, SigningPurpose.PACKAGE_SEAL, requester)
-        if not key.timestamped:
+        if key.seal_level is SignatureLevel.B:
             return made.encoded()
-        if self._stamp is None:
+        if key.seal_level is SignatureLevel.T and self._stamp is not None:
+            sealed = made.encoded(await self._stamp(made.value))
+        elif self._raising is not None:
+            sealed = await self._raised(self._raising, key, made.encoded(), component)
+        else:
             raise DomainError(ErrorCode.SIGNING_KEY_UNAVAILABLE, "there is no time-stamp authority to ask")
-        sealed = made.encoded(await self._stamp(made.value))
         await self._in_thread(_check_own, sealed, content, key)
         return sealed
+
+    async def _raised(self, raising: Raising, key: LoadedKey, sealed: bytes, component: bytes) -> bytes:
+        try:
+            return await raising.raise_level(sealed, component, key.seal_level, Profile.INSTITUTION_SEAL)
+        except DomainError as error:
+            if error.code is not ErrorCode.SIGNATURE_INVALID:
+                raise
+            # The caller has done nothing wrong: the certificate is over, or our anchors do not know it.
+            log.error("own_signature_refused", key_id=key.key_id, reason=error.detail)  # noqa: TRY400 - the reason says it all
+            raise DomainError(
+                ErrorCode.SIGNING_KEY_UNAVAILABLE,
+                f"no seal of level {key.seal_level} by key {key.key_id!r}: {error.detail}",
+            ) from error
 
     async def _in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         running = partial(copy_context().run, partial(work, *arguments, **named))

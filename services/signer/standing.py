@@ -13,10 +13,12 @@ from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+from services.signer.anchoring import anchored_path
 from services.signer.certificates import ASN1_FAULTS, Certificate, PublicKey, load_certificate
 from services.signer.checks.algorithms import end_of_life
-from services.signer.checks.chain import build_path
-from services.signer.checks.revocation import RevocationCheck, RevocationMissing, WantedList
+from services.signer.checks.good_standing import OCSP_FIRST, judge_path
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing
+from services.signer.checks.wanted import Wanted, missing_issuer
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, skipped
 from services.signer.limits import DEFAULT_LIMITS, Limits, malformed
 from services.signer.pipeline import Evidence
@@ -75,10 +77,10 @@ PURPOSES: dict[CertificatePurpose, PurposeRules] = {
 
 @dataclass(frozen=True)
 class CertificateJudgement:
-    """A verdict, and the revocation lists that would have helped."""
+    """A verdict, and what would have helped."""
 
     verdict: CertificateVerdict
-    wanted: tuple[WantedList, ...] = ()
+    wanted: tuple[Wanted, ...] = ()
 
 
 def judge_certificate(
@@ -157,11 +159,15 @@ def judge_key(key: PublicKey, moment: datetime) -> Finding:
 
 def _standing(
     certificate: Certificate, rules: PurposeRules, evidence: Evidence, now: datetime, retry_after_seconds: int
-) -> tuple[list[Finding], tuple[WantedList, ...]]:
-    anchors = evidence.trust.for_purposes(rules.anchors)
+) -> tuple[list[Finding], tuple[Wanted, ...]]:
+    trust = evidence.trust
+    pool = (*trust.intermediates, *evidence.certificates)
     try:
-        path = build_path(certificate, evidence.trust.intermediates, anchors, now, proven=True)
+        path = anchored_path(trust, rules.anchors, certificate, pool, now, proven=True)
     except CheckFailed as failure:
+        if failure.sub_indication is SubIndication.NO_CERTIFICATE_CHAIN_FOUND:
+            above = missing_issuer(certificate, pool)
+            return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))], above
         return [failed(Step.PATH, failure), skipped(Step.REVOCATION, say("skipped.no-path"))], ()
     except ASN1_FAULTS:
         confused = malformed("the certificate confuses the reader")
@@ -173,12 +179,12 @@ def _standing(
     found = passed(Step.PATH, say("path.holds", names=names))
     check = RevocationCheck(evidence.revocation_lists, now, now, proven=True, retry_after_seconds=retry_after_seconds)
     try:
-        statuses = check.path(path)
+        standing = judge_path(path, check, tuple(item.afresh() for item in evidence.responses), OCSP_FIRST)
     except RevocationMissing as failure:
         return [found, failed(Step.REVOCATION, failure)], failure.wanted
     except CheckFailed as failure:
         return [found, failed(Step.REVOCATION, failure)], ()
-    sources = ", ".join(f"CRL {status.source.sha256[:12]}" for status in statuses)
+    sources = ", ".join(f"{item.kind} {item.sha256[:12]}" for source in standing for item in source.every)
     return [found, passed(Step.REVOCATION, say("revocation.good", sources=sources))], ()
 
 

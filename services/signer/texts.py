@@ -23,6 +23,68 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "İçerik, satır sonları CRLF yapıldığında tutuyor",
         "The content fits once its lines end with CRLF",
     ),
+    "format.pdf": ("Dosya imzalı PDF olarak okundu", "The file was read as a signed PDF"),
+    "pdf.revision": (
+        "İmza belgenin {total} sürümünden {number}. sürümünü kapsıyor",
+        "The signature covers revision {number} of {total} of the document",
+    ),
+    "pdf.encrypted": (
+        "PDF şifreli; imzaları hakkında bir şey söylenemez",
+        "The PDF is encrypted; nothing is said about its signatures",
+    ),
+    "pdf.hybrid": (
+        "PDF'de iki ayrı nesne çizelgesi var; programlar farklı belgeler gösterebilir",
+        "The PDF has two tables of objects; programs may show different documents",
+    ),
+    "pdf.byte-range": (
+        "İmzanın kapsadığı bayt aralığı hatalı ({detail})",
+        "The range of bytes the signature covers is wrong ({detail})",
+    ),
+    "pdf.sub-filter": ("Bu tür PDF imzaları kabul edilmez: {name}", "PDF signatures of this kind are refused: {name}"),
+    "pdf.signing-time": (
+        "PAdES imzasında imza zamanı özelliği bulunmamalı (zaman /M alanındadır)",
+        "A PAdES signature should not have a signing-time attribute (its time is in /M)",
+    ),
+    "pdf.claimed-time": ("PAdES imzasında /M alanı bulunmalı", "A PAdES signature should have an entry /M"),
+    "pdf.one-signer": ("PAdES imzasında tek imzacı bulunmalı", "A PAdES signature should have exactly one signer"),
+    "pdf.unchanged": (
+        "Belgenin içeriği imzadan sonra değişmedi",
+        "The document's content did not change after the signature",
+    ),
+    "pdf.changed": (
+        "Belge imzadan sonra, zararsız olduğu gösterilemeyen biçimde değiştirilmiş; imza yalnız kapsadığı sürüm için geçerlidir",
+        "The document was changed after the signature in a way that cannot be shown to be harmless; the signature speaks for the revision it covers only",
+    ),
+    "pdf.not-permitted": (
+        "Belge imzadan sonra, imzanın izin vermediği biçimde değiştirilmiş",
+        "The document was changed after the signature in a way that the signature does not permit",
+    ),
+    "pdf.locked-field": (
+        "İmzanın kilitlediği bir form alanı imzadan sonra değiştirilmiş",
+        "A form field that the signature locks was changed after it",
+    ),
+    "pdf.bytes-after": (
+        "İmzalanan baytlardan sonra belgenin hiçbir sürümüne ait olmayan baytlar var",
+        "After the signed bytes there are others that belong to no revision of the document",
+    ),
+    "pdf.not-compared": (
+        "İmzadan sonraki değişiklikler incelenemedi",
+        "The changes after the signature could not be examined",
+    ),
+    "pdf.change-signature": ("Sonradan {count} imza eklendi", "Signatures added later: {count}"),
+    "pdf.change-timestamp": (
+        "Sonradan {count} belge zaman damgası eklendi",
+        "Document time-stamps added later: {count}",
+    ),
+    "pdf.change-store": ("Doğrulama verileri eklendi", "Validation data was added"),
+    "pdf.change-form": ("Form alanları dolduruldu: {names}", "Form fields were filled in: {names}"),
+    "pdf.change-annotations": ("Açıklamalar eklendi", "Annotations were added"),
+    "pdf.change-harmless": (
+        "Görünen içeriğe dokunmayan değişiklikler yapıldı",
+        "Changes that do not touch the visible content were made",
+    ),
+    "pdf.change-other": ("Başka değişiklikler yapıldı", "Other changes were made"),
+    "pdf.change-unknown": ("İncelenemeyen değişiklikler yapıldı", "Changes that could not be examined were made"),
     "content.missing": ("İmzalanan içerik bulunamadı", "The signed content was not found"),
     "content.other": ("İmza beklenen içeriği değil başka baytları kapsıyor", "The signature covers other bytes"),
     "attributes.hold": ("İmzalı özellikler kurallara uygun", "The signed attributes obey the rules"),
@@ -134,6 +196,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "time.stamped": ("Zaman damgasına göre değerlendirildi: {at}", "Judged as of the time-stamp: {at}"),
     "timestamp.unused": ("Zaman damgası kullanılamadı: {why}", "A time-stamp could not be used: {why}"),
     "timestamp.not-evaluated": ("Zaman damgaları değerlendirilmedi", "Time-stamps were not evaluated"),
+    "timestamp.refused": (
+        "Zaman damgası otoritesi damga vermemiş",
+        "The time-stamp authority granted no time-stamp",
+    ),
+    "timestamp.alone": ("Zaman damgası geçerli: {at}", "The time-stamp holds: {at}"),
+    "content.stamped": ("Zaman damgası verilen içeriğe ait", "The time-stamp is about the content given"),
     "timestamp.other": ("Zaman damgası başka baytlara ait", "The time-stamp is about other bytes"),
     "timestamp.broken": ("Zaman damgasının imzası geçersiz", "The time-stamp's own signature is not valid"),
     "timestamp.not-authority": (
@@ -185,6 +253,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Değerler arasında başvurusu olmayan iptal bilgisi var",
         "The values hold revocation data without a reference",
     ),
+    "raised.changed": ("İmzalanan veri veya imza değeri değişmiş", "What was signed or a signature value has changed"),
+    "raised.level": ("Yükseltilen imza istenen seviyede değil", "The raised signature is not at the wanted level"),
+    "raised.refused": (
+        "Yükseltilen imza, taşıdığı verilerle doğrulanamıyor: {why}",
+        "The raised signature does not pass by what it carries: {why}",
+    ),
+    "raised.no-signature": ("Dosyada imza yok", "There is no signature in the file"),
+    "raised.early": ("Kesinleşme süresi dolmadı", "The grace period is not over"),
     "references.path": (
         "Zincirdeki bir sertifikanın başvurusu yok: {name}",
         "A certificate of the path has no reference: {name}",
@@ -201,6 +277,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "path.ca-not-yet": (
         "Ara sertifika henüz geçerli değil: {since}",
         "An intermediate certificate is not valid before {since}",
+    ),
+    "path.anchor-ended": (
+        "Zincirin kökü {name} yalnızca {until} tarihinden önce var olduğu kanıtlanan imzalar için geçerli",
+        "The path's root {name} counts only for signatures proven to have existed before {until}",
     ),
     "path.anchor-dates": (
         "Kök sertifika bu tarihte geçerli değil (son: {until})",

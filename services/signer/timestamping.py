@@ -18,9 +18,9 @@ import structlog
 from pydantic import SecretStr
 
 from services.signer import der
+from services.signer.anchoring import anchored_path
 from services.signer.certificates import ASN1_FAULTS
 from services.signer.checks.algorithms import OID_BY_DIGEST
-from services.signer.checks.chain import build_path
 from services.signer.checks.timestamps import TimestampFacts, read_timestamp
 from services.signer.fetchers import FetchFailed, GuardedFetcher
 from services.signer.findings import CheckFailed
@@ -97,9 +97,10 @@ class TimestampAuthority:
             token = granted_token(answer)
             stamp = read_timestamp(token, value, DEFAULT_LIMITS)
             policy, told = _policy_and_nonce(stamp)
-            anchors = self._trust.store.for_purposes(("timestamp",))
-            pool = (*stamp.token.certificates, *self._trust.store.intermediates)
-            build_path(stamp.certificate, pool, anchors, stamp.generated_at, proven=True)
+            store = self._trust.store
+            pool = (*stamp.token.certificates, *store.intermediates)
+            made = stamp.generated_at
+            anchored_path(store, ("timestamp",), stamp.certificate, pool, made, proven=True)
         except CheckFailed as failure:
             raise TimestampRefused(failure.text.en) from failure
         except ASN1_FAULTS as error:

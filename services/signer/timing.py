@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.signer.anchoring import anchored_path
 from services.signer.certificates import Certificate
 from services.signer.checks import algorithms
-from services.signer.checks.chain import CertificatePath, build_path
-from services.signer.checks.good_standing import judge_path
-from services.signer.checks.revocation import RevocationCheck, RevocationList, RevocationMissing, WantedList
+from services.signer.checks.chain import CertificatePath
+from services.signer.checks.good_standing import LISTS_FIRST, SourceOrder, judge_path
+from services.signer.checks.ocsp import OcspCheck
+from services.signer.checks.revocation import RevocationCheck, RevocationList, RevocationMissing
+from services.signer.checks.wanted import Wanted, missing_issuer
 from services.signer.evidence import Pool
 from services.signer.facts import SignerFacts, StampFacts
 from services.signer.findings import CheckFailed, Finding, Step, failed, passed, warned
@@ -54,7 +57,7 @@ class ProvenTime:
     proven: bool
     verdicts: tuple[StampVerdict, ...]
     findings: tuple[Finding, ...]
-    wanted: tuple[WantedList, ...]
+    wanted: tuple[Wanted, ...]
 
     @property
     def stamped(self) -> tuple[StampVerdict, ...]:
@@ -65,17 +68,28 @@ class ProvenTime:
 class TimeEngine:
     """Judges the time-stamps of one file against one pool of evidence; pure."""
 
-    def __init__(self, pool: Pool, vouched: datetime | None, now: datetime, retry_after_seconds: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        vouched: datetime | None,
+        now: datetime,
+        retry_after_seconds: int,
+        order: SourceOrder = LISTS_FIRST,
+    ) -> None:
         self._pool = pool
         self._vouched = vouched
         self._now = now
         self._retry_after_seconds = retry_after_seconds
-        self._wanted: dict[WantedList, None] = {}
+        self._order = order
+        self._wanted: dict[Wanted, None] = {}
 
     def of(self, signer: SignerFacts) -> ProvenTime:
         """The proven time of one signature: earliest accepted time-stamp, else the vouched moment, else now."""
         self._wanted = {}
         verdicts = self._judged(signer.timestamps)
+        alone = next((item for item in verdicts if item.facts.type is TimestampType.ALONE), None)
+        if alone is not None:
+            return self._of_token(alone)
         findings = [
             warned(Step.TIME, say_because("timestamp.unused", item.failure.text), rule="time-stamp")
             for item in verdicts
@@ -86,6 +100,15 @@ class TimeEngine:
         findings.extend(_out_of_order(verdicts))
         at, proven, text = self._moment(verdicts)
         return ProvenTime(at, proven, verdicts, (passed(Step.TIME, say(text, at=at)), *findings), tuple(self._wanted))
+
+    def _of_token(self, verdict: StampVerdict) -> ProvenTime:
+        """Of a time-stamp by itself: what it says is the moment, if it may be believed; nothing else decides."""
+        at = verdict.facts.generated_at or self._now
+        if verdict.failure is not None:
+            finding = failed(Step.TIME, verdict.failure, rule="time-stamp")
+        else:
+            finding = passed(Step.TIME, say("timestamp.alone", at=at), rule="time-stamp")
+        return ProvenTime(at, True, (verdict,), (finding,), tuple(self._wanted))
 
     def _moment(self, verdicts: tuple[StampVerdict, ...]) -> tuple[datetime, bool, str]:
         accepted = [item.facts for item in verdicts if _accepted(item) and item.facts.type.stamps_signature]
@@ -127,9 +150,8 @@ class TimeEngine:
         proven = existed_at < self._now
         algorithms.check(token.signers[0].algorithms, existed_at, proven=proven)
         algorithms.check_digests(stamp.digests, existed_at, proven=proven)
-        anchors = self._pool.trust.for_purposes(("timestamp",))
-        pool = (*token.embedded.certificates, *self._pool.certificates)
-        path = build_path(certificate, tuple(dict.fromkeys(pool)), anchors, made, proven=True)
+        pool = tuple(dict.fromkeys((*token.embedded.certificates, *self._pool.certificates)))
+        path = self._path(certificate, pool, made, existed_at)
         for item in path.certificates[1:]:
             if item.not_after < existed_at:
                 raise CheckFailed(
@@ -137,9 +159,22 @@ class TimeEngine:
                 )
         self._check_standing(path, made, existed_at)
 
+    def _path(
+        self, certificate: Certificate, pool: tuple[Certificate, ...], made: datetime, existed_at: datetime
+    ) -> CertificatePath:
+        trust, basis = self._pool.trust, self._pool.basis
+        try:
+            return anchored_path(
+                trust, ("timestamp",), certificate, pool, made, proven=True, existed_at=existed_at, basis=basis
+            )
+        except CheckFailed as failure:
+            if failure.sub_indication is SubIndication.NO_CERTIFICATE_CHAIN_FOUND:
+                self._wanted.update(dict.fromkeys(missing_issuer(certificate, pool)))
+            raise
+
     def _check_standing(self, path: CertificatePath, made: datetime, existed_at: datetime) -> None:
         try:
-            judge_path(path, self._at(made), self._pool.responses)
+            judge_path(path, self._at(made), self._pool.responses, self._order)
         except RevocationMissing as failure:
             self._wanted.update(dict.fromkeys(failure.wanted))
             raise
@@ -154,17 +189,20 @@ class TimeEngine:
                 raise CheckFailed(SubIndication.REVOKED_NO_POE, text) from failure
 
     def _later_words(self, path: CertificatePath, made: datetime, existed_at: datetime) -> list[datetime]:
-        """Until the proof of existence: the last moments the lists about this path speak for.
+        """Until the proof of existence: the last moments the lists and responses about this path speak for.
 
-        All that the path's authorities signed, and a few of others: anybody can put those into a file.
+        All that the path's authorities signed, and a few lists of others: anybody can put those into a file.
         """
         late = [item for item in self._pool.lists if item.good_until > made]
         ends = {min(item.good_until, existed_at) for item in late if _made_by_any(item, path.certificates[:-1])}
         others = {min(item.good_until, existed_at) for item in late if _made_by_any(item, path.list_signers)}
+        spoken = OcspCheck(self._pool.responses, self._at(made)).ends(path)
+        ends |= {min(end, existed_at) for end in spoken if end > made}
         return sorted({*ends, *sorted(others - ends, reverse=True)[:_LATER_WORDS]}, reverse=True)
 
     def _at(self, moment: datetime) -> RevocationCheck:
-        return RevocationCheck(self._pool.lists, moment, self._now, True, self._retry_after_seconds)
+        basis = self._pool.basis
+        return RevocationCheck(self._pool.lists, moment, self._now, True, self._retry_after_seconds, basis=basis)
 
 
 def _made_by_any(item: RevocationList, makers: tuple[Certificate, ...]) -> bool:

@@ -9,7 +9,9 @@ certificates from the same authority.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from services.signer.certificates import ASN1_FAULTS, Certificate, load_certificate, pem_or_der
@@ -32,14 +34,32 @@ class TrustStore:
     anchors: dict[str, tuple[Certificate, ...]]
     intermediates: tuple[Certificate, ...]
     sha256: str
+    ends: Mapping[str, datetime] = field(default_factory=dict)
+    """Fingerprint to the moment (aware) after which an anchor counts for no new signature; most have none."""
 
-    def for_purposes(self, purposes: tuple[str, ...]) -> tuple[Certificate, ...]:
-        """The anchors of any of the given purposes, without repetition."""
+    def for_purposes(self, purposes: tuple[str, ...], moment: datetime) -> tuple[Certificate, ...]:
+        """The anchors of any of the given purposes that count for what exists at ``moment``, without repetition.
+
+        Args:
+            purposes: names of ``ANCHOR_PURPOSES``.
+            moment: when the signature is known to have existed; now, when nothing is known (aware).
+        """
+        return tuple(item for item in self._of(purposes) if not self._ended(item, moment))
+
+    def ended_for(self, purposes: tuple[str, ...], moment: datetime) -> tuple[Certificate, ...]:
+        """Those that would have counted earlier and do not at ``moment``."""
+        return tuple(item for item in self._of(purposes) if self._ended(item, moment))
+
+    def _of(self, purposes: tuple[str, ...]) -> tuple[Certificate, ...]:
         found: dict[str, Certificate] = {}
         for purpose in purposes:
             for certificate in self.anchors.get(purpose, ()):
                 found.setdefault(certificate.sha256, certificate)
         return tuple(found.values())
+
+    def _ended(self, anchor: Certificate, moment: datetime) -> bool:
+        end = self.ends.get(anchor.sha256)
+        return end is not None and moment > end
 
     @property
     def size(self) -> int:
@@ -47,10 +67,38 @@ class TrustStore:
         return sum(len(certificates) for certificates in self.anchors.values())
 
 
-def make_store(anchors: dict[str, tuple[Certificate, ...]], intermediates: tuple[Certificate, ...] = ()) -> TrustStore:
-    """A store whose name is the digest over purposes and fingerprints, in order."""
-    lines = sorted(f"{purpose} {item.sha256}\n" for purpose, items in anchors.items() for item in items)
-    return TrustStore(anchors, intermediates, hashlib.sha256("".join(lines).encode()).hexdigest())
+def make_store(
+    anchors: dict[str, tuple[Certificate, ...]],
+    intermediates: tuple[Certificate, ...] = (),
+    ends: Mapping[str, datetime] | None = None,
+) -> TrustStore:
+    """A store whose name is the digest over purposes, fingerprints and ends, in order.
+
+    Args:
+        anchors: by purpose.
+        intermediates: trusted for nothing, and no part of the name.
+        ends: as in ``TrustStore``; without any, the name is that of the same set in a plain directory.
+    """
+    known = dict(ends or {})
+    return TrustStore(anchors, intermediates, hashlib.sha256(_manifest(anchors, known)).hexdigest(), known)
+
+
+def manifest(store: TrustStore) -> bytes:
+    """The text that the store's name is the SHA-256 of: a line for each purpose and anchor, with its end if any."""
+    return _manifest(store.anchors, store.ends)
+
+
+def _manifest(anchors: Mapping[str, tuple[Certificate, ...]], ends: Mapping[str, datetime]) -> bytes:
+    lines = sorted(
+        f"{purpose} {item.sha256}{_end_in_name(ends.get(item.sha256))}\n"
+        for purpose, items in anchors.items()
+        for item in items
+    )
+    return "".join(lines).encode()
+
+
+def _end_in_name(end: datetime | None) -> str:
+    return "" if end is None else f" until {end.astimezone(UTC).isoformat(timespec='seconds')}"
 
 
 def load_store(directory: Path) -> TrustStore:
@@ -63,12 +111,13 @@ def load_store(directory: Path) -> TrustStore:
 
 
 def _load(directory: Path) -> tuple[Certificate, ...]:
-    if not directory.is_dir():
-        return ()
+    try:
+        paths = sorted(directory.iterdir()) if directory.is_dir() else []
+        files = [path for path in paths if path.suffix.lower() in _SUFFIXES and path.is_file()]
+    except OSError as error:
+        raise TrustUnreadable(f"{directory}: {error.strerror or error}") from error
     found: dict[str, Certificate] = {}
-    for path in sorted(directory.iterdir()):
-        if path.suffix.lower() not in _SUFFIXES or not path.is_file():
-            continue
+    for path in files:
         try:
             if path.stat().st_size > _FILE_LIMIT:
                 raise TrustUnreadable(f"{path}: larger than {_FILE_LIMIT} bytes")
@@ -87,7 +136,7 @@ class TrustDirectory:
         self._directory = directory
         # Looked at before it is read: a change in between is then seen at the next look.
         self._state = self._fingerprint()
-        self._store = load_store(directory)
+        self._store = self._load()
 
     @property
     def store(self) -> TrustStore:
@@ -98,13 +147,34 @@ class TrustDirectory:
         """Read the directory again; on ``TrustUnreadable`` the old set stays in use."""
         state = self._fingerprint()
         if state != self._state:
-            self._store = load_store(self._directory)
+            self._store = self._load()
             self._state = state
         return self._store
 
+    @property
+    def version(self) -> int:
+        """Of a managed store; a plain directory has none (0)."""
+        return 0
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who brought the set in use, where that is known."""
+        return ()
+
+    @property
+    def comment(self) -> str:
+        """What the set in use was made for, where somebody said it."""
+        return ""
+
+    def _load(self) -> TrustStore:
+        return load_store(self._directory)
+
+    def _files(self) -> list[Path]:
+        return sorted(self._directory.glob("*/*"))
+
     def _fingerprint(self) -> tuple[tuple[str, int, int], ...]:
         entries = []
-        for path in sorted(self._directory.glob("*/*")):
+        for path in self._files():
             try:
                 status = path.stat()
             except OSError:

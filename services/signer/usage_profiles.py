@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from services.signer.formats import cms
 from services.signer.rules import Rule, Subject, Test
-from shared.contracts.signatures import Text, TimestampType
+from shared.contracts.signatures import SignatureFormat, Text, TimestampType
 from shared.domain.verdict import SubIndication
 
 GRACE_PERIOD = timedelta(hours=24)
@@ -21,8 +21,8 @@ POLICY_DIGEST = bytes.fromhex("ff39bd29463383f69b2052ac47439e06ce7c3b8646e888b6e
 
 _LATEST_STAMP = timedelta(hours=2)
 _CLOCK_TOLERANCE = timedelta(minutes=5)
-_STAMPED = frozenset({"CAdES-T", "CAdES-C", "CAdES-X", "CAdES-XL", "CAdES-A"})
-_LONG = frozenset({"CAdES-XL", "CAdES-A"})
+_STAMPED = frozenset({"T", "C", "X", "XL", "A"})
+_LONG = frozenset({"XL", "A"})
 _VALIDATION_DATA = frozenset(
     {cms.CERTIFICATE_REFERENCES, cms.REVOCATION_REFERENCES, cms.CERTIFICATE_VALUES, cms.REVOCATION_VALUES}
 )
@@ -36,7 +36,7 @@ class UsageProfile:
     policy_oid: str | None
     """What signature-policy-identifier must say; None: it should be absent."""
     levels: frozenset[str] | None
-    """Of which one must hold; None: any."""
+    """Of which one must hold, of CAdES as of XAdES; None: any."""
     validation_data: bool
     """Whether references and values must be inside; else they should not."""
     revocation: str | None
@@ -103,7 +103,7 @@ def _stamped_rules(profile: UsageProfile, policy_oid: str) -> list[Rule]:
             "level",
             f"Geçerli seviye şunlardan biri olmalı: {', '.join(sorted(levels))}",
             f"The level that holds must be one of: {', '.join(sorted(levels))}",
-            lambda subject: subject.level_intact in levels,
+            lambda subject: (subject.level_intact or "").partition("-")[2] in levels,
         ),
         _rule(
             "revocation-source",
@@ -125,14 +125,9 @@ def _stamped_rules(profile: UsageProfile, policy_oid: str) -> list[Rule]:
         rules.append(
             _rule(
                 "no-extended-time-stamp",
-                "X türü zaman damgası bulunmaz",
-                "There should be no time-stamp over references (type X)",
-                lambda subject: (
-                    not any(
-                        stamp.type in (TimestampType.VALIDATION_DATA, TimestampType.REFERENCES)
-                        for stamp in subject.signer.timestamps
-                    )
-                ),
+                "X türü zaman damgası CAdES imzasında bulunmaz, XAdES imzasında birinci türden olur",
+                "CAdES: there should be no time-stamp over references (type X); XAdES: there should be one of type 1",
+                _extended_as_told,
                 advised=True,
             )
         )
@@ -149,6 +144,12 @@ def _rule(
     sub_indication: SubIndication = SubIndication.SIG_CONSTRAINTS_FAILURE,
 ) -> Rule:
     return Rule(rule_id, Text(tr=tr, en=en), holds, None if advised else sub_indication)
+
+
+def _extended_as_told(subject: Subject) -> bool:
+    kinds = {stamp.type for stamp in subject.signer.timestamps}
+    kinds &= {TimestampType.VALIDATION_DATA, TimestampType.REFERENCES}
+    return kinds == ({TimestampType.VALIDATION_DATA} if subject.facts.format is SignatureFormat.XADES else set())
 
 
 def _timed(subject: Subject) -> bool:

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--intermediates", type=Path, action="append", default=[])
     parser.add_argument("--crl", type=Path, action="append", default=[])
     parser.add_argument("--ocsp", type=Path, action="append", default=[])
-    parser.add_argument("--at", type=_moment)
+    parser.add_argument("--at", type=moment_of)
     parser.add_argument("--policy-set", type=_policies)
     parser.add_argument("--require-explicit-policy", action="store_true")
     parser.add_argument("--inhibit-policy-mapping", action="store_true")
@@ -96,7 +96,8 @@ def _read(given: argparse.Namespace) -> tuple[Certificate, Material]:
     return subject, Material(anchors, pool, lists, responses, (*unusable, *useless))
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """The moment that an argument names (UTC); raises ``argparse.ArgumentTypeError`` for one without a zone."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
@@ -113,12 +114,13 @@ def _policies(text: str) -> frozenset[str]:
     return frozenset("any_policy" if item == _ANY_POLICY else item for item in found)
 
 
-def _limit_resources() -> None:
+def limit_resources() -> None:
+    """Bound the CPU time and the address space of this process: 120 s, 4 GiB, or less where that is the limit."""
     for what, wanted in ((resource.RLIMIT_CPU, _CPU_SECONDS), (resource.RLIMIT_AS, _MEMORY_BYTES)):
         _soft, hard = resource.getrlimit(what)
         resource.setrlimit(what, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
 if __name__ == "__main__":
-    _limit_resources()
+    limit_resources()
     raise SystemExit(main(sys.argv[1:], SystemClock().now()))

@@ -25,8 +25,12 @@ ALL_REASONS = frozenset(
 _FULL_NAME, _RELATIVE_NAME, _DIRECTORY_NAME, _URI = 0xA0, 0xA1, 0xA4, 0x86
 _POINT_NAME, _POINT_ISSUER = 0xA0, 0xA2
 _POINTS, _NAMES = 64, 64
+_DESCRIPTIONS, _URLS, _LONGEST_URL = 32, 4, 2048
 _NOBODY = ""
 """Equal to no name: an issuer that is named in a way that cannot be read is not the certificate's own."""
+
+OCSP, ISSUER_CERTIFICATES = "1.3.6.1.5.5.7.48.1", "1.3.6.1.5.5.7.48.2"
+"""Access methods of authorityInfoAccess (RFC 5280, 4.2.2.1)."""
 
 PointNames = frozenset[tuple[str, str]]
 """Kind and value of each name of a distribution point."""
@@ -48,7 +52,7 @@ class DistributionPoint:
 def distribution_points(certificate: Certificate) -> tuple[DistributionPoint, ...]:
     """The points of a certificate; a point that cannot be read is left out."""
     try:
-        value = _extension(certificate)
+        value = _extension(certificate, "2.5.29.31")
         return () if value is None else tuple(_points(value, certificate))
     except (CheckFailed, *ASN1_FAULTS):
         return ()
@@ -82,10 +86,27 @@ def point_names(point_name: der.Element, issuer_der: bytes) -> PointNames:
     return frozenset(found)
 
 
-def _extension(certificate: Certificate) -> bytes | None:
+@lru_cache(maxsize=1024)
+def access_urls(certificate: Certificate, method: str) -> tuple[str, ...]:
+    """The http(s) addresses in authorityInfoAccess for a method, at most four; none when it cannot be read."""
+    try:
+        value = _extension(certificate, "1.3.6.1.5.5.7.1.1")
+        if value is None:
+            return ()
+        descriptions = der.children(der.expect(der.read_whole(value), der.SEQUENCE, "AuthorityInfoAccessSyntax"))
+        pairs = [der.children(item) for item in descriptions[:_DESCRIPTIONS]]
+        named = [pair[1] for pair in pairs if len(pair) == 2 and der.oid(pair[0]) == method]
+        urls = [item.contents.decode("ascii") for item in named if item.tag == _URI]
+    except (CheckFailed, *ASN1_FAULTS):
+        return ()
+    web = [url for url in urls if url.lower().startswith(("http://", "https://")) and len(url) <= _LONGEST_URL]
+    return tuple(dict.fromkeys(web))[:_URLS]
+
+
+def _extension(certificate: Certificate, oid: str) -> bytes | None:
     extension: Any
     for extension in certificate.asn1["tbs_certificate"]["extensions"]:
-        if extension["extn_id"].dotted == "2.5.29.31":
+        if extension["extn_id"].dotted == oid:
             return bytes(extension["extn_value"].contents)
     return None
 

@@ -5,14 +5,29 @@ One good word about a certificate is enough (signatures.md 6.4), a bad one from 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from services.signer.certificates import Certificate
 from services.signer.checks.chain import CertificatePath
 from services.signer.checks.ocsp import OcspCheck, OcspResponse
-from services.signer.checks.revocation import RevocationCheck, RevocationMissing, RevocationStatus
-from services.signer.findings import CheckFailed
-from shared.domain.verdict import SubIndication
+from services.signer.checks.revocation import RevocationCheck, RevocationMissing
+from services.signer.checks.revocation_list import RevocationList
+from services.signer.checks.wanted import Wanted, WantedResponse
+
+
+@dataclass(frozen=True)
+class SourceOrder:
+    """Which kind of source is asked for first where none is at hand; the other one stands in for it."""
+
+    end_entity: tuple[str, str]
+    """``CRL`` and ``OCSP`` in some order."""
+    authorities: tuple[str, str] = ("CRL", "OCSP")
+
+
+OCSP_FIRST = SourceOrder(("OCSP", "CRL"))
+LISTS_FIRST = SourceOrder(("CRL", "OCSP"))
 
 
 @dataclass(frozen=True)
@@ -24,34 +39,54 @@ class StandingSource:
     sha256: str
     issued_at: datetime
     beside: StandingSource | None = None
-    """A response that says so as well as a list."""
+    """Another one that says so together with it, or as well."""
 
     @property
     def every(self) -> tuple[StandingSource, ...]:
-        """This one and the one beside it."""
-        return (self,) if self.beside is None else (self, self.beside)
+        """This one and those beside it."""
+        return (self,) if self.beside is None else (self, *self.beside.every)
 
 
 def judge_path(
-    path: CertificatePath, lists: RevocationCheck, responses: tuple[OcspResponse, ...]
+    path: CertificatePath,
+    lists: RevocationCheck,
+    responses: tuple[OcspResponse, ...],
+    order: SourceOrder = LISTS_FIRST,
 ) -> tuple[StandingSource, ...]:
     """One source for every certificate below the anchor, the signer's first.
 
-    Raises ``CheckFailed`` as ``RevocationCheck.path`` does.
+    Raises ``CheckFailed`` as ``RevocationCheck.path`` does; a ``RevocationMissing`` wants lists and responses in
+    the order given.
     """
-    if not responses:
-        return tuple(_listed(status) for status in lists.path(path))
     good = _from_responses(path, lists, responses)
-    listed = _from_lists(path, lists, frozenset(good))
-    return tuple(
-        replace(listed[index], beside=good.get(index)) if index in listed else good[index]
-        for index in range(len(path.certificates) - 1)
-    )
+    found: list[StandingSource] = []
+    missing: list[RevocationMissing] = []
+    wanted: list[Wanted] = []
+    for index, (pair, status) in enumerate(zip(path.pairs(), lists.examine(path), strict=True)):
+        if not isinstance(status, RevocationMissing):
+            found.append(_listed(status.sources, good.get(index)))
+        elif index in good:
+            found.append(good[index])
+        else:
+            missing.append(status)
+            wanted += in_order(status.wanted, pair, order.authorities if index else order.end_entity)
+    if missing:
+        missing[0].wanted = tuple(wanted)
+        raise missing[0]
+    return tuple(found)
+
+
+def in_order(lists: Sequence[Wanted], pair: tuple[Certificate, Certificate], kinds: tuple[str, ...]) -> list[Wanted]:
+    """What may be asked for about a certificate of an issuer, the first choice first; nothing without an address."""
+    every: dict[str, Sequence[Wanted]] = {"CRL": lists, "OCSP": (WantedResponse(*pair),)}
+    return [item for kind in kinds for item in every[kind] if item.urls]
 
 
 def _from_responses(
     path: CertificatePath, lists: RevocationCheck, responses: tuple[OcspResponse, ...]
 ) -> dict[int, StandingSource]:
+    if not responses:
+        return {}
     check = OcspCheck(responses, lists)
     good: dict[int, StandingSource] = {}
     for index, (certificate, issuer) in enumerate(path.pairs()):
@@ -64,22 +99,8 @@ def _from_responses(
     return good
 
 
-def _from_lists(path: CertificatePath, lists: RevocationCheck, spoken_for: frozenset[int]) -> dict[int, StandingSource]:
-    """Lists for the path, or for what is left of it above certificates that need none."""
-    for index in range(len(path.certificates) - 1):
-        rest = replace(path, certificates=path.certificates[: len(path.certificates) - index])
-        try:
-            return {at: _listed(status) for at, status in enumerate(lists.path(rest), start=index)}
-        except RevocationMissing:
-            if index not in spoken_for:
-                raise
-        except CheckFailed as failure:
-            # The first of what is left of the path is an authority's certificate.
-            if index and failure.sub_indication in (SubIndication.REVOKED, SubIndication.REVOKED_NO_POE):
-                raise CheckFailed(SubIndication.REVOKED_CA_NO_POE, failure.text) from failure
-            raise
-    return {}
-
-
-def _listed(status: RevocationStatus) -> StandingSource:
-    return StandingSource("CRL", status.source.sha256, status.source.this_update)
+def _listed(sources: tuple[RevocationList, ...], beside: StandingSource | None) -> StandingSource:
+    for item in reversed(sources):
+        beside = StandingSource("CRL", item.sha256, item.this_update, beside)
+    assert beside is not None
+    return beside

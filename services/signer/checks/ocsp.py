@@ -1,17 +1,18 @@
 """OCSP responses at hand (RFC 6960): signed by the issuer or by a responder it named, about a moment.
 
-Responses come inside signatures; nothing is asked here, so there is no nonce to compare. What cannot be used is as
-if it were not there.
+Responses come inside signatures or were asked for; nothing is asked here, and whoever asked has compared the nonce.
+What cannot be used is as if it were not there.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import InvalidVersion, ocsp
 
@@ -27,7 +28,7 @@ from services.signer.limits import malformed
 
 WITHOUT_NEXT_UPDATE = timedelta(hours=24)
 
-_OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
+OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 _NO_CHECK = "1.3.6.1.5.5.7.48.1.5"
 _STATEMENTS = 64
 _CERTIFICATES = 8
@@ -56,7 +57,7 @@ class Statement:
         return (
             self.serial_number == certificate.serial_number
             and hashlib.new(self.digest, certificate.issuer_der).digest() == self.issuer_name
-            and hashlib.new(self.digest, _key_bits(issuer)).digest() == self.issuer_key
+            and hashlib.new(self.digest, key_bits(issuer)).digest() == self.issuer_key
         )
 
 
@@ -68,17 +69,33 @@ class OcspResponse:
     produced_at: datetime
     statements: tuple[Statement, ...]
     certificates: tuple[Certificate, ...]
+    encoded: bytes = field(repr=False)
+    """The bytes it was read from; ``sha256`` is theirs."""
     _parsed: ocsp.OCSPResponse = field(repr=False)
     _signed: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
     delegations: dict[tuple[str, ...], bool] = field(default_factory=dict, repr=False, compare=False)
-    """Who may answer for whom on which path, as found out: a response belongs to one pool of evidence."""
+    """Who may answer for whom on which path, as found out in one pool of evidence."""
+
+    def afresh(self) -> OcspResponse:
+        """The same for another pool of evidence, where other lists may speak about the responder."""
+        return replace(self, delegations={})
+
+    @property
+    def nonce(self) -> bytes | None:
+        """What it repeats of the question (RFC 9654); raises ``ValueError`` when its extensions cannot be read."""
+        try:
+            return self._parsed.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+        except x509.ExtensionNotFound:
+            return None
+        except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+            raise ValueError("unreadable extensions") from error
 
     def named_by(self, certificate: Certificate) -> bool:
         """Whether the responder's id is that of ``certificate``."""
         name = self._parsed.responder_name
         if name is not None:
             return names_equal(name.public_bytes(), certificate.subject_der)
-        return self._parsed.responder_key_hash == hashlib.sha1(_key_bits(certificate)).digest()  # noqa: S324 - RFC 6960's id
+        return self._parsed.responder_key_hash == hashlib.sha1(key_bits(certificate)).digest()  # noqa: S324 - RFC 6960's id
 
     def signed_by(self, certificate: Certificate, moment: datetime) -> bool:
         """Whether the key of ``certificate`` signed it, with algorithms that count at ``moment``.
@@ -118,6 +135,7 @@ def load_response(encoded: bytes) -> OcspResponse:
             parsed.produced_at_utc,
             tuple(_statement(item, sha256) for item in islice(known, _STATEMENTS)),
             tuple(load_certificate(item.encoded) for item in _carried(basic)[:_CERTIFICATES]),
+            encoded,
             parsed,
         )
     except (*ASN1_FAULTS, UnsupportedAlgorithm, InvalidVersion) as error:
@@ -157,7 +175,7 @@ def _carried(basic: bytes) -> list[der.Element]:
     return der.children(der.children(last)[0]) if len(fields) == 4 and last.tag == der.CONTEXT_0 else []
 
 
-def _key_bits(certificate: Certificate) -> bytes:
+def key_bits(certificate: Certificate) -> bytes:
     """The subjectPublicKey without tag, length and count of unused bits (RFC 6960, 4.1.1)."""
     info = der.children(der.read_whole(bytes(certificate.asn1.public_key.dump())))
     return info[1].contents[1:]
@@ -177,7 +195,17 @@ class OcspCheck:
             about = [item for item in response.statements if self._counts(item, certificate, issuer)]
             if about and self._authorised(response, issuer, path):
                 usable += about
-        return max(usable, key=lambda item: item.this_update, default=None)
+        return max(usable, key=lambda item: (item.this_update, item.source), default=None)
+
+    def ends(self, path: CertificatePath) -> set[datetime]:
+        """Until when the responses speak about certificates of the path, from those who may."""
+        found = set()
+        for certificate, issuer in path.pairs():
+            for response in self.responses:
+                about = [item.good_until for item in response.statements if item.about(certificate, issuer)]
+                if about and self._authorised(response, issuer, path):
+                    found.update(about)
+        return found
 
     def _counts(self, statement: Statement, certificate: Certificate, issuer: Certificate) -> bool:
         return (
@@ -192,14 +220,18 @@ class OcspCheck:
         """Signed by the issuer, or by somebody it gave a certificate for this (RFC 6960, 4.2.2.2)."""
         moment = self.lists.moment
         if response.named_by(issuer) and response.signed_by(issuer, moment):
+            self.lists.basis.add_response(response.sha256)
             return True
-        return any(
+        delegated = any(
             self._delegated(candidate, response, issuer, path)
             for candidate in response.certificates
-            if _OCSP_SIGNING in candidate.extended_key_usage
+            if OCSP_SIGNING in candidate.extended_key_usage
             and response.named_by(candidate)
             and response.signed_by(candidate, moment)
         )
+        if delegated:
+            self.lists.basis.add_response(response.sha256)
+        return delegated
 
     def _delegated(
         self, responder: Certificate, response: OcspResponse, issuer: Certificate, path: CertificatePath
@@ -215,11 +247,16 @@ class OcspCheck:
         pool = (*response.certificates, *path.certificates[1:])
         try:
             own = build_path(responder, pool, (path.anchor,), response.produced_at, proven=True)
-            if len(own.certificates) < 2 or _key_bits(own.certificates[-2]) != _key_bits(issuer):
+            if len(own.certificates) < 2 or key_bits(own.certificates[-2]) != key_bits(issuer):
                 return False
             if not _unchecked(responder):
                 RevocationCheck(
-                    self.lists.lists, response.produced_at, self.lists.now, True, self.lists.retry_after_seconds
+                    self.lists.lists,
+                    response.produced_at,
+                    self.lists.now,
+                    True,
+                    self.lists.retry_after_seconds,
+                    basis=self.lists.basis,
                 ).path(own)
         except CheckFailed:
             return False

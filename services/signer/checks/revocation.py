@@ -9,15 +9,18 @@ of the certificate's issuer or with another one whose certificate leads to the s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
 from services.signer.certificates import Certificate, name_key
+from services.signer.checks.basis import Basis
 from services.signer.checks.chain import CertificatePath, build_path
-from services.signer.checks.distribution import ALL_REASONS, list_issuers
+from services.signer.checks.distribution import ALL_REASONS, OCSP, access_urls, list_issuers
 from services.signer.checks.revocation_list import CLOCK_SKEW, HOLD, REMOVED, RevocationList, load_list
+from services.signer.checks.wanted import Wanted, WantedList
 from services.signer.findings import CheckFailed
 from services.signer.texts import say
 from shared.domain.verdict import SubIndication
@@ -39,38 +42,22 @@ class RevocationStatus:
         return self.sources[0]
 
 
-@dataclass(frozen=True)
-class WantedList:
-    """A list about ``certificate``, made by ``issuer`` or by one of ``others``, who lead to the same anchor."""
-
-    certificate: Certificate
-    issuer: Certificate
-    others: tuple[Certificate, ...] = ()
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """Where it may be had."""
-        return self.certificate.revocation_urls
-
-    def met_by(self, item: RevocationList, now: datetime) -> bool:
-        """Whether ``item`` is such a list."""
-        if not item.about(self.certificate, now):
-            return False
-        return any(item.named_by(signer) and item.signed_by(signer) for signer in (self.issuer, *self.others))
-
-
 class RevocationMissing(CheckFailed):
-    """No usable list for a certificate of the path; ``wanted`` are all the lists that would help."""
+    """No usable list for a certificate of the path; ``wanted`` is all that would help."""
 
-    wanted: tuple[WantedList, ...] = ()
+    wanted: tuple[Wanted, ...] = ()
 
     def __init__(self, certificate: Certificate, *, stale: bool, retry_after_seconds: int) -> None:
         key = "revocation.stale" if stale else "revocation.missing"
         super().__init__(
             SubIndication.TRY_LATER,
             say(key, name=certificate.subject_value("common_name") or certificate.sha256[:16]),
-            retry_after_seconds=retry_after_seconds if certificate.revocation_urls else None,
+            retry_after_seconds=retry_after_seconds if _somewhere(certificate) else None,
         )
+
+
+def _somewhere(certificate: Certificate) -> bool:
+    return bool(certificate.revocation_urls or access_urls(certificate, OCSP))
 
 
 @dataclass(frozen=True)
@@ -118,6 +105,7 @@ class RevocationCheck:
     retry_after_seconds: int
     pool: tuple[Certificate, ...] = ()
     """Certificates, not trusted, that may have signed lists, beside those that came with the path."""
+    basis: Basis = field(default_factory=Basis, compare=False)
     _judging: frozenset[str] = frozenset()
     """Signers of lists whose own standing is being asked for: their paths hold."""
     _signers: _Signers = field(default_factory=_Signers, compare=False)
@@ -129,26 +117,37 @@ class RevocationCheck:
             RevocationMissing: no list, or none fresh enough, or not for all reasons.
             CheckFailed: REVOKED, REVOKED_NO_POE or REVOKED_CA_NO_POE; TRY_LATER for one on hold.
         """
-        statuses = []
-        missing: RevocationMissing | None = None
-        wanted = []
+        found = self.examine(path)
+        missing = [item for item in found if isinstance(item, RevocationMissing)]
+        if missing:
+            missing[0].wanted = tuple(wanted for item in missing for wanted in item.wanted if wanted.urls)
+            raise missing[0]
+        return [item for item in found if isinstance(item, RevocationStatus)]
+
+    def examine(self, path: CertificatePath) -> list[RevocationStatus | RevocationMissing]:
+        """Good standing of every certificate below the anchor, the signer's first, or what is missing for it.
+
+        Raises ``CheckFailed`` as ``path`` does for one that was revoked.
+        """
+        found: list[RevocationStatus | RevocationMissing] = []
         for index, (certificate, issuer) in enumerate(path.pairs()):
             try:
-                statuses.append(self._certificate(certificate, issuer, path, end_entity=index == 0))
+                found.append(self._certificate(certificate, issuer, path, end_entity=index == 0))
             except RevocationMissing as failure:
-                missing = missing or failure
-                if certificate.revocation_urls:
-                    wanted.append(WantedList(certificate, issuer, tuple(self._eligible(certificate, path))))
-        if missing is not None:
-            missing.wanted = tuple(wanted)
-            raise missing
-        return statuses
+                failure.wanted = (self.wanted(certificate, issuer, path),)
+                found.append(failure)
+        return found
+
+    def wanted(
+        self, certificate: Certificate, issuer: Certificate, path: CertificatePath, *, fresher: bool = False
+    ) -> WantedList:
+        """A list about a certificate of ``path``, from whoever may make it."""
+        return WantedList(certificate, issuer, tuple(self._eligible(certificate, path)), fresher)
 
     def _certificate(
         self, certificate: Certificate, issuer: Certificate, path: CertificatePath, *, end_entity: bool
     ) -> RevocationStatus:
-        applicable = list(self._applicable(certificate, issuer, path))
-        applicable.sort(key=lambda item: item.newest.this_update, reverse=True)
+        applicable = _newest_first(list(self._applicable(certificate, issuer, path)), certificate)
         covered: frozenset[str] = frozenset()
         sources: list[RevocationList] = []
         for item in applicable:
@@ -175,7 +174,10 @@ class RevocationCheck:
                 continue
             signer = self._signer(item, certificate, issuer, path)
             if signer is not None:
-                yield _Knowledge(item, self._delta(item, signer))
+                knowledge = _Knowledge(item, self._delta(item, signer))
+                for source in knowledge.sources:
+                    self.basis.add_list(source)
+                yield knowledge
 
     def _delta(self, complete: RevocationList, signer: Certificate) -> RevocationList | None:
         """The newest delta in force that continues ``complete`` (RFC 5280, 6.3.3 c): same maker, scope and key."""
@@ -205,6 +207,7 @@ class RevocationCheck:
             return issuer
         for other in self._other_signers(path):
             if item.named_by(other) and item.signed_by(other) and self._stands(other, certificate, path):
+                self.basis.add_certificates((other,))
                 return other
         return None
 
@@ -245,6 +248,7 @@ class RevocationCheck:
         own = self._path_to(signer, path)
         if own is None:
             return False
+        self.basis.add_certificates(own.certificates)
         try:
             # A list about its signer is taken from that signer, once the path to him holds: some CAs publish no other.
             replace(self, _judging=self._judging | {signer.sha256}).path(own)
@@ -273,3 +277,14 @@ __all__ = [
     "WantedList",
     "load_list",
 ]
+
+
+def _newest_first(applicable: list[_Knowledge], certificate: Certificate) -> list[_Knowledge]:
+    """Of several lists of one second the one that names the certificate comes first: it was made after the others."""
+    of_one_moment = Counter(item.newest.this_update for item in applicable)
+
+    def rank(item: _Knowledge) -> tuple[datetime, bool, str]:
+        moment = item.newest.this_update
+        return moment, of_one_moment[moment] > 1 and item.revoked(certificate) is not None, item.newest.sha256
+
+    return sorted(applicable, key=rank, reverse=True)

@@ -111,6 +111,8 @@ class RevocationList:
     number: int | None
     base_number: int | None
     """The number of the complete list that a delta starts from; None for a complete list."""
+    encoded: bytes = field(repr=False)
+    """The bytes it was read from, DER or PEM; ``sha256`` is theirs."""
     _parsed: x509.CertificateRevocationList = field(repr=False)
     _checked: dict[str, bool] = field(default_factory=dict, repr=False)
     _reasons: dict[tuple[str, int], str] = field(default_factory=dict, repr=False)
@@ -219,6 +221,7 @@ def load_list(encoded: bytes) -> RevocationList:
             _scope(parsed),
             len(encoded),
             *_numbers(parsed),
+            encoded,
             parsed,
         )
     except _UNREADABLE as error:

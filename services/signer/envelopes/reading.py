@@ -7,7 +7,7 @@ so that a large envelope can be a mapped file. Only what surrounds it is copied,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.signer import der
 from services.signer.envelopes.algorithms import AUTHENTICATED_ENVELOPED_DATA, ENVELOPED_DATA
@@ -76,7 +76,7 @@ class _Walked:
         self._data = data
         self._frame_left = limits.envelope_frame_bytes
         self._limits = limits
-        self.nodes, _ = walk(data, limits)
+        self.nodes, _ = walk(data, replace(limits, asn1_elements=limits.envelope_elements))
         self._children: dict[int, list[int]] = {}
         for index, node in enumerate(self.nodes):
             self._children.setdefault(node.parent, []).append(index)

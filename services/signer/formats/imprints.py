@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from services.signer import der
-from services.signer.facts import BytesContent, Content, SignerFacts
+from services.signer.facts import BytesContent, Content, FileContent, SignerFacts
 from services.signer.findings import CheckFailed
 from services.signer.formats import cms
 from services.signer.limits import Limits, length_octets, too_much
@@ -169,7 +169,7 @@ def _content_pieces(frame: Frame) -> Iterator[Buffer]:
         wrapped = der.encode(der.CONTEXT_0, der.encode(der.OCTET_STRING, data.content))
         yield der.encode(der.SEQUENCE, content_type, wrapped)
     else:
-        if not isinstance(frame.content, BytesContent):
+        if not isinstance(frame.content, BytesContent | FileContent):
             raise CheckFailed(SubIndication.SIGNED_DATA_NOT_FOUND, say("content.missing"))
         yield data.encapsulated.encoded
         yield frame.content.data

@@ -1,34 +1,29 @@
-"""The shape of an enveloped XML signature: one signature, over the whole document, with known transforms.
+"""The shape of signed XML: plain, small documents, Ids that name one element, and the parts of a signature.
 
-Checked before any mathematics. With partial references a moved element would still verify, and
-who reads the document by path would read the attacker's (signatures.md 8.4).
+Checked before any mathematics. Whoever refers to an element by Id can be made to mean another one, so an Id counts
+when one element of the document has it, and what a signature may refer to is known beforehand (signatures.md 8.4).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
-from services.signer.formats.smime import NoSignature
 from services.signer.limits import Limits, malformed, too_much
 
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
-_ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
-_CANONICAL = frozenset(
-    {
-        "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
-        "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments",
-        "http://www.w3.org/2006/12/xml-c14n11",
-        "http://www.w3.org/2006/12/xml-c14n11#WithComments",
-        "http://www.w3.org/2001/10/xml-exc-c14n#",
-        "http://www.w3.org/2001/10/xml-exc-c14n#WithComments",
-    }
-)
-_ID_ATTRIBUTES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
-_REFERENCES = 4
+XADES_141 = "{http://uri.etsi.org/01903/v1.4.1#}"
+_XML = "{http://www.w3.org/XML/1998/namespace}"
+_ID_ATTRIBUTES = ("Id", "ID", "id", f"{_XML}id")
+_ID_NAMES = frozenset({"Id", "ID", "id"})
+_NAMESPACES = 64
+"""Declared on the way from the root to an element: canonicalisation compares each with every other, for each element."""
 _ENCODINGS = frozenset(
     {"UTF-8", "US-ASCII", "ASCII", "UTF-16", "UTF-16LE", "UTF-16BE"}
     | {"ISO-8859-1", "ISO-8859-9", "WINDOWS-1252", "WINDOWS-1254"}
@@ -57,6 +52,7 @@ def parse_xml(data: bytes, limits: Limits) -> Any:
         raise malformed("XML with a DTD")
     if str(info.encoding or "UTF-8").upper() not in _ENCODINGS:
         raise malformed("XML in an unusual encoding")
+    _bound_namespaces(root)
     return root
 
 
@@ -68,72 +64,126 @@ def _bound_marks(data: bytes, limits: Limits) -> None:
         raise too_much("XML attributes", limits.xml_attributes)
 
 
+def _bound_namespaces(root: Any) -> None:
+    declared = 0
+    for event, _declaration in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        declared += 1 if event == "start-ns" else -1
+        if declared > _NAMESPACES:
+            raise too_much("namespaces in scope", _NAMESPACES)
+
+
+def text_of(element: Any | None) -> str:
+    """The text of an element that holds nothing else.
+
+    Raises ``CheckFailed`` (FORMAT_FAILURE) when it is missing or holds an element, a comment or a processing
+    instruction: what follows a comment is signed, and readers overlook it.
+    """
+    if element is None:
+        raise malformed("an element of the signature is missing")
+    if len(element):
+        raise malformed("text of the signature with something else inside")
+    return element.text or ""
+
+
+def octets_of(element: Any | None) -> bytes:
+    """The same for base64; raises ``CheckFailed`` (FORMAT_FAILURE)."""
+    try:
+        return base64.b64decode("".join(text_of(element).split()).encode("ascii"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise malformed("not base64") from error
+
+
+def only_child(element: Any, name: str) -> Any | None:
+    """The child of that name, None without one; raises ``CheckFailed`` (FORMAT_FAILURE) when there are several."""
+    found = element.findall(name)
+    if len(found) > 1:
+        raise malformed(f"several {etree.QName(name).localname}")
+    return found[0] if found else None
+
+
+def children_of(element: Any) -> list[Any]:
+    """The child elements, without comments and processing instructions."""
+    return [item for item in element if isinstance(item.tag, str)]
+
+
+class Identifiers:
+    """Which element an Id names."""
+
+    def __init__(self, root: Any) -> None:
+        self._owners: Counter[str] = Counter()
+        for element in root.iter(etree.Element):
+            values = {value for name, value in element.attrib.items() if etree.QName(name).localname in _ID_NAMES}
+            self._owners.update(values)
+
+    def points_at(self, element: Any | None, uri: str | None) -> bool:
+        """Whether ``uri`` is this element's Id.
+
+        Raises ``CheckFailed`` (FORMAT_FAILURE) when the Id is another element's too, in whatever attribute.
+        """
+        if element is None or not uri:
+            return False
+        value = next((element.get(name) for name in _ID_ATTRIBUTES if element.get(name)), None)
+        if value is None or uri != f"#{value}":
+            return False
+        if self._owners[value] != 1:
+            raise malformed("the same Id on several elements")
+        return True
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts of the one signature are."""
+    """Where the parts of one signature are."""
 
     signature: Any
-    properties: Any | None
-    document_reference: int
-    properties_reference: int | None
+    signed_info: Any
+    value: Any
+    key_info: Any | None
+    objects: tuple[Any, ...]
+    """Without the one that holds the qualifying properties."""
+    qualifying: Any | None
+    signed_properties: Any | None
+    unsigned: tuple[Any, ...]
+    """The unsigned signature properties, in their order."""
 
 
-def find_layout(root: Any) -> Layout:
-    """Find the one signature and what it refers to.
-
-    Raises ``CheckFailed`` (FORMAT_FAILURE) for any other shape, and ``NoSignature``.
-    """
-    outermost = [
-        element
-        for element in root.iter(f"{DS}Signature")
-        if next(element.iterancestors(f"{DS}Signature"), None) is None
-    ]
-    if not outermost:
-        raise NoSignature
-    if len(outermost) > 1:
-        raise malformed("several XML signatures in one document")
-    signature = outermost[0]
-    if signature is root:
-        raise malformed("the signature is not inside the document it signs")
-    properties = signature.find(f"{DS}Object/{XADES}QualifyingProperties/{XADES}SignedProperties")
-    key_info = signature.find(f"{DS}KeyInfo")
-    document_reference = properties_reference = None
-    references = signature.findall(f"{DS}SignedInfo/{DS}Reference")
-    if len(references) > _REFERENCES:
-        raise too_much("references", _REFERENCES)
-    for index, reference in enumerate(references):
-        transforms = [item.get("Algorithm") for item in reference.iter(f"{DS}Transform")]
-        target = reference.get("URI")
-        if _is_whole(root, target) and document_reference is None:
-            if not set(transforms) <= {_ENVELOPED, *_CANONICAL} or _ENVELOPED not in transforms:
-                raise malformed("unexpected transforms of the document reference")
-            document_reference = index
-            continue
-        if not set(transforms) <= _CANONICAL:
-            raise malformed("unexpected transforms of a reference")
-        if _points_at(root, properties, target) and properties_reference is None:
-            properties_reference = index
-        elif not _points_at(root, key_info, target):
-            raise malformed("reference to something else than the document, signed properties and key")
-    if document_reference is None:
-        raise malformed("the signature does not cover the whole document")
-    return Layout(signature, properties, document_reference, properties_reference)
+def layout_of(signature: Any) -> Layout:
+    """Take one ``ds:Signature`` apart; raises ``CheckFailed`` (FORMAT_FAILURE) for any other shape than the schema's."""
+    parts = children_of(signature)
+    names = [item.tag for item in parts]
+    if names[:2] != [f"{DS}SignedInfo", f"{DS}SignatureValue"]:
+        raise malformed("signature without its parts in order")
+    key_info = parts[2] if names[2:3] == [f"{DS}KeyInfo"] else None
+    objects = parts[2 if key_info is None else 3 :]
+    if any(item.tag != f"{DS}Object" for item in objects):
+        raise malformed("signature with something else inside")
+    holders = [item for item in objects if item.find(f"{XADES}QualifyingProperties") is not None]
+    qualifying = None
+    if holders:
+        qualifying = _only_one([item for holder in holders for item in children_of(holder)])
+        identifier = signature.get("Id")
+        if not identifier or qualifying.get("Target") != f"#{identifier}":
+            raise malformed("qualifying properties of another signature")
+    elif any(item.find(f"{XADES}QualifyingPropertiesReference") is not None for item in objects):
+        raise malformed("qualifying properties in another place")
+    signed = unsigned = None
+    if qualifying is not None:
+        signed = only_child(qualifying, f"{XADES}SignedProperties")
+        unsigned = only_child(qualifying, f"{XADES}UnsignedProperties")
+    unsigned = None if unsigned is None else only_child(unsigned, f"{XADES}UnsignedSignatureProperties")
+    return Layout(
+        signature,
+        parts[0],
+        parts[1],
+        key_info,
+        tuple(item for item in objects if item not in holders),
+        qualifying,
+        signed,
+        () if unsigned is None else tuple(children_of(unsigned)),
+    )
 
 
-def _is_whole(root: Any, target: str | None) -> bool:
-    return target == "" or _points_at(root, root, target)
-
-
-def _points_at(root: Any, element: Any | None, target: str | None) -> bool:
-    return element is not None and bool(target) and target == f"#{_unique_id(root, element)}"
-
-
-def _unique_id(root: Any, element: Any) -> str | None:
-    """The element's Id, or None when it has none or shares it with another element."""
-    value = next((element.get(name) for name in _ID_ATTRIBUTES if element.get(name)), None)
-    if value is None:
-        return None
-    owners = [item for item in root.iter(etree.Element) if value in {item.get(name) for name in _ID_ATTRIBUTES}]
-    if len(owners) != 1:
-        raise malformed("the same Id on several elements")
-    return str(value)
+def _only_one(elements: list[Any]) -> Any:
+    """EN 319 132-1, 4.4.2: one QualifyingProperties, and nothing beside it in its object."""
+    if len(elements) != 1:
+        raise malformed("qualifying properties not by themselves")
+    return elements[0]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 
-from shared.contracts.signatures import SigningPurpose
+from shared.contracts.signatures import SignatureLevel, SigningPurpose
 
 _Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -28,13 +28,8 @@ class _Entry(BaseModel):
     rsa_padding: Literal["pkcs1v15", "pss"] = "pkcs1v15"
     """Of signatures; PSS only where every recipient's software is known to read it."""
 
-    seal_level: Literal["b", "t"] = "b"
-    """CAdES-B, or CAdES-T with a time-stamp of the authority in the settings."""
-
-    @property
-    def timestamped(self) -> bool:
-        """Whether seals get a time-stamp."""
-        return self.seal_level == "t"
+    seal_level: SignatureLevel = SignatureLevel.B
+    """Above B with a time-stamp of the authority in the settings."""
 
     @property
     def decrypts(self) -> bool:
@@ -106,7 +101,7 @@ def read_entries(keys_file: Path) -> list[SoftwareEntry | HardwareEntry]:
     for entry in entries:
         if entry.decrypts and len(set(entry.purposes)) > 1:
             raise KeysUnreadable(f"key {entry.key_id}: a key that decrypts must not sign")
-        if entry.timestamped and SigningPurpose.PACKAGE_SEAL not in entry.purposes:
+        if entry.seal_level is not SignatureLevel.B and SigningPurpose.PACKAGE_SEAL not in entry.purposes:
             raise KeysUnreadable(f"key {entry.key_id}: seal_level is for keys that seal packages")
     return entries
 

@@ -63,7 +63,8 @@ class TokenBoundKey(ABC):
     @property
     def fault(self) -> str | None:
         """Why the key cannot be used now; None when it can as far as is known."""
-        return self._own_fault or (None if self.pool.fault is None else fault_text(self.pool.fault))
+        fault = self.pool.fault  # read once: another thread may take it back
+        return self._own_fault or (None if fault is None else fault_text(fault))
 
     def prove(self) -> None:
         """Have the key prove, once for each time its token came back, that it belongs to the certificate.
@@ -76,7 +77,10 @@ class TokenBoundKey(ABC):
             if self._proved_in == epoch:
                 return
             try:
-                self._check_kind(self.ask(Operation.DESCRIBE))
+                try:
+                    self._check_kind(self.ask(Operation.DESCRIBE))
+                except (KeyError, ValueError, TypeError) as error:
+                    raise _out_of_form() from error
                 log.info("key_proof", audit=True, key_id=self.key_id, token=str(self.pool.address))
                 self._prove_possession()
             except KeyUnfit as error:
@@ -114,7 +118,7 @@ class TokenBoundKey(ABC):
         try:
             return bytes.fromhex(self.ask(operation, **fields)["value"])
         except (KeyError, ValueError, TypeError) as error:
-            raise TokenFault(FaultKind.DIED, "answer out of form") from error
+            raise _out_of_form() from error
 
     def refusal(self, error: TokenFault | KeyUnfit) -> DomainError:
         """A failure as callers are told it: SIGNING_KEY_UNAVAILABLE needs somebody, SERVICE_UNAVAILABLE passes."""
@@ -160,6 +164,10 @@ def check_certificate(certificate: Certificate) -> None:
         raise KeyUnfit(f"curve {key.curve.name} is not supported")
     if isinstance(key, RSAPublicKey) and key.key_size < _LEAST_RSA_BITS:
         raise KeyUnfit(f"RSA of {key.key_size} bits is too short")
+
+
+def _out_of_form() -> TokenFault:
+    return TokenFault(FaultKind.DIED, "answer out of form")
 
 
 def random_octets() -> bytes:

@@ -87,7 +87,7 @@ def _in_memory(entry: SoftwareEntry, directory: Path) -> HeldKey:
         return DecryptionKey(entry.key_id, entry.institution_no, purposes, store.certificate, port)
     signing = SoftwareKey(store.key, pss=entry.rsa_padding == "pss")
     chain = _without_roots(store.others)
-    return LoadedKey(entry.key_id, entry.institution_no, purposes, store.certificate, chain, signing, entry.timestamped)
+    return LoadedKey(entry.key_id, entry.institution_no, purposes, store.certificate, chain, signing, entry.seal_level)
 
 
 def _on_token(entry: HardwareEntry, directory: Path, pool: TokenPool) -> HeldKey:
@@ -117,7 +117,7 @@ def _held(
     _prove(entry, signing)
     chain = () if entry.pkcs11.chain is None else _read_certificates(entry, directory / entry.pkcs11.chain)
     return LoadedKey(
-        entry.key_id, entry.institution_no, purposes, certificate, _without_roots(chain), signing, entry.timestamped
+        entry.key_id, entry.institution_no, purposes, certificate, _without_roots(chain), signing, entry.seal_level
     )
 
 

@@ -12,7 +12,7 @@ from services.signer.keys.hardware import KeyUnfit, TokenBoundKey
 from services.signer.keys.port import SigningPort
 from services.signer.tokens.pool import TokenPool
 from services.signer.tokens.vocabulary import TokenFault
-from shared.contracts.signatures import SigningKey, SigningPurpose
+from shared.contracts.signatures import SignatureLevel, SigningKey, SigningPurpose
 from shared.errors import DomainError, ErrorCode
 
 
@@ -44,8 +44,8 @@ class LoadedKey(HeldKey):
 
     chain: tuple[Certificate, ...]
     port: SigningPort
-    timestamped: bool = False
-    """Whether its seals get a time-stamp (CAdES-T)."""
+    seal_level: SignatureLevel = SignatureLevel.B
+    """Of its seals."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from services.signer.certificates import Certificate
@@ -15,6 +15,8 @@ class Anchor(Contract):
     subject: str
     sha256: str
     not_after: datetime
+    valid_for_signatures_until: datetime | None = None
+    """After this it counts only for signatures proven to have existed before."""
 
 
 class AnchorList(Contract):
@@ -24,12 +26,18 @@ class AnchorList(Contract):
     anchors: list[Anchor]
 
     @staticmethod
-    def of(purpose: str, certificates: Sequence[Certificate]) -> AnchorList:
-        """From the store's certificates."""
+    def of(purpose: str, certificates: Sequence[Certificate], ends: Mapping[str, datetime]) -> AnchorList:
+        """From the store's certificates and ends."""
         return AnchorList(
             purpose=purpose,
             anchors=[
-                Anchor(subject=item.subject_name, sha256=item.sha256, not_after=item.not_after) for item in certificates
+                Anchor(
+                    subject=item.subject_name,
+                    sha256=item.sha256,
+                    not_after=item.not_after,
+                    valid_for_signatures_until=ends.get(item.sha256),
+                )
+                for item in certificates
             ],
         )
 
@@ -39,4 +47,8 @@ class TrustAnswer(Contract):
 
     trust_store_sha256: str
     policy_version: str
+    version: int
+    """Of a managed store; 0 for a plain directory."""
+    approved_by: list[str]
+    """Whose signatures brought it."""
     anchors: list[AnchorList]

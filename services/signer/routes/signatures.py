@@ -56,7 +56,9 @@ def signature_routes(
         return TrustAnswer(
             trust_store_sha256=store.sha256,
             policy_version=POLICY_VERSION,
-            anchors=[AnchorList.of(purpose, store.anchors.get(purpose, ())) for purpose in ANCHOR_PURPOSES],
+            version=trust.version,
+            approved_by=list(trust.approved_by),
+            anchors=[AnchorList.of(purpose, store.anchors.get(purpose, ()), store.ends) for purpose in ANCHOR_PURPOSES],
         )
 
     return router

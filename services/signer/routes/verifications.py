@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, UploadFile
 
 from services.signer.routes.bodies import decoded_certificates, parsed_part
 from services.signer.verifier import Verifier
+from services.signer.workers.worker import Source
 from shared.contracts.signatures import (
     CertificateVerificationReport,
     CertificateVerificationRequest,
@@ -16,9 +17,12 @@ from shared.contracts.signatures import (
 )
 from shared.errors import DomainError, ErrorCode
 
+_IN_MEMORY = 256 * 1024
+"""Bytes; more than this goes to a worker as a file."""
+
 
 def verification_routes(verifier: Verifier, *, file_limit: int) -> APIRouter:
-    """Both resources; files are spooled to disk and read whole, at most ``file_limit`` bytes each."""
+    """Both resources; files of at most ``file_limit`` bytes each, of which the larger ones are spooled to disk."""
     router = APIRouter()
 
     @router.post("/verifications")
@@ -29,8 +33,8 @@ def verification_routes(verifier: Verifier, *, file_limit: int) -> APIRouter:
         async with verifier.place():
             return await verifier.verify(
                 asked,
-                await _whole(file, file_limit),
-                None if content is None else await _whole(content, file_limit),
+                await _source(file, file_limit),
+                None if content is None else await _source(content, file_limit),
             )
 
     @router.post("/certificate-verifications")
@@ -42,7 +46,8 @@ def verification_routes(verifier: Verifier, *, file_limit: int) -> APIRouter:
     return router
 
 
-async def _whole(upload: UploadFile, limit: int) -> bytes:
-    if upload.size is not None and upload.size > limit:
+async def _source(upload: UploadFile, limit: int) -> Source:
+    """The bytes of a small part; a large one stays in its file."""
+    if upload.size is None or upload.size > limit:
         raise DomainError(ErrorCode.TOO_LARGE, f"a part is larger than {limit} bytes")
-    return await upload.read()
+    return await upload.read() if upload.size <= _IN_MEMORY else upload.file

@@ -189,8 +189,9 @@ class TokenPool:
             self._tried = _Tried(pin.fingerprint)
         if self._tried.refusal is not None:
             raise TokenFault(self._tried.refusal)
-        if self._is_resting() and self.fault is not None:
-            raise TokenFault(self.fault.kind, self.fault.name)
+        fault = self.fault  # read once: another thread may take it back
+        if self._is_resting() and fault is not None:
+            raise TokenFault(fault.kind, fault.name)
         try:
             session = TokenSession.start(self.address, self.limits.timeout_seconds)
             self._log_in(session, pin)
@@ -227,6 +228,9 @@ class TokenPool:
             changed = self.pin_file.stat().st_mtime_ns
         except (OSError, ValueError):
             raise TokenFault(FaultKind.PIN_REFUSED, "PIN file unreadable") from None
+        if not text:
+            # As it is for a moment while somebody writes it; an empty PIN would be an attempt that the token counts.
+            raise TokenFault(FaultKind.PIN_REFUSED, "PIN file empty")
         return _Pin(text, hashlib.sha256(content + str(changed).encode()).hexdigest())
 
     def _give_back(self, opened: _Opened) -> None:
@@ -258,7 +262,8 @@ class TokenPool:
         if fault.kind not in _PIN:
             self._on_fault(fault.kind)
         if fault.kind is not FaultKind.BUSY:
-            if self.fault is None or self.fault.kind is not fault.kind:
+            before = self.fault
+            if before is None or before.kind is not fault.kind:
                 log.warning("token_unusable", token=str(self.address), fault=str(fault))
             self.fault = fault
         return fault

@@ -30,8 +30,8 @@ class TokenSession:
     @classmethod
     def start(cls, address: TokenAddress, timeout_seconds: float) -> Self:
         """Start the process and find the token, which takes no PIN; raises ``TokenFault``, the process is gone then."""
-        session = cls(
-            subprocess.Popen(  # noqa: S603 - our own program
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", _PROGRAM],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -40,7 +40,10 @@ class TokenSession:
                 # Ctrl-C on signer's terminal must not end it in the middle of a call.
                 start_new_session=True,
             )
-        )
+        except OSError as error:
+            # No process, descriptor or memory left to start it with.
+            raise TokenFault(FaultKind.DIED, type(error).__name__) from error
+        session = cls(process)
         try:
             named = {"module": address.module, "label": address.label, "serial": address.serial}
             session.ask(Operation.FIND, timeout_seconds, **named)
@@ -117,7 +120,7 @@ def _answer(line: bytes) -> dict[str, Any]:
         told = json.loads(line)
         fault = FaultKind(told["fault"]) if "fault" in told else None
         answer: dict[str, Any] = {} if fault is not None else dict(told["answer"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise TokenFault(FaultKind.DIED) from error
     if fault is not None:
         raise TokenFault(fault, str(told.get("name", "")))
