@@ -25,7 +25,8 @@ from services.sandbox.detsis.rendered import RenderedAnswers
 from services.sandbox.ebys import ebys_routes
 from services.sandbox.faults import FaultBoard
 from services.sandbox.furnishing import describe, issue_identities, write_world
-from services.sandbox.kephs import Account, KepProviderPlan, Timing, start_providers
+from services.sandbox.kephs import Account, KepProviderPlan, SoapAccess, Timing, start_providers
+from services.sandbox.kephs.eyws.wire_contract import PATH as EYWS_PATH
 from services.sandbox.listener import accepts_connections, serving
 from services.sandbox.opened import OpenedMailboxes
 from services.sandbox.pki.authority import PublicationUrls
@@ -33,7 +34,7 @@ from services.sandbox.pki.routes import pki_routes
 from services.sandbox.pki.store import Pki
 from services.sandbox.planning import plan_world
 from services.sandbox.settings import Settings
-from services.sandbox.world import ProviderPlan, WorldDocument, WorldPlan
+from services.sandbox.world import InstitutionPlan, ProviderPlan, WorldDocument, WorldPlan
 from shared.clock import Clock
 from shared.service import BackgroundPart, Service
 from shared.telemetry.metrics import new_registry
@@ -52,7 +53,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
     plan.world_file.unlink(missing_ok=True)
     pki = await asyncio.to_thread(open_pki, plan, clock)
     register = await asyncio.to_thread(_generate_register, plan, pki, settings, clock)
-    world = describe(plan, pki, detsis_path=DETSIS_PATH)
+    world = describe(plan, pki, detsis_path=DETSIS_PATH, soap_path=EYWS_PATH)
     shifted, faults = ShiftedClock(clock, plan.clock_file), FaultBoard()
     opened = OpenedMailboxes(plan.opened_mailboxes_file)
     calendar = RegisterCalendar(
@@ -78,6 +79,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
             clock=shifted,
             faults=faults,
             timing=_timing(settings),
+            soap_context=pki.server_ssl_context,
         )
         starting.push_async_callback(providers.aclose)
         resources = starting.pop_all()
@@ -151,7 +153,13 @@ def _generate_register(plan: WorldPlan, pki: Pki, settings: Settings, clock: Clo
 
 def _provider_plan(plan: WorldPlan, provider: ProviderPlan, opened: OpenedMailboxes, pki: Pki) -> KepProviderPlan:
     planned = tuple(
-        Account(institution.kep_address, institution.username, institution.password, institution.behaviour)
+        Account(
+            institution.kep_address,
+            institution.username,
+            institution.password,
+            institution.behaviour,
+            _soap_access(institution),
+        )
         for institution in plan.institutions
         if institution.provider == provider.name
         and institution.kep_address
@@ -166,10 +174,17 @@ def _provider_plan(plan: WorldPlan, provider: ProviderPlan, opened: OpenedMailbo
         domain=provider.domain,
         smtp=provider.smtp,
         imap=provider.imap,
+        soap=provider.soap,
         identity=pki.identity(provider.identity),
         accounts=accounts,
         host=plan.host,
     )
+
+
+def _soap_access(institution: InstitutionPlan) -> SoapAccess | None:
+    if institution.agent_no is None or institution.second_password is None:
+        return None
+    return SoapAccess(institution.agent_no, institution.second_password)
 
 
 def _timing(settings: Settings) -> Timing:
@@ -177,6 +192,7 @@ def _timing(settings: Settings) -> Timing:
         slow_delivery=timedelta(seconds=settings.slow_delivery_seconds),
         late_delivery=timedelta(seconds=settings.late_delivery_seconds),
         unreachable_after=timedelta(seconds=settings.unreachable_after_seconds),
+        security_id=timedelta(seconds=settings.security_id_seconds),
     )
 
 

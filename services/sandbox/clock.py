@@ -47,6 +47,7 @@ class ShiftedClock:
         while (remaining := (moment - self.now()).total_seconds()) > 0:
             moved = self._moved
             try:
-                await asyncio.wait_for(moved.wait(), timeout=remaining)
+                async with asyncio.timeout(remaining):
+                    await moved.wait()
             except TimeoutError:
                 continue

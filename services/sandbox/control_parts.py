@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.sandbox.kephs import INBOX, IssuedEvidence, RunningProviders, StoredMail
+from services.sandbox.kephs import (
+    INBOX,
+    SENT,
+    IssuedEvidence,
+    LoginPolicy,
+    RunningProviders,
+    Standing,
+    StoredMail,
+)
+from services.sandbox.kephs.eyws.login import SMS_KEY
 from services.sandbox.opened import OpenedMailboxes
 from services.sandbox.world import Behaviour, WorldPlan
 from shared.domain.identifiers import ascii_lower
@@ -45,6 +54,27 @@ class FolderReport(_Body):
 
     count: int = Field(description="Of all mails in the folder.")
     messages: list[MailReport] = Field(description="Those after `after_uid`, at most `limit`.")
+
+
+class StandingOrder(_Body):
+    """What to change; what is left out stays. See ``Standing`` for the meaning of each field."""
+
+    policy: LoginPolicy | None = None
+    credit: float | None = Field(default=None, ge=0, le=1e9)
+    quota_kilobytes: int | None = Field(default=None, ge=0, le=2**31 - 1, description="null: without a quota.")
+    evidence_by_mail: bool | None = None
+    read_by: Literal["confirmation", "download"] | None = None
+    locks_after: int | None = Field(default=None, ge=1, le=1000, description="null: never.")
+    wrong_passwords: int | None = Field(default=None, ge=0)
+    locked: bool | None = None
+
+
+class StandingReport(_Body):
+    """How an account stands, over the SOAP service and otherwise."""
+
+    standing: Standing
+    sms_key: str = Field(description="What every SMS brings.")
+    messages: dict[str, int] = Field(description="Mails by folder.")
 
 
 class EvidenceReport(_Body):
@@ -127,6 +157,34 @@ def provider_routes(plan: WorldPlan, opened: OpenedMailboxes, providers: Running
             providers.mark_seen(address, uid)
         except KeyError:
             raise HTTPException(404, f"no mail {uid} in {INBOX}") from None
+
+    def standing_report(address: str, standing: Standing) -> StandingReport:
+        counts = {folder: providers.count(address, folder) for folder in (INBOX, SENT)}
+        return StandingReport(standing=standing, sms_key=SMS_KEY, messages=counts)
+
+    @router.get("/providers/{provider}/mailboxes/{address}/standing")
+    async def read_standing(provider: str, address: str) -> StandingReport:
+        """Credit, quota, log-in policy and lock of an account, and the key of the SMS it is sent."""
+        account(provider, address)
+        try:
+            return standing_report(address, providers.standing(address))
+        except KeyError:
+            raise HTTPException(404, f"{provider} has no account {address!r}") from None
+
+    @router.patch("/providers/{provider}/mailboxes/{address}/standing")
+    async def change_standing(provider: str, address: str, order: StandingOrder) -> StandingReport:
+        """Change some of it; it outlives a restart."""
+        account(provider, address)
+        unset = {"quota_kilobytes", "locks_after"}
+        changes = {
+            name: value
+            for name, value in order.model_dump(exclude_unset=True).items()
+            if value is not None or name in unset
+        }
+        try:
+            return standing_report(address, providers.change_standing(address, **changes))
+        except KeyError:
+            raise HTTPException(404, f"{provider} has no account {address!r}") from None
 
     @router.get("/evidence")
     async def list_evidence(

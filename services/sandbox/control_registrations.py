@@ -22,6 +22,7 @@ from services.sandbox.detsis.verification import compose_verification, confirmat
 from services.sandbox.kephs import RunningProviders
 from services.sandbox.opened import OpenedMailbox, OpenedMailboxes
 from services.sandbox.pki.store import Pki
+from services.sandbox.planning import made_up_agent_no
 from services.sandbox.world import WorldPlan
 from shared.domain.identifiers import KepAddress, kep_address
 
@@ -75,6 +76,8 @@ class MailboxAccess(_Body):
     institution_no: int
     username: str
     password: str
+    agent_no: str
+    second_password: str
 
 
 def registration_routes(
@@ -174,7 +177,7 @@ def mailbox_routes(plan: WorldPlan, opened: OpenedMailboxes, providers: RunningP
 
     @router.post("/{provider}/mailboxes", status_code=201)
     async def open_mailbox(provider: str, order: MailboxOrder) -> MailboxAccess:
-        """Open a mailbox, ready for SMTP and IMAP; it outlives a restart. DETSİS does not know of it yet."""
+        """Open a mailbox, ready for SMTP, IMAP and EYWS; it outlives a restart. DETSİS does not know of it yet."""
         served = any(
             found.name == provider and order.kep_address.endswith(f"@{found.domain}") for found in plan.providers
         )
@@ -187,6 +190,7 @@ def mailbox_routes(plan: WorldPlan, opened: OpenedMailboxes, providers: RunningP
             address=order.kep_address,
             institution_no=order.institution_no,
             password=order.password or secrets.token_urlsafe(18),
+            second_password=secrets.token_urlsafe(18),
         )
         opened.add(mailbox)
         providers.open_account(mailbox.account)
@@ -195,6 +199,8 @@ def mailbox_routes(plan: WorldPlan, opened: OpenedMailboxes, providers: RunningP
             institution_no=mailbox.institution_no,
             username=mailbox.address,
             password=mailbox.password,
+            agent_no=made_up_agent_no(mailbox.institution_no),
+            second_password=mailbox.second_password or "",
         )
 
     return router

@@ -57,8 +57,8 @@ def issue_identities(plan: WorldPlan, pki: Pki) -> None:
         pki.ensure(holder.keys.encryption, institution_encryption(holder.name, tax_no), new_rsa_key)
 
 
-def describe(plan: WorldPlan, pki: Pki, *, detsis_path: str) -> WorldDocument:
-    """The world as clients see it. ``detsis_path`` starts with a slash."""
+def describe(plan: WorldPlan, pki: Pki, *, detsis_path: str, soap_path: str) -> WorldDocument:
+    """The world as clients see it. The paths, of DETSİS and of the providers' SOAP service, start with a slash."""
     return WorldDocument(
         process_id=os.getpid(),
         control_url=plan.control_url,
@@ -86,6 +86,7 @@ def describe(plan: WorldPlan, pki: Pki, *, detsis_path: str) -> WorldDocument:
                 domain=provider.domain,
                 smtp=_address(plan, provider.smtp),
                 imap=_address(plan, provider.imap),
+                soap_url=f"https://{plan.public_host}:{provider.soap.port}{soap_path}",
                 transaction_certificate=pki.files(provider.identity).certificate,
             )
             for provider in plan.providers
@@ -130,6 +131,8 @@ def _institution(plan: InstitutionPlan, pki: Pki) -> InstitutionDocument:
         provider=plan.provider,
         username=plan.username,
         password=plan.password,
+        agent_no=plan.agent_no,
+        second_password=plan.second_password,
         behaviour=plan.behaviour,
         signing_key=_key(pki, keys.signing) if keys else None,
         person_key=_key(pki, keys.person) if keys else None,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from services.sandbox.kephs import Account
+from services.sandbox.kephs import Account, SoapAccess
 from services.sandbox.pki.identity import write_private
+from services.sandbox.planning import made_up_agent_no
 
 
 class OpenedMailbox(BaseModel):
@@ -19,11 +20,14 @@ class OpenedMailbox(BaseModel):
     address: str
     institution_no: int
     password: str = Field(repr=False)
+    second_password: str | None = Field(default=None, repr=False)
+    """For the SOAP service; None for one that was opened before there was any."""
 
     @property
     def account(self) -> Account:
         """As the providers know it."""
-        return Account(self.address, self.address, self.password)
+        access = self.second_password and SoapAccess(made_up_agent_no(self.institution_no), self.second_password)
+        return Account(self.address, self.address, self.password, soap=access or None)
 
 
 _LIST = TypeAdapter(list[OpenedMailbox])

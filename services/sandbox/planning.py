@@ -118,8 +118,10 @@ def _settle_ports(kept: _Kept, settings: Settings) -> None:
         "detsis": settings.detsis_port,
         "hs98-smtp": settings.hs98_smtp_port,
         "hs98-imap": settings.hs98_imap_port,
+        "hs98-eyws": settings.hs98_eyws_port,
         "hs99-smtp": settings.hs99_smtp_port,
         "hs99-imap": settings.hs99_imap_port,
+        "hs99-eyws": settings.hs99_eyws_port,
     }
     known = kept.ports.get("control")
     if kept.public_host not in {None, settings.public_host} or (settings.port and known not in {None, settings.port}):
@@ -155,6 +157,7 @@ def _provider(name: str, kept: _Kept, smtp_tls: TlsMode) -> ProviderPlan:
         domain=f"{name}.kep.tr",
         smtp=ListenerPlan(kept.ports[f"{name}-smtp"], smtp_tls),
         imap=ListenerPlan(kept.ports[f"{name}-imap"]),
+        soap=ListenerPlan(kept.ports[f"{name}-eyws"]),
         identity=f"provider-{name}",
     )
 
@@ -198,11 +201,18 @@ def _account(
         provider=provider,
         username=address if known else None,
         password=_password(kept, address) if known else None,
+        agent_no=made_up_agent_no(detsis_no) if known else None,
+        second_password=_password(kept, f"{address} second") if known else None,
         behaviour=behaviour,
         keys=KeyPlan(f"{prefix}-signing", f"{prefix}-person", f"{prefix}-seal", f"{prefix}-encryption")
         if keys
         else None,
     )
+
+
+def made_up_agent_no(number: int) -> str:
+    """Eleven digits for an authorised agent. Identity numbers do not begin with 0, so it is nobody's."""
+    return f"{number:011d}"
 
 
 def _password(kept: _Kept, owner: str) -> str:

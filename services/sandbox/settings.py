@@ -45,8 +45,17 @@ class Settings(CommonSettings):
     )
     hs98_smtp_port: int = Field(default=0, ge=0, le=65535, description="Port of provider hs98's submission (SMTP).")
     hs98_imap_port: int = Field(default=0, ge=0, le=65535, description="Port of provider hs98's mailboxes (IMAP).")
+    hs98_eyws_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of provider hs98's SOAP service (EYWS, https)."
+    )
     hs99_smtp_port: int = Field(default=0, ge=0, le=65535, description="Port of provider hs99's submission (SMTP).")
     hs99_imap_port: int = Field(default=0, ge=0, le=65535, description="Port of provider hs99's mailboxes (IMAP).")
+    hs99_eyws_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of provider hs99's SOAP service (EYWS, https)."
+    )
+    security_id_seconds: float = Field(
+        default=1800, ge=1, le=864_000, description="How long a second factor opens an account over EYWS."
+    )
     slow_delivery_seconds: float = Field(default=5, ge=0, le=864_000, description="Between 20 and 40 for slow@.")
     late_delivery_seconds: float = Field(default=5, ge=0, le=864_000, description="Between 31 and 40 for late40@.")
     unreachable_after_seconds: float = Field(

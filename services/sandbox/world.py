@@ -61,13 +61,14 @@ class ListenerPlan:
 class ProviderPlan:
     """A KEP provider: ``name`` such as ``hs98``, ``domain`` such as ``hs98.kep.tr``.
 
-    ``identity`` names its transaction certificate in the PKI.
+    ``identity`` names its transaction certificate in the PKI. ``soap``: PTT KEP's SOAP service (EYWS).
     """
 
     name: str
     domain: str
     smtp: ListenerPlan
     imap: ListenerPlan
+    soap: ListenerPlan
     identity: str
 
 
@@ -100,6 +101,10 @@ class InstitutionPlan:
     provider: str | None = None
     username: str | None = None
     password: str | None = None
+    agent_no: str | None = None
+    """For the SOAP service: 11 digits that are no one's identity number."""
+    second_password: str | None = None
+    """For the SOAP service, besides ``password``."""
     behaviour: Behaviour = Behaviour.NORMAL
     keys: KeyPlan | None = None
 
@@ -187,6 +192,7 @@ class WorldPlan:
         for provider in self.providers:
             ports[f"{provider.name}-smtp"] = provider.smtp.port
             ports[f"{provider.name}-imap"] = provider.imap.port
+            ports[f"{provider.name}-eyws"] = provider.soap.port
         return ports
 
     def provider(self, name: str) -> ProviderPlan:
@@ -216,6 +222,8 @@ class ProviderDocument(_Document):
     domain: str
     smtp: AddressDocument
     imap: AddressDocument
+    soap_url: str
+    """Of PTT KEP's SOAP service (EYWS); its WSDL is there too."""
     transaction_certificate: Path
     """PEM."""
 
@@ -238,6 +246,8 @@ class InstitutionDocument(_Document):
     provider: str | None
     username: str | None
     password: str | None = Field(repr=False)
+    agent_no: str | None
+    second_password: str | None = Field(repr=False)
     behaviour: Behaviour
     signing_key: KeyDocument | None
     person_key: KeyDocument | None

@@ -85,6 +85,49 @@ def compose_evidence(
     return _sign(root, identity, event_time)
 
 
+@dataclass(frozen=True)
+class EvidenceFacts:
+    """What a piece of evidence says about itself."""
+
+    identifier: str
+    code: int
+    """National code, by the type of the document and its event."""
+    text: str
+    moment: datetime
+    issuer: str
+    """Name."""
+    message_id: str
+    recipients: tuple[str, ...]
+
+
+def read_evidence(document: bytes) -> EvidenceFacts:
+    """Read a document that ``compose_evidence`` has made."""
+    root = etree.fromstring(document, etree.XMLParser(resolve_entities=False, no_network=True))
+    event = _text_at(root, "EventCode").rpartition("#")[2]
+    kind = (etree.QName(root).localname, event)
+    code = next(code for code, known in EVIDENCE_KINDS.items() if (known.evidence_type, known.event) == kind)
+    holders = root.findall(_path("RecipientsDetails", "EntityDetails", "AttributedElectronicAddress"))
+    return EvidenceFacts(
+        identifier=_text_at(root, "EvidenceIdentifier"),
+        code=code,
+        text=EVIDENCE_KINDS[code].sentence,
+        moment=datetime.fromisoformat(_text_at(root, "EventTime")),
+        issuer=_text_at(
+            root, "EvidenceIssuerDetails", "NamesPostalAddresses", "NamePostalAddress", "EntityName", "Name"
+        ),
+        message_id=_text_at(root, "SenderMessageDetails", "UAMessageIdentifier"),
+        recipients=tuple(holder.text or "" for holder in holders),
+    )
+
+
+def _path(*names: str) -> str:
+    return "/".join(f"{{{REM}}}{name}" for name in names)
+
+
+def _text_at(root: Any, *names: str) -> str:
+    return root.findtext(_path(*names)) or ""
+
+
 def spoil(document: bytes) -> bytes:
     """Return the document with a changed subject: well formed, but its signature no longer holds."""
     return document.replace(b"</MessageSubject>", b" *</MessageSubject>", 1)

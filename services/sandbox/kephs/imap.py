@@ -23,6 +23,7 @@ from pysasl.creds.server import ServerCredentials
 from pysasl.identity import ClearIdentity
 
 from services.sandbox.faults import FaultBoard
+from services.sandbox.kephs.literals import SteeredWriter
 from services.sandbox.kephs.mailboxes import AccountSession, Mailboxes, current_connection
 from services.sandbox.kephs.plan import Account, KepProviderPlan
 from services.sandbox.kephs.store import INBOX, SENT
@@ -83,8 +84,16 @@ class AccountIdentity(IdentityInterface):
             for name in (INBOX, SENT):
                 mailboxes.store.ensure_folder(address, name, mailboxes.clock.now())
         provider, faults = login.plan.name, login.faults
+        connection = current_connection.get()
+        assert isinstance(connection, SteeredWriter)
+        connection.account = address
+        scope = {"provider": provider, "account": address}
         yield AccountSession(
-            address, login.config, mailboxes, lambda: faults.take("imap.drop", provider=provider, account=address)
+            address,
+            login.config,
+            mailboxes,
+            drops=lambda: faults.take("imap.drop", **scope),
+            renews=lambda: faults.take("imap.new_uidvalidity", **scope),
         )
 
     async def new_token(self, *, expiration: datetime | None = None) -> str | None:  # noqa: ARG002
@@ -177,10 +186,12 @@ class ImapListener:
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
-        current_connection.set(writer)
+        steered = SteeredWriter(writer, self._plan.name, self._faults)
+        current_connection.set(steered)
         try:
-            await self._serve(reader, writer, SocketInfo.get(writer, None, unique_id=uuid.uuid4().bytes))
+            await self._serve(reader, steered, SocketInfo.get(writer, None, unique_id=uuid.uuid4().bytes))
         except (ConnectionError, ssl.SSLError):
             writer.transport.abort()
         finally:
             self._connections.discard(connection)
+            await steered.aclose()

@@ -18,6 +18,7 @@ from services.sandbox.kephs.envelope import EnvelopeStamp, OpenedEnvelope, compo
 from services.sandbox.kephs.evidence import DS, REM, LetterFacts, Reason, compose_evidence, spoil
 from services.sandbox.kephs.plan import IssuedEvidence, KepProviderPlan, RecipientScript, Timeline, Timing
 from services.sandbox.kephs.smime import MailRejectedError, parse_entity
+from services.sandbox.kephs.standing import Standings
 from services.sandbox.kephs.store import INBOX, MailStore
 from services.sandbox.kephs.tasks import SendEvidence, pack
 from services.sandbox.world import Behaviour
@@ -39,6 +40,7 @@ class EvidenceDesk:
         clock: Timeline,
         faults: FaultBoard,
         timing: Timing,
+        standings: Standings,
     ) -> None:
         self.name = f"{plan.name} KEPHS (sandbox)"
         self.address = f"kephs@{plan.domain}"
@@ -48,6 +50,7 @@ class EvidenceDesk:
         self._clock = clock
         self._faults = faults
         self._timing = timing
+        self._standings = standings
 
     def issue(self, code: int, letter: LetterFacts, reason: Reason | None = None) -> str:
         """Sign evidence, keep it and note its sending; return its identifier. Call it inside a transaction."""
@@ -87,9 +90,12 @@ class EvidenceDesk:
 
         return compose_evidence_mail(evidence.code, evidence.identifier, evidence.xml, _facts_of(evidence), stamp, sign)
 
-    def place(self, account: str, mail: bytes) -> None:
-        """Put an evidence mail into the INBOX of the letter's sender. Call it inside a transaction."""
+    def place(self, account: str, mail: bytes, document: bytes) -> None:
+        """List evidence for the letter's sender, and put its mail into the INBOX. Call it inside a transaction."""
         headers = parse_entity(mail)
+        self._store.tell(account.lower(), headers.text(wire.EVIDENCE_IDENTIFIER), headers.text("In-Reply-To"), document)
+        if not self._standings.evidence_by_mail(account):
+            return
         self._store.add_mail(
             account.lower(), INBOX, mail, kind="evidence", message_id=headers.text("Message-ID"),
             received_at=self._clock.now(), original_message_id=headers.text("In-Reply-To"),

@@ -47,6 +47,12 @@ class Mailboxes:
         self._open.pop((account, name), None)
         self.store.drop_folder(account, name)
 
+    def renew(self, account: str, name: str) -> None:
+        """Another UIDVALIDITY and other UIDs. Raises ``KeyError``."""
+        self.folder(account, name)
+        self._open.pop((account, name))
+        self.store.renew_folder(account, name, self.clock.now())
+
     def _announce(self, row: MailRow) -> None:
         folder = self._open.get((row.account, row.folder))
         if folder is not None:
@@ -101,9 +107,19 @@ class FolderSet(MailboxSetInterface[Folder]):
 class AccountSession(BaseSession[StoredMessage]):
     """What a logged-in client may do; every step with a selected folder first asks whether to hang up."""
 
-    def __init__(self, account: str, config: IMAPConfig, mailboxes: Mailboxes, drops: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        account: str,
+        config: IMAPConfig,
+        mailboxes: Mailboxes,
+        drops: Callable[[], bool],
+        renews: Callable[[], bool],
+    ) -> None:
         super().__init__(account)
+        self._account = account
         self._config = config
+        self._mailboxes = mailboxes
+        self._renews = renews
         self._folders = FolderSet(account, mailboxes)
         self._drops = drops
 
@@ -129,6 +145,8 @@ class AccountSession(BaseSession[StoredMessage]):
     ) -> tuple[MailboxSnapshot, SelectedMailbox]:
         """SELECT, EXAMINE."""
         self._hang_up_if_ordered()
+        if self._renews():
+            self._mailboxes.renew(self._account, INBOX if name.upper() == INBOX else name)
         return await super().select_mailbox(name, readonly)
 
     async def check_mailbox(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from services.sandbox.pki.identity import Identity
@@ -13,14 +14,43 @@ from services.sandbox.world import Behaviour, ListenerPlan
 from shared.domain.identifiers import KepAddress, ascii_lower
 
 
+class LoginPolicy(StrEnum):
+    """What the SOAP service asks for before it hands out messages (kep.md 2.5); the names are those on the wire."""
+
+    BASE = "BASE"
+    """The passwords in each call."""
+    OTP = "OTP"
+    """Also a key sent by SMS."""
+    SIGNATURE = "EIMZA"
+    """Also a signature over a challenge."""
+
+
+@dataclass(frozen=True)
+class SoapAccess:
+    """What an account needs besides address and password to be used over the SOAP service (kep.md 2.5).
+
+    ``agent_no`` stands for the authorised agent's identity number: 11 digits that are nobody's.
+    """
+
+    agent_no: str
+    second_password: str = field(repr=False)
+    policy: LoginPolicy = LoginPolicy.BASE
+    evidence_by_mail: bool = True
+    """Whether evidence comes into the INBOX as well, or is only listed."""
+
+
 @dataclass(frozen=True)
 class Account:
-    """A KEP account: its address, its SMTP and IMAP login, and what becomes of letters to it."""
+    """A KEP account: its address, its SMTP and IMAP login, and what becomes of letters to it.
+
+    Without ``soap`` it is not offered over the SOAP service.
+    """
 
     address: str
     username: str
     password: str
     behaviour: Behaviour = Behaviour.NORMAL
+    soap: SoapAccess | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +68,8 @@ class KepProviderPlan:
     accounts: tuple[Account, ...] = ()
     relay_port: int = 0
     host: str = "127.0.0.1"
+    soap: ListenerPlan | None = None
+    """Where the SOAP service (EYWS) listens, over TLS; None: it is not offered."""
 
     def serves(self, address: str) -> bool:
         """Whether ``address`` lies in this provider's domain or in a corporate subdomain of it (kep.md section 4)."""
@@ -59,6 +91,8 @@ class Timing:
     """Between two attempts to reach another provider."""
     disorder_spread: timedelta = timedelta(milliseconds=300)
     """For ``disordered@`` and ``dup@``: how much longer 10 is held back than 20, and 20 than 40."""
+    security_id: timedelta = timedelta(minutes=30)
+    """How long a second factor opens an account of the SOAP service."""
 
 
 class Timeline(Protocol):

@@ -25,11 +25,12 @@ from services.sandbox.kephs.issue import EvidenceDesk
 from services.sandbox.kephs.plan import KepProviderPlan, RecipientScript, Timeline, Timing
 from services.sandbox.kephs.relay import PeerLink, PeerRefusedError, PeerUnreachableError
 from services.sandbox.kephs.smime import MailRejectedError, parse_signed, signature_fault
+from services.sandbox.kephs.standing import Standings
 from services.sandbox.kephs.store import INBOX, SENT, TRANSIT, MailStore
 from services.sandbox.kephs.tasks import Examine, ProveRetrieval, Relay, SendEvidence, TakeIn, Task, pack
 from services.sandbox.world import Behaviour
 from shared.domain.evidence import EvidenceCode
-from shared.domain.identifiers import KepAddress
+from shared.domain.identifiers import KepAddress, ascii_lower
 
 _log = structlog.get_logger()
 REJECTION_WORD = "[reject]"
@@ -48,6 +49,7 @@ class KepProvider:
         clock: Timeline,
         faults: FaultBoard,
         timing: Timing,
+        standings: Standings,
         peers: Callable[[str], PeerLink | None],
         trusted_peers: frozenset[bytes],
     ) -> None:
@@ -59,7 +61,8 @@ class KepProvider:
         self._timing = timing
         self._peers = peers
         self._trusted_peers = trusted_peers
-        self._desk = EvidenceDesk(plan, store, script, clock, faults, timing)
+        self._standings = standings
+        self._desk = EvidenceDesk(plan, store, script, clock, faults, timing, standings)
 
     # What the servers call
 
@@ -88,7 +91,7 @@ class KepProvider:
                 self._put_in_transit(content, envelope.message_id, envelope.recipient, relayed=True)
             else:
                 self._require_peer(envelope)
-                self._desk.place(envelope.recipient, content)
+                self._desk.place(envelope.recipient, content, envelope.evidence[0] if envelope.evidence else b"")
 
     def retrieved(self, account: str, folder: str, uid: int) -> None:
         """A recipient has marked a mail as read."""
@@ -132,6 +135,9 @@ class KepProvider:
         fault = signature_fault(parse_signed(content))
         if fault is not None:
             return Reason("InvalidSenderSignature", fault)
+        scope = {"provider": self.plan.name, "account": ascii_lower(letter.sender)}
+        if self._faults.take("submission.agent_removed", **scope):
+            return Reason("InvalidSenderSignature", "the signer is not an authorised agent of the account")
         if REJECTION_WORD in letter.subject:
             return Reason("PolicyViolation", f"the subject contains {REJECTION_WORD}")
         if any(Behaviour.REFUSE in self._script.behaviours(recipient) for recipient in letter.recipients):
@@ -242,7 +248,7 @@ class KepProvider:
         if Behaviour.UNKNOWN in behaviours:
             self._desk.issue(EvidenceCode.NOT_DELIVERED, letter, Reason("UnknownRecipient", "no such account"))
             return
-        if Behaviour.FULL in behaviours:
+        if Behaviour.FULL in behaviours or self._standings.is_full(envelope.recipient, len(content)):
             self._desk.issue(EvidenceCode.NOT_DELIVERED, letter, Reason("MailboxFull", "the mailbox is full"))
             return
         self.store.add_mail(
@@ -266,7 +272,7 @@ class KepProvider:
                 _log.exception("kep_evidence_refused", provider=self.plan.name, code=evidence.code)
         with self.store.transaction():
             if local:
-                self._desk.place(evidence.sender, mail)
+                self._desk.place(evidence.sender, mail, evidence.xml)
             self.store.finish(task_id)
 
     def _prove_retrieval(self, task_id: int, task: ProveRetrieval) -> None:

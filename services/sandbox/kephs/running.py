@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.sandbox.faults import FaultBoard
+from services.sandbox.kephs.eyws.endpoint import build_app
+from services.sandbox.kephs.eyws.listener import SoapListener, lying_context
+from services.sandbox.kephs.eyws.service import SoapService, open_service
 from services.sandbox.kephs.faults import FAULTS, SCOPES
 from services.sandbox.kephs.imap import AccountLogin, ImapListener
 from services.sandbox.kephs.mailboxes import Mailboxes
@@ -29,6 +33,7 @@ from services.sandbox.kephs.plan import (
 from services.sandbox.kephs.provider import KepProvider
 from services.sandbox.kephs.relay import PeerLink, relay_protocol
 from services.sandbox.kephs.sockets import TrackedSmtp
+from services.sandbox.kephs.standing import Standing, Standings
 from services.sandbox.kephs.store import INBOX, SENT, MailRow, MailStore
 from services.sandbox.kephs.submission import SubmissionSession, submission_protocol
 from services.sandbox.kephs.tasks import TaskRunner
@@ -42,6 +47,8 @@ class ProviderPorts:
     smtp: int
     imap: int
     relay: int
+    soap: int | None = None
+    """None: the SOAP service is not offered."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class _Running:
     mailboxes: Mailboxes
     session: SubmissionSession
     login: AccountLogin
+    standings: Standings
+    service: SoapService
 
 
 class RunningProviders:
@@ -81,6 +90,8 @@ class RunningProviders:
                     for folder in (INBOX, SENT):
                         store.ensure_folder(address, folder, running.mailboxes.clock.now())
                 self._script.add(account)
+                running.standings.open(account)
+                running.service.login.add(account)
                 running.session.add(account)
                 running.login.add(account)
                 return
@@ -96,6 +107,13 @@ class RunningProviders:
                 running.provider.submit(sender, recipients, content, message_id)
                 return
         raise KeyError(sender)
+
+    def calls(self, address: str) -> Mapping[str, int]:
+        """How often each operation of the SOAP service was called at the provider that serves ``address``."""
+        for running in self._running:
+            if running.provider.plan.serves(ascii_lower(address)):
+                return dict(running.service.calls)
+        return {}
 
     def count(self, address: str, folder: str = INBOX) -> int:
         """How many mails a folder of an account holds; 0 if there is no such folder or address."""
@@ -154,6 +172,20 @@ class RunningProviders:
                 return
         raise KeyError(address)
 
+    def standing(self, address: str) -> Standing:
+        """How an account stands with its provider. Raises ``KeyError``."""
+        return self._standings(address).of(address)
+
+    def change_standing(self, address: str, **changes: Any) -> Standing:
+        """Set fields of ``Standing``. Raises ``KeyError``, and ``ValueError`` for impossible values."""
+        return self._standings(address).change(address, **changes)
+
+    def _standings(self, address: str) -> Standings:
+        for running in self._running:
+            if running.provider.plan.serves(address):
+                return running.standings
+        raise KeyError(address)
+
     async def aclose(self) -> None:
         """Stop listening, hang up, close the files."""
         await self._stack.aclose()
@@ -167,8 +199,12 @@ async def start_providers(
     clock: Timeline,
     faults: FaultBoard,
     timing: Timing | None = None,
+    soap_context: Callable[[], ssl.SSLContext] | None = None,
 ) -> RunningProviders:
-    """Start every provider of ``plans``: submission, IMAP and relay port, and the work behind them.
+    """Start every provider of ``plans``: submission, IMAP, SOAP service and relay port, and the work behind them.
+
+    ``soap_context`` makes contexts like ``server_context``; without it the SOAP service uses that one, and the
+    faults ``eyws.tls_*`` have no effect.
 
     Mails, evidence and unfinished work of an earlier run are taken up from ``state_directory``, where
     each provider has one SQLite file. Raises ``OSError`` if a port is taken.
@@ -189,9 +225,12 @@ async def start_providers(
         for plan in plans:
             store = MailStore(state_directory / f"{plan.name}.sqlite3")
             stack.callback(store.close)
+            standings = Standings(store)
+            for account in plan.accounts:
+                standings.open(account)
             provider = KepProvider(
                 plan, store=store, script=script, clock=clock, faults=faults, timing=timing or Timing(),
-                peers=link_to, trusted_peers=trusted,
+                standings=standings, peers=link_to, trusted_peers=trusted,
             )  # fmt: skip
             mailboxes = Mailboxes(store, clock, provider.retrieved)
             for account in plan.accounts:
@@ -200,8 +239,11 @@ async def start_providers(
                         store.ensure_folder(ascii_lower(account.address), folder, clock.now())
             session = SubmissionSession(provider, faults)
             listener = ImapListener(plan, server_context, mailboxes, faults)
-            running.append(_Running(provider, mailboxes, session, listener.login))
-            ports[plan.name] = await _listen(stack, provider, session, listener, server_context, faults)
+            soap_tls = server_context if soap_context is None else _steered(soap_context(), plan, faults)
+            service = open_service(provider, mailboxes, standings, faults, clock, timing or Timing())
+            running.append(_Running(provider, mailboxes, session, listener.login, standings, service))
+            mail_ports = await _listen(stack, provider, session, listener, server_context, faults)
+            ports[plan.name] = replace(mail_ports, soap=await _listen_for_calls(stack, plan, service, soap_tls))
             links[plan.name] = PeerLink(plan.name, plan.host, ports[plan.name].relay)
             stack.push_async_callback(links[plan.name].aclose)
         for one in running:
@@ -235,6 +277,30 @@ async def _listen(
     stack.push_async_callback(listener.aclose)
     stack.callback(_hang_up_all, live)
     return ProviderPorts(*(server.sockets[0].getsockname()[1] for server in (smtp, imap, relay)))
+
+
+def _steered(context: ssl.SSLContext, plan: KepProviderPlan, faults: FaultBoard) -> ssl.SSLContext:
+    return lying_context(
+        context,
+        plan.identity,
+        refuses=lambda: faults.take("eyws.tls_refused", provider=plan.name),
+        lies=lambda: faults.take("eyws.tls_untrusted", provider=plan.name),
+    )
+
+
+async def _listen_for_calls(
+    stack: AsyncExitStack, plan: KepProviderPlan, service: SoapService, context: ssl.SSLContext
+) -> int | None:
+    if plan.soap is None:
+        return None
+    listener = SoapListener(
+        build_app(service), lambda: service.faults.take("eyws.refuse_connection", provider=plan.name)
+    )
+    server = await listener.start(plan.host, plan.soap.port, context)
+    stack.push_async_callback(listener.aclose)
+    stack.callback(server.close)
+    port: int = server.sockets[0].getsockname()[1]
+    return port
 
 
 def _hang_up_all(live: set[TrackedSmtp]) -> None:

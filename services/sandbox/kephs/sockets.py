@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, syntax
 
 _END = b"\r\n.\r\n"
+_UNTIL_SENT = 0.02
+"""Seconds; a reset throws away what has not left yet."""
 
 
 class TrackedSmtp(SMTP):
-    """An SMTP server connection that asks ``refuses`` at its start and ``drops_data`` at DATA whether to hang up."""
+    """An SMTP server connection that can be hung up on at any stage.
+
+    ``refuses`` is asked at its start, ``drops_data`` at DATA, ``drops_content`` when content has begun, and ``cuts``
+    at each answer: with the command, or ``content`` for the answer to the message itself.
+    """
 
     def __init__(
         self,
@@ -21,12 +27,17 @@ class TrackedSmtp(SMTP):
         live: set[TrackedSmtp] | None = None,
         refuses: Callable[[], bool] = lambda: False,
         drops_data: Callable[[], bool] = lambda: False,
+        drops_content: Callable[[], bool] = lambda: False,
+        cuts: Callable[[str], bool] = lambda _: False,
         **arguments: Any,
     ) -> None:
         super().__init__(handler, **arguments)
         self._live = set[TrackedSmtp]() if live is None else live
         self._refuses = refuses
         self._drops_data = drops_data
+        self._drops_content = drops_content
+        self._cuts = cuts
+        self._stage = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or hang up."""
@@ -39,6 +50,43 @@ class TrackedSmtp(SMTP):
         """Forget the connection."""
         self._live.discard(self)
         super().connection_lost(error)
+
+    async def push(self, status: str | bytes) -> None:
+        """Answer, or send half of the answer and hang up."""
+        answer = status.encode() if isinstance(status, str) else status
+        if self._stage and self._cuts(self._stage):
+            self._writer.write(answer[: max(len(answer) // 2, 1)])
+            await asyncio.sleep(_UNTIL_SENT)
+            self.hang_up()
+            await asyncio.get_running_loop().create_future()  # until connection_lost ends this conversation
+        await super().push(answer)
+
+    @syntax("EHLO hostname")
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802
+        """EHLO."""
+        await self._at("EHLO", super().smtp_EHLO(hostname))
+
+    @syntax("AUTH <mechanism>")
+    async def smtp_AUTH(self, arg: str) -> None:  # noqa: N802
+        """AUTH."""
+        await self._at("AUTH", super().smtp_AUTH(arg))
+
+    @syntax("MAIL FROM: <address>", extended=" [SP <mail-parameters>]")
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+        """MAIL."""
+        await self._at("MAIL", super().smtp_MAIL(arg))
+
+    @syntax("RCPT TO: <address>", extended=" [SP <mail-parameters>]")
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+        """RCPT."""
+        await self._at("RCPT", super().smtp_RCPT(arg))
+
+    async def _at(self, stage: str, step: Awaitable[None]) -> None:
+        self._stage = stage
+        try:
+            await step
+        finally:
+            self._stage = ""
 
     @syntax("DATA")
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
@@ -55,7 +103,11 @@ class TrackedSmtp(SMTP):
         if not self.envelope.rcpt_tos or arg:
             await self.push("501 Syntax: DATA" if arg else "503 Error: need RCPT command")
             return
-        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        await self._at("DATA", self.push("354 End data with <CR><LF>.<CR><LF>"))
+        if self._drops_content():
+            await self._reader.readexactly(1)
+            self.hang_up()
+            return
         content = await self._read_content()
         if content is None:
             answer = "552 5.3.4 too much mail data"
@@ -64,7 +116,7 @@ class TrackedSmtp(SMTP):
             self.envelope.content = self.envelope.original_content = content
             answer = await self.event_handler.handle_DATA(self, self.session, self.envelope)
         self._set_post_data_state()  # type: ignore[no-untyped-call]
-        await self.push(answer)
+        await self._at("content", self.push(answer))
 
     async def _read_content(self) -> bytes | None:
         """The message without its final dot and without dot-stuffing (RFC 5321 4.5.2); None if it is too large."""

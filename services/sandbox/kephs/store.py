@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from services.sandbox.kephs.plan import IssuedEvidence
 
@@ -40,6 +41,12 @@ CREATE TABLE IF NOT EXISTS tasks (
     id INTEGER PRIMARY KEY, due_at TEXT NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS tasks_by_due ON tasks (due_at, id);
 CREATE TABLE IF NOT EXISTS relayed (message_id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS told (
+    position INTEGER PRIMARY KEY, account TEXT NOT NULL, identifier TEXT NOT NULL, original_message_id TEXT NOT NULL,
+    xml BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS told_by_message_id ON told (account, original_message_id);
+CREATE INDEX IF NOT EXISTS told_by_identifier ON told (account, identifier);
+CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _MAIL_COLUMNS = (
     "account, folder, uid, kind, message_id, original_message_id, original_sha256, sha256, size, flags, received_at"
@@ -136,6 +143,20 @@ class MailStore:
             raise KeyError(name)
         return row[0], row[1]
 
+    def renew_folder(self, account: str, name: str, now: datetime) -> None:
+        """Give a folder another UIDVALIDITY and its mails other UIDs, as after a restored backup."""
+        with self.transaction():
+            newest = self._connection.execute("SELECT max(uid_validity) FROM folders").fetchone()[0]
+            key = (account, name)
+            shift = self.folder_state(account, name)[1]
+            # downwards first, because a UID that is still taken would clash
+            self._connection.execute("UPDATE mails SET uid = -uid WHERE account = ? AND folder = ?", key)
+            self._connection.execute("UPDATE mails SET uid = ? - uid WHERE account = ? AND folder = ?", (shift, *key))
+            self._connection.execute(
+                "UPDATE folders SET uid_validity = ?, next_uid = ? WHERE account = ? AND name = ?",
+                (max(int(now.timestamp()), newest + 1), 2 * shift, *key),
+            )
+
     def drop_folder(self, account: str, name: str) -> None:
         """Delete a folder with everything in it."""
         with self.transaction():
@@ -190,7 +211,29 @@ class MailStore:
             " ORDER BY uid LIMIT ?",
             (account, folder, after_uid, limit),
         )
-        return [MailRow(*(*row[:9], frozenset(row[9].split()), datetime.fromisoformat(row[10]))) for row in rows]
+        return [_mail_row(row) for row in rows]
+
+    def mail_called(self, account: str, folder: str, message_id: str) -> MailRow | None:
+        """The first mail of the folder with this Message-ID."""
+        return self._first("account = ? AND folder = ? AND message_id = ?", account, folder, message_id)
+
+    def mail_numbered(self, account: str, folder: str, uid: int) -> MailRow | None:
+        """The mail of the folder with this UID."""
+        return self._first("account = ? AND folder = ? AND uid = ?", account, folder, uid)
+
+    def _first(self, condition: str, *values: object) -> MailRow | None:
+        row = self._connection.execute(
+            f"SELECT {_MAIL_COLUMNS} FROM mails WHERE {condition} ORDER BY uid LIMIT 1",  # noqa: S608
+            values,
+        ).fetchone()
+        return None if row is None else _mail_row(row)
+
+    def used(self, account: str) -> int:
+        """Octets of all mails of an account."""
+        row = self._connection.execute(
+            "SELECT ifnull(sum(size), 0) FROM mails WHERE account = ?", (account,)
+        ).fetchone()
+        return int(row[0])
 
     def content(self, account: str, folder: str, uid: int) -> bytes:
         """The mail's bytes. Raises ``KeyError`` if it is gone."""
@@ -257,6 +300,42 @@ class MailStore:
             IssuedEvidence(*(*row[:7], tuple(row[7].split()), datetime.fromisoformat(row[8]), row[9])) for row in rows
         ]
 
+    def tell(self, account: str, identifier: str, original_message_id: str, document: bytes) -> None:
+        """Note that this evidence has come to the letter's sender; twice if it came twice."""
+        self._connection.execute(
+            "INSERT INTO told (account, identifier, original_message_id, xml) VALUES (?, ?, ?, ?)",
+            (account, identifier, original_message_id, document),
+        )
+
+    def told_about(self, account: str, original_message_id: str) -> list[bytes]:
+        """The evidence documents that have come to this account about this letter, in the order they came."""
+        rows = self._connection.execute(
+            "SELECT xml FROM told WHERE account = ? AND original_message_id = ? ORDER BY position",
+            (account, original_message_id),
+        )
+        return [document for (document,) in rows]
+
+    def told(self, account: str, identifier: str) -> bytes:
+        """One evidence document that has come to this account. Raises ``KeyError``."""
+        row = self._connection.execute(
+            "SELECT xml FROM told WHERE account = ? AND identifier = ? LIMIT 1", (account, identifier)
+        ).fetchone()
+        if row is None:
+            raise KeyError(identifier)
+        document: bytes = row[0]
+        return document
+
+    # What is remembered by name
+
+    def remembered(self, name: str) -> str | None:
+        """What was kept under this name."""
+        row = self._connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep it under this name, instead of what was there."""
+        self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, value))
+
     # Work
 
     def add_task(self, kind: str, payload: str, due_at: datetime) -> None:
@@ -286,6 +365,10 @@ class MailStore:
     def finish(self, task_id: int) -> None:
         """Forget a task that is done."""
         self._connection.execute("DELETE FROM tasks WHERE id = ?", (task_id,))
+
+
+def _mail_row(row: tuple[Any, ...]) -> MailRow:
+    return MailRow(*(*row[:9], frozenset(row[9].split()), datetime.fromisoformat(row[10])))
 
 
 def _pack(flags: frozenset[str]) -> str:

@@ -84,7 +84,7 @@ class SubmissionSession:
         if self._faults.take("smtp.permfail", **scope):
             return "550 5.7.0 refused (ordered)"
         try:
-            message_id = _examine_at_the_door(content, account)
+            message_id = examine_at_the_door(content, account)
         except SubmissionRefusedError as exc:
             return str(exc)
         # Named twice, still one recipient: RFC 5321 4.5.4.1 wants one copy each.
@@ -111,6 +111,8 @@ def submission_protocol(
         live=live,
         refuses=lambda: faults.take("smtp.refuse_connection", provider=name),
         drops_data=lambda: faults.take("smtp.drop_before_data", provider=name),
+        drops_content=lambda: faults.take("smtp.drop_in_content", provider=name),
+        cuts=lambda stage: faults.take("smtp.cut_answer", provider=name, stage=stage),
         data_size_limit=SIZE_LIMIT,
         hostname=f"smtp.{provider.plan.domain}",
         ident="KEPHS submission (sandbox)",
@@ -123,8 +125,11 @@ def submission_protocol(
     )
 
 
-def _examine_at_the_door(content: bytes, account: Account) -> str:
-    """Return the Message-ID. What is wrong with the signature itself is evidence 11, not a refusal here."""
+def examine_at_the_door(content: bytes, account: Account) -> str:
+    """Return the Message-ID. What is wrong with the signature itself is evidence 11, not a refusal here.
+
+    Raises ``SubmissionRefusedError``.
+    """
     if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
         raise SubmissionRefusedError("554 5.6.0 bare CR or LF")
     try:
