@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from services.kep_relay.acceptance.calendars import calendar_of
+from services.kep_relay.accounts.checks import AccountChecks
+from services.kep_relay.asking import standing_limits
 from services.kep_relay.dependencies import Dependencies
-from services.kep_relay.drivers.smtp_imap.driver import SmtpImapDriver
-from services.kep_relay.drivers.smtp_imap.imap import ImapReading, ImapTiming
-from services.kep_relay.drivers.smtp_imap.smtp import SmtpSubmission, SmtpTimes
+from services.kep_relay.drivers.wiring import make_drivers
 from services.kep_relay.inbound.wiring import inbound_parts
 from services.kep_relay.instance import Instance
 from services.kep_relay.leadership import Leadership
-from services.kep_relay.ledger import LedgerKeeper, empty_side
+from services.kep_relay.ledger import LedgerKeeper, NoLetters
 from services.kep_relay.mailboxes import AddressBook, Mailboxes
 from services.kep_relay.metrics import RelayMetrics
+from services.kep_relay.notices.wiring import notice_router
+from services.kep_relay.outbound.deemed_read import DeemedRead
 from services.kep_relay.outbound.wiring import outbound_side, sign_by
+from services.kep_relay.proof.bundle import Proofs
 from services.kep_relay.readiness import ReadinessOfMailboxes
 from services.kep_relay.routes.mailboxes import mailbox_routes
 from services.kep_relay.routes.outbound import outbound_routes
 from services.kep_relay.routes.packages import package_routes
+from services.kep_relay.routes.proofs import proof_routes
+from services.kep_relay.second_factor.states import SecondFactorStates
 from services.kep_relay.settings import Settings
 from services.kep_relay.sweeper import Sweeper
 from services.kep_relay.tables import SCHEMA
@@ -55,24 +61,9 @@ async def build(settings: Settings, clock: Clock) -> Service:
     resources.push_async_callback(registrations.aclose)
     signer = SignerClient(settings.signer_url, token)
     resources.push_async_callback(signer.aclose)
-    driver = SmtpImapDriver(
-        SmtpSubmission(
-            SmtpTimes(
-                connect=settings.smtp_connect_seconds,
-                command=settings.smtp_command_seconds,
-                data=settings.smtp_data_seconds,
-                idle=settings.smtp_idle_seconds,
-            ),
-            client_name=settings.smtp_client_name,
-        ),
-        ImapReading(
-            ImapTiming(
-                connect_seconds=settings.imap_connect_seconds,
-                command_seconds=settings.imap_command_seconds,
-                fetch_seconds=settings.imap_fetch_seconds,
-            )
-        ),
-    )
+    secrets = SecretBox(settings.secret_keys)
+    second_factors = SecondFactorStates(database, secrets, clock)
+    driver = make_drivers(settings, database, clock, second_factors.security_id, registry)
     resources.push_async_callback(driver.aclose)
     instance = Instance(database, clock, ttl_seconds=settings.instance_ttl_seconds)
     resources.push_async_callback(instance.aclose)
@@ -84,17 +75,18 @@ async def build(settings: Settings, clock: Clock) -> Service:
         blobs=blobs,
         queue=JobQueue(database, concurrency=settings.job_concurrency),
         instance=instance,
-        mailboxes=Mailboxes(SecretBox(settings.secret_keys), addresses, clock),
+        mailboxes=Mailboxes(secrets, addresses, clock),
         driver=driver,
         directory=directory,
         registrations=registrations,
         signer=signer,
         metrics=metrics,
         registry=registry,
+        desks=driver,
     )
     outbound = outbound_side(deps, addresses=addresses, resolve=directory.resolve, signer=sign_by(signer))
     inbound = inbound_parts(deps)
-    ledger = LedgerKeeper(database, clock, metrics, inbound=inbound.ledger or empty_side)
+    ledger = LedgerKeeper(database, clock, metrics, inbound=inbound.ledger or NoLetters())
     sweeper = Sweeper(
         leadership=Leadership(database),
         sweeps=[outbound.sweep.sweep, *inbound.sweeps],
@@ -110,8 +102,9 @@ async def build(settings: Settings, clock: Clock) -> Service:
         return next((key for key in await signer.keys() if key.key_id == key_id), None)
 
     readiness = ReadinessOfMailboxes(
-        mailboxes=deps.mailboxes, addresses=addresses, driver=driver, key=signing_key, clock=clock
-    )
+        mailboxes=deps.mailboxes, addresses=addresses, driver=driver, key=signing_key, clock=clock,
+        account=AccountChecks(database, standing_limits(settings)),
+    )  # fmt: skip
     app = internal_app(
         "kep_relay",
         tokens=settings.service_tokens,
@@ -120,8 +113,15 @@ async def build(settings: Settings, clock: Clock) -> Service:
     )
     for routes in (
         package_routes(blobs, max_bytes=settings.max_package_bytes),
-        outbound_routes(database, blobs, outbound.acceptance),
+        outbound_routes(
+            database,
+            blobs,
+            outbound.acceptance,
+            DeemedRead(settings.deemed_read_rule, calendar_of(settings.calendar_file, settings.working_day_ends)),
+        ),
+        proof_routes(Proofs(database, blobs, signer, clock)),
         mailbox_routes(database, deps.mailboxes, readiness, ledger),
+        notice_router(deps, addresses, outbound.jobs),
         *inbound.routers,
     ):
         app.include_router(routes, prefix="/internal/v1")
@@ -138,6 +138,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
             BackgroundPart("life-sign", instance.run),
             BackgroundPart("jobs", deps.queue.run_worker),
             BackgroundPart("sweeper", sweeper.run),
+            BackgroundPart("claims", outbound.claims.keep),
             *inbound.background,
         ],
         resources=resources,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.kep_relay.drivers.choice import Desks, MailOnly
 from services.kep_relay.drivers.protocol import KepDriver
 from services.kep_relay.instance import Instance
 from services.kep_relay.mailboxes import Mailboxes
@@ -19,7 +21,7 @@ from shared.clients.directory import DirectoryClient
 from shared.clients.registrations import RegistrationsClient
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
-from shared.contracts.outbound import LedgerSide
+from shared.contracts.outbound import LedgerSide, UnfinishedLetter
 from shared.db.session import Database
 from shared.jobs import JobQueue
 from shared.service import BackgroundPart
@@ -42,12 +44,23 @@ class Dependencies:
     signer: SignerClient
     metrics: RelayMetrics
     registry: CollectorRegistry
+    desks: Desks = field(default_factory=MailOnly)
 
 
 Sweep = Callable[[], Awaitable[None]]
 """One idempotent pass over rows that need a job; run by the leader only."""
 
-CountLedger = Callable[[AsyncSession], Awaitable[LedgerSide]]
+
+class LedgerSource(Protocol):
+    """One direction of the ledger, read inside the caller's view of the database."""
+
+    async def count(self, session: AsyncSession) -> Mapping[int, LedgerSide]:
+        """Each institution's letters, counted."""
+        ...
+
+    async def unfinished(self, session: AsyncSession, *, stuck: bool, limit: int) -> Sequence[UnfinishedLetter]:
+        """Letters not at their end, oldest first; ``stuck``: only those that nothing will move on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,4 +72,4 @@ class Parts:
     sweeps: Sequence[Sweep] = field(default=())
     gauges: Sequence[Sweep] = field(default=())
     """Set what is counted in the database; they read many rows, so the leader limits how often they run."""
-    ledger: CountLedger | None = None
+    ledger: LedgerSource | None = None

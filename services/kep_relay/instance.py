@@ -73,7 +73,8 @@ class Instance:
                 log.warning("life_sign_not_renewed", reason=error.detail)
                 pause = min(pause, 1.0)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await stop.wait()
         self._stopping = True
         with contextlib.suppress(DomainError):
             await self.renew()

@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.kep_relay.drivers.protocol import MailboxAccount
+from services.kep_relay.drivers.protocol import EywsAccount, MailboxAccount
 from services.kep_relay.tables import InstanceRow, MailboxRow, OutboundMessageRow, OutboundRecipientRow
 from shared.clock import Clock
-from shared.contracts.mailboxes import Mailbox, MailboxConfiguration, ServerAddress
+from shared.contracts.mailboxes import EywsService, Mailbox, MailboxConfiguration, ServerAddress
 from shared.db.session import Database, UnitOfWork
 from shared.domain.identifiers import KepAddress, kep_address
 from shared.domain.message import OutboundState
@@ -61,6 +61,21 @@ class Mailboxes:
             inbox_folder=row.inbox_folder,
             sent_folder=row.sent_folder,
             revision=row.revision,
+            eyws=self._eyws(row),
+        )
+
+    def _eyws(self, row: MailboxRow) -> EywsAccount | None:
+        if row.eyws_url is None or row.eyws_agent_token is None or row.eyws_second_password_token is None:
+            return None
+        service = _service(row)
+        assert service is not None
+        return EywsAccount(
+            url=service.url,
+            fallback_url=service.fallback_url,
+            ca_file=service.ca_file,
+            agent_no=self._secrets.decrypt(row.eyws_agent_token),
+            second_password=self._secrets.decrypt(row.eyws_second_password_token),
+            login=service.login,
         )
 
     async def put(
@@ -69,8 +84,8 @@ class Mailboxes:
         """Create or change a mailbox; returns its row and whether it is new.
 
         A change lifts a stop, and letters that wait for this mailbox are looked at again at once.
-        Raises VALIDATION_FAILED for an address outside the configured domains or a new mailbox without
-        password, STATE_CONFLICT when the address or the institution's sending mailbox exists already.
+        Raises VALIDATION_FAILED for an address outside the configured domains or a missing secret that
+        nothing is stored for, STATE_CONFLICT when the address or the institution's sending mailbox exists already.
         """
         address = self._checked_address(configuration.address)
         now = self._clock.now()
@@ -89,6 +104,7 @@ class Mailboxes:
         _assign(row, configuration, address)
         if configuration.password is not None:
             row.password_token = self._secrets.encrypt(configuration.password)
+        self._assign_service(row, configuration.eyws)
         row.revision += 1
         row.updated_at = now
         row.stopped_at = row.stopped_code = row.stopped_reason = None
@@ -113,6 +129,23 @@ class Mailboxes:
             .execution_options(synchronize_session=False)
         )
         return row, created
+
+    def _assign_service(self, row: MailboxRow, service: EywsService | None) -> None:
+        if service is None:
+            row.eyws_url = row.eyws_fallback_url = row.eyws_ca_file = row.eyws_login = None
+            row.eyws_agent_token = row.eyws_second_password_token = None
+            return
+        row.eyws_url, row.eyws_fallback_url = service.url, service.fallback_url
+        row.eyws_ca_file, row.eyws_login = service.ca_file, service.login
+        if service.agent_no is not None:
+            row.eyws_agent_token = self._secrets.encrypt(service.agent_no)
+        if service.second_password is not None:
+            row.eyws_second_password_token = self._secrets.encrypt(service.second_password)
+        stored = {"agent_no": row.eyws_agent_token, "second_password": row.eyws_second_password_token}
+        faults = [Fault(f"/eyws/{name}", "is missing") for name, token in stored.items() if token is None]
+        if faults:
+            detail = "access over the SOAP service needs the agent's number and the second password"
+            raise DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=faults)
 
     def _checked_address(self, text: str) -> KepAddress:
         try:
@@ -175,6 +208,7 @@ def describe(row: MailboxRow) -> Mailbox:
                 "username": row.username,
                 "smtp": _smtp(row),
                 "imap": _imap(row),
+                "eyws": _service(row),
                 "inbox_folder": row.inbox_folder,
                 "sent_folder": row.sent_folder,
                 "poll_interval_seconds": row.poll_interval_seconds,
@@ -194,10 +228,8 @@ def _assign(row: MailboxRow, configuration: MailboxConfiguration, address: KepAd
     row.address = address
     row.driver = configuration.driver
     row.username = configuration.username
-    row.smtp_host, row.smtp_port = configuration.smtp.host, configuration.smtp.port
-    row.smtp_tls, row.smtp_ca_file = configuration.smtp.tls, configuration.smtp.ca_file
-    row.imap_host, row.imap_port = configuration.imap.host, configuration.imap.port
-    row.imap_tls, row.imap_ca_file = configuration.imap.tls, configuration.imap.ca_file
+    row.smtp_host, row.smtp_port, row.smtp_tls, row.smtp_ca_file = _server_columns(configuration.smtp)
+    row.imap_host, row.imap_port, row.imap_tls, row.imap_ca_file = _server_columns(configuration.imap)
     row.inbox_folder = configuration.inbox_folder
     row.sent_folder = configuration.sent_folder
     row.poll_interval_seconds = configuration.poll_interval_seconds
@@ -207,13 +239,35 @@ def _assign(row: MailboxRow, configuration: MailboxConfiguration, address: KepAd
     row.active = configuration.active
 
 
-def _smtp(row: MailboxRow) -> ServerAddress:
+def _server_columns(server: ServerAddress | None) -> tuple[str | None, int | None, str | None, str | None]:
+    return (None, None, None, None) if server is None else (server.host, server.port, server.tls, server.ca_file)
+
+
+def _service(row: MailboxRow) -> EywsService | None:
+    """The SOAP service without its secrets."""
+    if row.eyws_url is None:
+        return None
+    return EywsService.model_validate(
+        {
+            "url": row.eyws_url,
+            "fallback_url": row.eyws_fallback_url,
+            "ca_file": row.eyws_ca_file,
+            "login": row.eyws_login,
+        }
+    )
+
+
+def _smtp(row: MailboxRow) -> ServerAddress | None:
+    if row.smtp_host is None:
+        return None
     return ServerAddress.model_validate(
         {"host": row.smtp_host, "port": row.smtp_port, "tls": row.smtp_tls, "ca_file": row.smtp_ca_file}
     )
 
 
-def _imap(row: MailboxRow) -> ServerAddress:
+def _imap(row: MailboxRow) -> ServerAddress | None:
+    if row.imap_host is None:
+        return None
     return ServerAddress.model_validate(
         {"host": row.imap_host, "port": row.imap_port, "tls": row.imap_tls, "ca_file": row.imap_ca_file}
     )
@@ -240,17 +294,17 @@ async def mailbox_lease(
     as_known = and_(
         MailboxRow.revision == revision, MailboxRow.active.is_(True), MailboxRow.stopped_at.is_(None)
     )  # fmt: skip
+    good_until = asyncio.get_running_loop().time() + ttl_seconds
     if not await _take_lease(database, mailbox_id, instance_id, clock, ttl_seconds, as_known):
         yield None
         return
     lease = MailboxLease(mailbox_id)
-    renewing = asyncio.create_task(_keep_lease(database, lease, instance_id, clock, ttl_seconds))
+    renewing = asyncio.create_task(_keep_lease(database, lease, instance_id, clock, ttl_seconds, good_until))
     try:
         yield lease
     finally:
         renewing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await renewing
+        await asyncio.wait({renewing})
         with contextlib.suppress(DomainError):
             async with database.autocommit() as session:
                 await session.execute(
@@ -296,19 +350,31 @@ async def _take_lease(
 
 
 async def _keep_lease(
-    database: Database, lease: MailboxLease, instance_id: UUID, clock: Clock, ttl_seconds: float
+    database: Database,
+    lease: MailboxLease,
+    instance_id: UUID,
+    clock: Clock,
+    ttl_seconds: float,
+    good_until: float,
 ) -> None:
+    # Counted from before each renewal, so it errs on the safe side.
     loop = asyncio.get_running_loop()
-    good_until = loop.time() + ttl_seconds
     while loop.time() < good_until:
         await asyncio.sleep(ttl_seconds / 3)
         before = loop.time()
         try:
-            if not await _take_lease(database, lease.mailbox_id, instance_id, clock, ttl_seconds):
-                break
+            async with asyncio.timeout_at(good_until):
+                if not await _take_lease(database, lease.mailbox_id, instance_id, clock, ttl_seconds):
+                    break
+        except TimeoutError:
+            break
         except DomainError as error:
             log.warning("mailbox_lease_not_renewed", mailbox=lease.mailbox_id, reason=error.detail)
             continue
+        except Exception:
+            # Whoever reads the mailbox on would do so without a right, beside the next one.
+            log.exception("mailbox_lease_broke", mailbox=lease.mailbox_id)
+            break
         good_until = before + ttl_seconds
     lease.lost.set()
     log.warning("mailbox_lease_lost", mailbox=lease.mailbox_id)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -20,12 +21,43 @@ SUBMISSION_OUTCOMES = CALL_OUTCOMES[:5]
 SEARCH_RESULTS = ("found", "absent", "unavailable", "resubmitted")
 DIRECTIONS = ("outbound", "inbound")
 
+_UNTIL_STATE = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 259200)
+_TIMED_OUTBOUND = (
+    OutboundState.SUBMITTED, OutboundState.ACCEPTED, OutboundState.RELAYED, OutboundState.DELIVERED, OutboundState.READ,
+)  # fmt: skip
+_TIMED_INBOUND = (InboundState.AVAILABLE, InboundState.CONSUMED)
+
 
 @dataclass
 class ProviderCall:
     """One call to a provider; ``outcome`` is set by the caller before the block ends."""
 
     outcome: str = "error"
+
+
+class TransitionTimes:
+    """Seconds from a letter's acceptance (outgoing) or arrival (incoming) to states it reaches, seen by this process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._histogram = Histogram(
+            "kepgw_state_transition_seconds",
+            "From a letter's acceptance (outgoing) or arrival (incoming) until it came to the state.",
+            ["direction", "state"], buckets=_UNTIL_STATE, registry=registry,
+        )  # fmt: skip
+        for outbound in _TIMED_OUTBOUND:
+            self._histogram.labels("outbound", outbound.value)
+        for inbound in _TIMED_INBOUND:
+            self._histogram.labels("inbound", inbound.value)
+
+    def outbound(self, state: OutboundState, accepted_at: datetime, at: datetime) -> None:
+        """A recipient's letter has come to ``state``; call it once that is committed. States that fail are not timed."""
+        if state in _TIMED_OUTBOUND:
+            self._histogram.labels("outbound", state.value).observe(max(0.0, (at - accepted_at).total_seconds()))
+
+    def inbound(self, state: InboundState, received_at: datetime, at: datetime) -> None:
+        """A letter has come to ``state``; call it once that is committed."""
+        if state in _TIMED_INBOUND:
+            self._histogram.labels("inbound", state.value).observe(max(0.0, (at - received_at).total_seconds()))
 
 
 class RelayMetrics:
@@ -74,6 +106,7 @@ class RelayMetrics:
         self.mailboxes_stopped = Gauge(
             "kepgw_mailboxes_stopped", "Accounts not used because the provider refused the login.", registry=registry
         )
+        self.transitions = TransitionTimes(registry)
         self.store_free = Gauge("kepgw_store_free_bytes", "Room left in the blob store.", registry=registry)
         self._initialise()
 
@@ -118,5 +151,5 @@ class RelayMetrics:
 
 SWEPT = (
     "interrupted", "abandoned", "queued", "retry_due", "unblocked", "reconcile_due", "expired", "evidence_overdue",
-    "evidence_arrived", "stalled_jobs", "dead_instances",
+    "evidence_long_overdue", "evidence_arrived", "stalled_jobs", "dead_instances", "lost_claims",
 )  # fmt: skip

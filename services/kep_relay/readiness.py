@@ -17,6 +17,9 @@ from shared.errors import DomainError
 KeyLookup = Callable[[str], Awaitable[SigningKey | None]]
 """The signing key of that id, None if signer has none; raises ``DomainError`` when it cannot be asked."""
 
+MoreChecks = Callable[[MailboxRow], Awaitable[list[ReadinessCheck]]]
+"""Checks that only some providers' accounts have."""
+
 CERTIFICATE_WARNING = timedelta(days=30)
 """From so long before its end the certificate's check says so (kep.md 7.41); it fails only at the end."""
 
@@ -29,13 +32,21 @@ class ReadinessOfMailboxes:
     """Answers for one mailbox at a time. A look at the provider is kept for a while: dashboards ask often."""
 
     def __init__(
-        self, *, mailboxes: Mailboxes, addresses: AddressBook, driver: KepDriver, key: KeyLookup, clock: Clock
+        self,
+        *,
+        mailboxes: Mailboxes,
+        addresses: AddressBook,
+        driver: KepDriver,
+        key: KeyLookup,
+        clock: Clock,
+        account: MoreChecks | None = None,
     ) -> None:
         self._mailboxes = mailboxes
         self._addresses = addresses
         self._driver = driver
         self._key = key
         self._clock = clock
+        self._account = account
         self._probes: dict[tuple[str, int], tuple[float, str | None]] = {}
 
     async def check(self, row: MailboxRow) -> MailboxReadiness:
@@ -56,6 +67,7 @@ class ReadinessOfMailboxes:
             polling_check(row, self._clock.now()),
             key,
             certificate,
+            *([] if self._account is None else await self._account(row)),
         ]
         return MailboxReadiness(
             mailbox_id=row.mailbox_id,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.kep_relay.inbound.settings import InboundSettings
+from services.kep_relay.asking_settings import AskingSettings
+from services.kep_relay.outbound.deemed_read import DeemedReadRule
 from shared.secrets import SecretBox
 
 MEBIBYTE = 1024 * 1024
 
 
-class Settings(InboundSettings):
+class Settings(AskingSettings):
     """Where the neighbours are, how long things may take, and what is waited for."""
 
     blob_store_url: str = Field(description="file:///directory or s3://bucket/prefix for packages, mails and evidence.")
@@ -65,6 +67,13 @@ class Settings(InboundSettings):
     evidence_overdue_hours: float = Field(
         default=24, gt=0, le=24 * 30, description="After so long without delivery evidence a letter asks for attention."
     )
+    evidence_long_overdue_hours: float = Field(
+        default=72, gt=0, le=24 * 90, description="After so long it is told a second time (evidence_long_overdue)."
+    )
+    deemed_read_rule: DeemedReadRule = Field(
+        default=DeemedReadRule.NONE,
+        description="Rule by which a delivered letter is shown as counting as read: none, 24-hours or next-working-day.",
+    )
     job_concurrency: int = Field(default=16, ge=1, le=200, description="Jobs that run at the same time.")
 
     submissions_per_mailbox: int = Field(
@@ -79,15 +88,52 @@ class Settings(InboundSettings):
         default=300, gt=0, le=1800, description="Time for the answer after the last byte of a message."
     )
     smtp_idle_seconds: float = Field(default=20, ge=0, le=600, description="How long an unused session is kept.")
+    smtp_credit_words: list[str] = Field(
+        default=["kontör", "kontor", "kredi", "bakiye", "credit", "balance"],
+        description="JSON list of words, any case; a refused message whose answer holds one waits for credit, and the "
+        "account's other letters behind it.",
+    )
     smtp_client_name: str = Field(
         default="kep-gateway.invalid", description="Name given in EHLO.", pattern=r"^[A-Za-z0-9.-]{1,253}$"
     )
+
+    legacy_tls_endpoints: list[str] = Field(
+        default=[],
+        description="JSON list of providers' servers (host:port) that only speak old TLS 1.2: ciphers without forward secrecy and "
+        "no secure renegotiation are taken there. Certificates are verified everywhere.",
+    )
+
+    eyws_connect_seconds: float = Field(
+        default=20, gt=0, le=300, description="Time to connect to a KEP provider's SOAP service, with TLS."
+    )
+    eyws_call_seconds: float = Field(default=120, gt=0, le=600, description="Time for a whole small call of it.")
+    eyws_transfer_seconds: float = Field(
+        default=600, gt=0, le=1800, description="Time for a call that carries a message or a file; below claim_seconds."
+    )
+    eyws_codes_file: str | None = Field(
+        default=None,
+        description="JSON file with what the SOAP service's refusals mean, looked at before the built-in list (RUNBOOK: the SOAP service refuses).",
+    )
+
+    @field_validator("smtp_credit_words")
+    @classmethod
+    def _words_say_something(cls, words: list[str]) -> list[str]:
+        if any(len(word.strip()) < 3 for word in words):
+            raise ValueError("words have at least three characters")
+        return words
 
     @field_validator("secret_keys")
     @classmethod
     def _keys_are_usable(cls, keys: SecretStr) -> SecretStr:
         SecretBox(keys)
         return keys
+
+    @field_validator("legacy_tls_endpoints")
+    @classmethod
+    def _are_endpoints(cls, endpoints: list[str]) -> list[str]:
+        if any(not re.fullmatch(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}", endpoint) for endpoint in endpoints):
+            raise ValueError("must be host:port")
+        return [endpoint.lower() for endpoint in endpoints]
 
     @field_validator("blob_store_url")
     @classmethod

@@ -58,7 +58,8 @@ class Sweeper:
                 else:
                     self._metrics.clear_state()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), self._interval)
+                    async with asyncio.timeout(self._interval):
+                        await stop.wait()
         finally:
             await self._leadership.release()
             self._metrics.clear_state()

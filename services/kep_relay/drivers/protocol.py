@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import SecretStr
 
 from shared.contracts.mailboxes import ServerAddress
 from shared.domain.identifiers import KepAddress
 from shared.errors import DomainError, ErrorCode
+
+
+@dataclass(frozen=True)
+class EywsAccount:
+    """How PTT KEP's SOAP service is reached for one account, and its secrets (kep.md 2.5)."""
+
+    url: str
+    fallback_url: str | None
+    ca_file: str | None
+    agent_no: SecretStr
+    second_password: SecretStr
+    login: Literal["password", "sms", "signature"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +36,37 @@ class MailboxAccount:
     address: KepAddress
     username: str
     password: SecretStr
-    smtp: ServerAddress
-    imap: ServerAddress
+    smtp: ServerAddress | None
+    imap: ServerAddress | None
     inbox_folder: str
     sent_folder: str
     revision: int
     """Grows with every change of the configuration; sessions of an older revision are not used again."""
+    eyws: EywsAccount | None = None
+
+    @property
+    def smtp_server(self) -> ServerAddress:
+        """Where messages are submitted; MAILBOX_NOT_READY for an account that has no such server."""
+        return _configured(self.smtp, "SMTP server")
+
+    @property
+    def imap_server(self) -> ServerAddress:
+        """Where mail is read; MAILBOX_NOT_READY for an account that has no such server."""
+        return _configured(self.imap, "IMAP server")
+
+    @property
+    def eyws_service(self) -> EywsAccount:
+        """The SOAP service; MAILBOX_NOT_READY for an account that is not reached by it."""
+        return _configured(self.eyws, "SOAP service")
+
+
+_Part = TypeVar("_Part")
+
+
+def _configured(part: _Part | None, name: str) -> _Part:
+    if part is None:
+        raise DomainError(ErrorCode.MAILBOX_NOT_READY, f"the mailbox has no {name} configured")
+    return part
 
 
 class LoginRefusedError(DomainError):
@@ -54,11 +92,13 @@ class TemporaryFailure:
     """Certainly not taken; the same bytes may be taken later.
 
     ``unreachable``: it was the provider that failed, not this message, so others would fare the same.
+    ``account_only``: others of this account, that is; the provider's other accounts may not.
     """
 
     reason_code: str
     reason: str
     unreachable: bool = False
+    account_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,4 +205,98 @@ class KepDriver(Protocol):
 
     async def aclose(self) -> None:
         """Give back every connection."""
+        ...
+
+
+@dataclass(frozen=True)
+class ListedEvidence:
+    """One entry of a provider's list of evidence about a sent message (kep.md 2.3): its word, not yet proof."""
+
+    provider_id: str
+    """The provider's own id of the document; stable, and unique within the account."""
+    code: int | None
+    """National code as listed; any number is kept."""
+    text: str
+    """The provider's words. Never interpreted."""
+    at: datetime | None
+    at_text: str
+    provider: str
+    recipient: str | None
+    """KEP address; None where the list names none (kep.md 7.13)."""
+
+
+class EvidenceBox(Protocol):
+    """For providers that are asked for evidence instead of sending it as mail."""
+
+    async def list_evidence(self, mailbox: MailboxAccount, message_id_header: str) -> Sequence[ListedEvidence]:
+        """What exists about a message that was sent, with recipients where the provider tells them.
+
+        Raises ``LoginRefusedError``; ``DomainError``: PROVIDER_UNAVAILABLE when it cannot be asked,
+        PROVIDER_REFUSED with its words when it does not answer the question. An empty list is an answer.
+        """
+        ...
+
+    async def fetch_evidence(self, mailbox: MailboxAccount, provider_id: str, *, limit: int) -> bytes:
+        """The document, byte for byte. Raises as ``list_evidence`` does; TOO_LARGE beyond ``limit`` bytes."""
+        ...
+
+
+@dataclass(frozen=True)
+class AccountStanding:
+    """What the provider says about the account itself; None for what it does not tell."""
+
+    credit: float | None = None
+    credit_unit: str | None = None
+    quota_kilobytes: int | None = None
+    """Room left or allowed, whichever the provider means by it (kep.md 2.3, KotaSorgula)."""
+
+
+class AccountDesk(Protocol):
+    """For providers that tell credit and quota."""
+
+    async def standing(self, mailbox: MailboxAccount) -> AccountStanding:
+        """Raises ``LoginRefusedError``, and ``DomainError`` as ``EvidenceBox.list_evidence`` does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What a person has to answer before messages can be read (kep.md 2.5)."""
+
+    kind: str
+    """``sms`` or ``signature``."""
+    security_id: SecretStr
+    """Belongs to this challenge alone."""
+    text: str | None = None
+    """To be signed, for ``signature``."""
+    digest: str | None = None
+    """Base64, as the provider gave it; for ``signature``."""
+
+
+class SecondFactorNeededError(DomainError):
+    """MAILBOX_NOT_READY: listing works, but messages are handed out only after a second factor (kep.md 7.5)."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(ErrorCode.MAILBOX_NOT_READY, detail)
+
+
+SecurityIds = Callable[[MailboxAccount], Awaitable[SecretStr | None]]
+"""The security id that reading an account needs now, from its last confirmed challenge; None without one.
+
+A driver asks for it before each download, so that an answer given meanwhile counts at once.
+"""
+
+
+class SecondFactorDesk(Protocol):
+    """For accounts whose provider asks for a second factor."""
+
+    async def challenge(self, mailbox: MailboxAccount) -> Challenge:
+        """Begin a log-in; an SMS may be sent and paid for. Raises as ``AccountDesk.standing`` does."""
+        ...
+
+    async def answer(self, mailbox: MailboxAccount, challenge: Challenge, answer: bytes) -> SecretStr:
+        """The security id to read with. ``answer``: the SMS key, or the CAdES-BES signature in DER.
+
+        Raises VALIDATION_FAILED when the provider does not take the answer, otherwise as ``challenge`` does.
+        """
         ...

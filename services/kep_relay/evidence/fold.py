@@ -8,6 +8,9 @@ a letter while a body that wants certainty first may think otherwise: ``advance`
 the proven state and flags it until a later verification settles it; ``hold`` flags only, and the state
 moves when the verification passes. A flag goes when nothing unsettled is left. A state never goes back: evidence that fails after it was allowed to advance stays
 flagged.
+
+A list that a provider gives of evidence is weighed like evidence that is provisional, and flagged
+``evidence_unproven`` until a document of the same code is here, whatever its verdict then is.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Literal
 
 from sqlalchemy import select
 
+from services.kep_relay.evidence.unproven import unproven
 from services.kep_relay.outbound.history import EventKind, record
 from services.kep_relay.tables import EvidenceRow, OutboundRecipientRow
 from shared.db.session import UnitOfWork
@@ -37,6 +41,14 @@ class Attention(StrEnum):
     CONTRADICTION = "evidence_contradiction"
     UNKNOWN = "evidence_unknown"
     UNVERIFIED = "evidence_unverified"
+    UNPROVEN = "evidence_unproven"
+    """A state rests on what a provider's list says; the document that proves it is not here yet (kep.md 7.15)."""
+    ADDRESS = "address_to_check"
+    """It did not reach the recipient: the register may have another KEP address by now (kep.md 7.9)."""
+
+
+NOT_REACHED = frozenset({OutboundState.REJECTED, OutboundState.RELAY_FAILED, OutboundState.UNDELIVERED})
+"""States in which the register may have another address by now."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +93,16 @@ async def fold(
     settled = Attention.UNVERIFIED not in weighed.attention
     if settled and Attention.UNVERIFIED.value in flags and not await _unsettled(work, evidence):
         flags.discard(Attention.UNVERIFIED)
+    if Attention.UNPROVEN.value in flags and not await unproven(work.session, evidence.recipient_id, evidence):
+        flags.discard(Attention.UNPROVEN)
+    if weighed.state in NOT_REACHED:
+        flags.add(Attention.ADDRESS.value)
+    else:
+        flags.discard(Attention.ADDRESS.value)
     changed = weighed.state is not before or flags != set(recipient.attention)
     stamped = weighed.counted and _stamp(recipient, evidence)
     if weighed.state is not before:
-        _advance(recipient, evidence, weighed.state, at)
+        step(recipient, weighed.state, code=evidence.code, reason=evidence.reason, at=at)
     if changed or stamped or first_time:
         raised = sorted(flags - set(recipient.attention))
         recipient.attention = sorted(flags)
@@ -113,11 +131,14 @@ async def _unsettled(work: UnitOfWork, evidence: EvidenceRow) -> bool:
     return other is not None
 
 
-def _advance(recipient: OutboundRecipientRow, evidence: EvidenceRow, state: OutboundState, at: datetime) -> None:
-    negative = state in {OutboundState.REJECTED, OutboundState.RELAY_FAILED, OutboundState.UNDELIVERED}
+def step(
+    recipient: OutboundRecipientRow, state: OutboundState, *, code: int | None, reason: str | None, at: datetime
+) -> None:
+    """Take a state over; ``code`` and ``reason`` are the evidence's."""
+    negative = state in NOT_REACHED
     recipient.state = state
-    recipient.reason_code = f"evidence.{evidence.code}" if negative else None
-    recipient.reason = evidence.reason if negative else None
+    recipient.reason_code = f"evidence.{code}" if negative else None
+    recipient.reason = reason if negative else None
     # Evidence proves that the message was sent: whoever is still trying to find that out may stop.
     recipient.submitted_at = recipient.submitted_at or at
     recipient.next_attempt_at = None

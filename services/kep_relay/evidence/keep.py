@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.kep_relay.evidence.parse import EvidenceFacts
 from services.kep_relay.inbound.texts import index_key
+from services.kep_relay.reverifying import IN_HAND
 from services.kep_relay.tables import EvidenceRow, RawMailRow
 from shared.blobs import BlobRef
 from shared.db.session import UnitOfWork
@@ -72,7 +73,7 @@ async def keep_evidence(
             rem_id=rem_id,
             references=references,
             inbound_message_id=inbound_message_id,
-            verify_at=now,
+            verify_at=now + IN_HAND,
         )
         .on_conflict_do_nothing(index_elements=["institution_no", "dedupe_key", "sha256"])
         .returning(EvidenceRow)

@@ -11,6 +11,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from lxml import etree
@@ -23,7 +24,7 @@ from shared.domain.identifiers import bare_message_id, kep_address
 
 MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 MAX_MARKS = 50_000
-"""Opening brackets in one document: an upper bound for its elements."""
+"""Elements in one document; opening brackets are an upper bound for them, but not in every encoding."""
 MAX_RECIPIENTS = 500
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?\s*(Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
@@ -66,6 +67,9 @@ def read_evidence(document: bytes) -> EvidenceFacts | None:
     related = name.namespace in wire.NAMESPACES and name.localname not in wire.NOT_EVIDENCE
     if not known and not related:
         return None
+    signed = any(item.tag == f"{{{wire.DS}}}{wire.SIGNATURE}" for item in root)
+    # No signature covers itself: whatever stands in one was put there by anybody, wherever in the document it lies.
+    etree.strip_elements(root, f"{{*}}{wire.SIGNATURE}", with_tail=False)
     event = _text(root, wire.EVENT_CODE) or ""
     code = evidence_code(name.localname, event)
     time_text = _text(root, wire.EVENT_TIME, limit=100)
@@ -86,7 +90,7 @@ def read_evidence(document: bytes) -> EvidenceFacts | None:
         dispatch_id=_message_id(details, wire.DISPATCH_IDENTIFIER),
         digest_method=method,
         digest_value=digest,
-        signed=any(_local(item) == wire.SIGNATURE for item in root),
+        signed=signed,
     )
 
 
@@ -118,7 +122,9 @@ def _root(document: bytes) -> Any | None:
     except (etree.XMLSyntaxError, ValueError, LookupError):
         return None
     tree: Any = root.getroottree()
-    return None if tree.docinfo.doctype else root
+    # UTF-7 can write a bracket without one: then there are more elements than were counted.
+    crowded = next(islice(root.iter(), MAX_MARKS, None), None) is not None
+    return None if tree.docinfo.doctype or crowded else root
 
 
 def _local(element: Any) -> str:

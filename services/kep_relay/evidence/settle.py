@@ -6,7 +6,6 @@ evidence waits, visibly, and is asked about again; only a verdict moves a letter
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,17 +13,28 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
+from services.kep_relay.events import VerdictNews, tell
 from services.kep_relay.evidence.correlate import correlate
 from services.kep_relay.evidence.fold import Policy, fold
+from services.kep_relay.evidence.listed.documents import SIGNED_DATA
 from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.signed_mail import ask, verify_mail
 from services.kep_relay.inbound.texts import storable
+from services.kep_relay.metrics import TransitionTimes
+from services.kep_relay.reverifying import maturity_of, pause, says_the_same, verify_again_at
 from services.kep_relay.tables import EvidenceRow, EvidenceVerdictRow, OutboundMessageRow, OutboundRecipientRow
 from shared.blobs import BlobStore
 from shared.clients.signer import SignerClient
 from shared.clock import Clock
-from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
+from shared.contracts.events import EventType
+from shared.contracts.signatures import (
+    Maturity,
+    Profile,
+    SignatureFormat,
+    VerificationReport,
+    VerificationRequest,
+)
 from shared.db.session import Database, UnitOfWork
 from shared.domain.message import OutboundState
 from shared.domain.verdict import Conclusion, Indication, StepResult, SubIndication, worst
@@ -33,11 +43,6 @@ from shared.telemetry.logging import correlated, correlation_id
 
 log = structlog.get_logger(__name__)
 
-RETRY_PAUSES = (5, 15, 60, 300, 900, 3600)
-"""Seconds until a source that signer was missing is tried again at the earliest, by number of verdicts."""
-PATIENT_PAUSES = (3600, 21600, 86400)
-"""The same when signer named no moment: a person may add an authority or a list meanwhile (kep.md 7.16)."""
-MAX_VERIFICATIONS = 60
 _SIGNER_PAUSE = 10
 CORRELATE_PAUSES = (10, 60, 600, 3600, 21600, 86400)
 MAX_CORRELATIONS = 40
@@ -58,6 +63,7 @@ class _Folded:
     evidence: EvidenceRow
     recipient: OutboundRecipientRow
     correlation: str
+    accepted_at: datetime
     before: OutboundState
     after: OutboundState
 
@@ -107,10 +113,24 @@ class Verdict:
             if report.conclusion is not Conclusion.PASSED and report.indication is not Indication.NO_SIGNATURE_FOUND
         )
 
+    @property
+    def maturity(self) -> Maturity:
+        """Preliminary while one of its signatures is."""
+        return maturity_of(self.conclusion, (self.envelope, self.signature))
+
     def retry_at(self, now: datetime, verifications: int) -> datetime | None:
         """When to verify again; None once it is decided."""
         reports = (self.envelope, self.signature)
         return verify_again_at(self.conclusion, reports, verifications, now)
+
+    def repeats(self, row: EvidenceVerdictRow | None) -> bool:
+        """Whether it is open for the same reasons as the one on record; nobody gains by the same line every hour."""
+        return (
+            row is not None
+            and self.conclusion is Conclusion.INDETERMINATE
+            and says_the_same(VerificationReport.model_validate(row.envelope), self.envelope)
+            and says_the_same(VerificationReport.model_validate(row.signature), self.signature)
+        )
 
 
 def _awaits_revocation(report: VerificationReport) -> bool:
@@ -130,22 +150,6 @@ def _about_revocation(step_id: str) -> bool:
     return step_id.partition(".")[0] == "revocation"
 
 
-def verify_again_at(
-    conclusion: Conclusion, reports: Sequence[VerificationReport], verifications: int, now: datetime
-) -> datetime | None:
-    """When to ask signer again after ``verifications`` verdicts; None when the last one is final."""
-    if conclusion is not Conclusion.INDETERMINATE or verifications >= MAX_VERIFICATIONS:
-        return None
-    asked = [report.retry_after_seconds for report in reports if report.retry_after_seconds is not None]
-    seconds = max(min(asked), pause(verifications)) if asked else pause(verifications - 1, PATIENT_PAUSES)
-    return now + timedelta(seconds=seconds)
-
-
-def pause(number: int, pauses: tuple[int, ...] = RETRY_PAUSES) -> int:
-    """The pause after ``number`` attempts, in seconds."""
-    return pauses[min(number, len(pauses) - 1)]
-
-
 class EvidenceSettlement:
     """Settles evidence."""
 
@@ -156,6 +160,7 @@ class EvidenceSettlement:
         signer: SignerClient,
         clock: Clock,
         metrics: InboundMetrics,
+        transitions: TransitionTimes,
         budget: ByteBudget,
         *,
         policy: Policy,
@@ -166,6 +171,7 @@ class EvidenceSettlement:
         self._signer = signer
         self._clock = clock
         self._metrics = metrics
+        self._transitions = transitions
         self._budget = budget
         self._policy = policy
         self._max_mail_bytes = max_mail_bytes
@@ -193,28 +199,36 @@ class EvidenceSettlement:
                 EvidenceRow, evidence.evidence_id, with_for_update=True, populate_existing=True
             )
             with work.session.no_autoflush:  # what is written down here is not what is looked for
+                news: VerdictNews | None = None
                 if verdict is not None and row.verifications == evidence.verifications:
-                    self._add_verdict(work, row, verdict)
+                    news = await self._add_verdict(work, row, verdict)
                 await self._correlate(work, row)
                 folded = None if row.conclusion is None else await self._fold(work, row)
+            if news is not None and news.is_news:
+                await tell(
+                    work, EventType.EVIDENCE_VERDICT_CHANGED, news, institution_no=row.institution_no,
+                    message_id=row.message_id or row.inbound_message_id, evidence_id=row.evidence_id, at=now,
+                )  # fmt: skip
         if folded is not None:
             folded.tell()
+            if folded.after is not folded.before:
+                self._transitions.outbound(folded.after, folded.accepted_at, self._clock.now())
 
     async def _fold(self, work: UnitOfWork, row: EvidenceRow) -> _Folded | None:
         """Let evidence with a verdict act on its letter; None when no letter is known for it."""
         if row.recipient_id is None:
             return None
         found = await work.session.execute(
-            select(OutboundRecipientRow, OutboundMessageRow.correlation_id)
+            select(OutboundRecipientRow, OutboundMessageRow.correlation_id, OutboundMessageRow.accepted_at)
             .join(OutboundMessageRow, OutboundMessageRow.message_id == OutboundRecipientRow.message_id)
             .where(OutboundRecipientRow.recipient_id == row.recipient_id)
             .with_for_update(of=OutboundRecipientRow)
             .execution_options(populate_existing=True)
         )
-        recipient, correlation = found.one()
+        recipient, correlation, accepted_at = found.one()
         before = OutboundState(recipient.state)
         weighed = await fold(work, recipient, row, policy=self._policy, at=self._clock.now())
-        return _Folded(row, recipient, correlation, before, weighed.state)
+        return _Folded(row, recipient, correlation, accepted_at, before, weighed.state)
 
     async def _verify(
         self, evidence: EvidenceRow, at_hand: AtHand | None, envelope: VerificationReport | None
@@ -237,9 +251,16 @@ class EvidenceSettlement:
             return None
 
     async def _judge_envelope(self, evidence: EvidenceRow, at_hand: AtHand | None) -> VerificationReport:
+        wrapped = evidence.media_type == SIGNED_DATA
         request = VerificationRequest(
-            format=SignatureFormat.SMIME, profile=Profile.KEPHS_TRANSACTION, moment=evidence.received_at
+            format=SignatureFormat.CADES if wrapped else SignatureFormat.SMIME,
+            profile=Profile.KEPHS_TRANSACTION,
+            moment=evidence.received_at,
         )
+        if wrapped:
+            return await ask(
+                self._signer, request, self._blobs.stream(evidence.raw_sha256) if at_hand is None else at_hand.mail
+            )
         if at_hand is not None:
             return await ask(self._signer, request, at_hand.mail, at_hand.covered)
         return await verify_mail(
@@ -253,15 +274,29 @@ class EvidenceSettlement:
         document = self._blobs.stream(evidence.sha256) if at_hand is None else at_hand.document
         return await ask(self._signer, request, document)
 
-    def _add_verdict(self, work: UnitOfWork, row: EvidenceRow, verdict: Verdict) -> None:
+    async def _add_verdict(self, work: UnitOfWork, row: EvidenceRow, verdict: Verdict) -> VerdictNews | None:
+        """What is new in it; None of a first verdict, which the letter's history tells of."""
         now = self._clock.now()
+        before = await work.session.scalar(
+            select(EvidenceVerdictRow)
+            .where(EvidenceVerdictRow.evidence_id == row.evidence_id)
+            .order_by(EvidenceVerdictRow.sequence.desc())
+            .limit(1)
+        )
+        news = None
+        if row.conclusion is not None:
+            previous = Maturity(row.maturity) if row.maturity is not None else Maturity.FINAL
+            news = VerdictNews(verdict.conclusion, verdict.maturity, Conclusion(row.conclusion), previous)
         row.verifications += 1
+        row.maturity = verdict.maturity.value
         row.conclusion = verdict.conclusion.value
         row.provisional = verdict.provisional
         row.envelope_conclusion = verdict.envelope.conclusion.value
         row.signature_conclusion = verdict.signature.conclusion.value
         row.verify_at = verdict.retry_at(now, row.verifications)
         self._metrics.verdicts.labels("evidence", verdict.conclusion.value).inc()
+        if verdict.repeats(before):
+            return None
         work.session.add(
             EvidenceVerdictRow(
                 evidence_id=row.evidence_id,
@@ -272,6 +307,7 @@ class EvidenceSettlement:
                 verified_at=now,
             )
         )
+        return news
 
     async def _correlate(self, work: UnitOfWork, row: EvidenceRow) -> None:
         if row.recipient_id is not None:

@@ -6,6 +6,7 @@ for each, which is why nothing else in this service marks a mail as seen under t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -91,6 +92,8 @@ class ProviderAcknowledgement:
             raise DomainError(ErrorCode.PROVIDER_REFUSED, "the folder is new and has not been read yet")
         for uid in uids:
             await inbox.mark_seen(uid)
+        if not uids:
+            await self._mark_elsewhere(mailbox, message_id)
         now = self._clock.now()
         async with self._database.unit_of_work() as work:
             await work.session.execute(
@@ -105,6 +108,31 @@ class ProviderAcknowledgement:
                 .values(seen_at=now)
                 .execution_options(synchronize_session=False)
             )
+
+    async def _mark_elsewhere(self, mailbox: MailboxRow, message_id: UUID) -> None:
+        """The copies in further folders, for a letter that is not in the inbox; a folder that is gone has none."""
+        async with self._database.reading() as session:
+            found = (
+                await session.execute(
+                    select(RawMailRow.folder, RawMailRow.uidvalidity, RawMailRow.uid).where(
+                        RawMailRow.message_id == message_id,
+                        RawMailRow.mailbox_id == mailbox.mailbox_id,
+                        RawMailRow.folder != mailbox.inbox_folder,
+                        RawMailRow.seen_at.is_(None),
+                    )
+                )
+            ).all()
+        account = self._mailboxes.account(mailbox)
+        for folder in sorted({row.folder for row in found}):
+            try:
+                async with self._driver.open_inbox(replace(account, inbox_folder=folder)) as further:
+                    for row in found:
+                        if (row.folder, row.uidvalidity) == (folder, further.uidvalidity):
+                            await further.mark_seen(row.uid)
+            except DomainError as error:
+                if error.code is not ErrorCode.PROVIDER_REFUSED:
+                    raise
+                log.info("folder_not_marked", mailbox=mailbox.mailbox_id, folder=folder, reason=error.detail)
 
     async def _put_off(self, mailbox: MailboxRow, message_ids: list[UUID], error: DomainError) -> None:
         async with self._database.unit_of_work() as work:

@@ -20,4 +20,5 @@ class Arrivals:
     async def wait(self, seconds: float) -> None:
         """Return at the next announcement or after ``seconds``."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._event.wait()

@@ -6,22 +6,25 @@ import asyncio
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from sqlalchemy import select, update
 
-from services.kep_relay.drivers.protocol import KepDriver, LoginRefusedError
+from services.kep_relay.drivers.protocol import InboxSession, KepDriver, LoginRefusedError, MailboxAccount
+from services.kep_relay.inbound.deletion import ProviderDeletion
 from services.kep_relay.inbound.folder import FolderReader
+from services.kep_relay.inbound.precedence import Precedence
 from services.kep_relay.inbound.rawmail import RawMailStore
 from services.kep_relay.instance import Instance
 from services.kep_relay.mailboxes import Mailboxes, mailbox_lease, stop_account
+from services.kep_relay.second_factor.states import SecondFactorStates
 from services.kep_relay.tables import MailboxRow
 from shared.clock import Clock
 from shared.contracts.mailboxes import ReadPolicy
 from shared.db.session import Database
-from shared.errors import DomainError
+from shared.errors import DomainError, ErrorCode
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +43,8 @@ class DrainTimes:
     reconnect_pauses: Sequence[float]
     rescan: float
     rescan_uids: int
+    further_folders: float = 300.0
+    """Between two looks into the folders beside the inbox."""
 
 
 class Drain:
@@ -56,6 +61,10 @@ class Drain:
         clock: Clock,
         times: DrainTimes,
         max_mail_bytes: int,
+        further_folders: Sequence[str] = (),
+        second_factors: SecondFactorStates,
+        deletion: ProviderDeletion,
+        precedence: Precedence,
     ) -> None:
         self._database = database
         self._mailboxes = mailboxes
@@ -65,9 +74,14 @@ class Drain:
         self._clock = clock
         self._times = times
         self._max_mail_bytes = max_mail_bytes
+        self._second_factors = second_factors
+        self._deletion = deletion
+        self._precedence = precedence
         self._running: dict[str, tuple[int, asyncio.Task[None]]] = {}
         self._setbacks: dict[str, tuple[int, float]] = {}
-        self._suspects: defaultdict[tuple[str, int], Counter[int]] = defaultdict(Counter)
+        self._suspects: defaultdict[tuple[str, str, int], Counter[int]] = defaultdict(Counter)
+        self._further_folders = tuple(further_folders)
+        self._further_at: dict[str, float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``; then every session is closed at once (what is stored is stored)."""
@@ -76,7 +90,8 @@ class Drain:
                 with contextlib.suppress(DomainError):  # the database is away: what runs goes on as it can
                     await self._look()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), self._times.look)
+                    async with asyncio.timeout(self._times.look):
+                        await stop.wait()
         finally:
             await self._end(list(self._running))
 
@@ -133,18 +148,45 @@ class Drain:
     async def _session(self, row: MailboxRow) -> None:
         account = self._mailboxes.account(row)
         async with self._driver.open_inbox(account) as inbox:
-            reader = FolderReader(
-                account, inbox, self._database, self._store, self._clock,
-                max_mail_bytes=self._max_mail_bytes, rescan_seconds=self._times.rescan,
-                rescan_uids=self._times.rescan_uids, save_seconds=min(_SAVE_SECONDS, row.poll_interval_seconds),
-                mark_seen=row.read_policy == ReadPolicy.ON_STORE,
-                suspects=self._suspects[row.mailbox_id, inbox.uidvalidity],
-            )  # fmt: skip
+            reader = self._reader(row, account, inbox)
             while True:
                 await reader.read_new()
                 self._setbacks.pop(row.mailbox_id, None)
+                await self._deletion.clean(account, inbox)
+                await self._read_further_folders(row, account)
                 pause = row.poll_interval_seconds
                 await inbox.wait_for_change(min(pause, _MARK_SECONDS) if reader.marks_wait else pause)
+
+    def _reader(self, row: MailboxRow, account: MailboxAccount, inbox: InboxSession) -> FolderReader:
+        return FolderReader(
+            account, inbox, self._database, self._store, self._clock,
+            max_mail_bytes=self._max_mail_bytes, rescan_seconds=self._times.rescan,
+            rescan_uids=self._times.rescan_uids, save_seconds=min(_SAVE_SECONDS, row.poll_interval_seconds),
+            mark_seen=row.read_policy == ReadPolicy.ON_STORE,
+            suspects=self._suspects[row.mailbox_id, account.inbox_folder, inbox.uidvalidity],
+            second_factors=self._second_factors, precedence=self._precedence,
+        )  # fmt: skip
+
+    async def _read_further_folders(self, row: MailboxRow, account: MailboxAccount) -> None:
+        """Mail that somebody moved in the webmail before it was read here (kep.md 7.18).
+
+        A folder that the account does not have, or that cannot be read now, keeps the inbox from nothing.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._further_at.get(row.mailbox_id, 0.0):
+            return
+        self._further_at[row.mailbox_id] = now + self._times.further_folders
+        for folder in self._further_folders:
+            if folder in {account.inbox_folder, account.sent_folder}:
+                continue
+            further = replace(account, inbox_folder=folder)
+            try:
+                async with self._driver.open_inbox(further) as session:
+                    await self._reader(row, further, session).read_new()
+            except DomainError as error:
+                if isinstance(error, LoginRefusedError) or error.code is ErrorCode.DURABILITY_UNAVAILABLE:
+                    raise
+                log.info("folder_not_read", mailbox=row.mailbox_id, folder=folder, reason=error.detail)
 
     async def _setback(self, row: MailboxRow, error: DomainError) -> None:
         self._pause(row.mailbox_id)

@@ -105,10 +105,9 @@ def _may_be_evidence(entity: Entity) -> bool:
     return (texts.filename(entity.headers) or "").lower().endswith(".xml")
 
 
-def _opaque_content(root: Entity) -> bytes | None:
-    """The message inside an opaque CMS signature; None if it cannot be had."""
-    data = root.content().read()
-    if not data.startswith(b"\x30") or len(data) > len(root.raw) + _MAX_ASN1_OVERHEAD:
+def opaque_content(data: bytes) -> bytes | None:
+    """The content inside an opaque CMS signature (DER); None if it cannot be had."""
+    if not data.startswith(b"\x30"):
         return None
     try:
         info = cms.ContentInfo.load(data)
@@ -118,3 +117,8 @@ def _opaque_content(root: Entity) -> bytes | None:
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
         return None
     return inner if isinstance(inner, bytes) else None
+
+
+def _opaque_content(root: Entity) -> bytes | None:
+    data = root.content().read()
+    return None if len(data) > len(root.raw) + _MAX_ASN1_OVERHEAD else opaque_content(data)

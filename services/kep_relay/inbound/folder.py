@@ -12,9 +12,11 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.kep_relay.drivers.protocol import InboxSession, MailboxAccount
+from services.kep_relay.drivers.protocol import InboxSession, MailboxAccount, SecondFactorNeededError
 from services.kep_relay.inbound.classify import MailKind
+from services.kep_relay.inbound.precedence import Precedence
 from services.kep_relay.inbound.rawmail import Place, RawMailStore, RawState
+from services.kep_relay.second_factor.states import Door, SecondFactorStates
 from services.kep_relay.tables import DrainProgressRow, InboundMessageRow, MailboxRow, RawMailRow
 from shared.clock import Clock
 from shared.db.session import Database
@@ -40,7 +42,8 @@ class FolderReader:
     by its content (kep.md 3.6). One process reads a folder at a time, so rows and progress are looked
     up when the session begins and at each rescan; in between, what was stored is remembered.
     ``suspects`` counts, over sessions, how often each UID could not be
-    fetched: those come last, so that a mail that breaks the link every time holds up no other.
+    fetched: those come last, so that a mail that breaks the link every time holds up no other. While the
+    provider wants a second factor, mails are listed and left where they are: nothing is wrong with them.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class FolderReader:
         save_seconds: float,
         mark_seen: bool,
         suspects: Counter[int],
+        second_factors: SecondFactorStates,
+        precedence: Precedence,
     ) -> None:
         self._account = account
         self._inbox = inbox
@@ -71,6 +76,8 @@ class FolderReader:
         self.marks_wait = False
         """Whether mails are to be marked as seen that have not been read yet."""
         self._suspects = suspects
+        self._second_factors = second_factors
+        self._precedence = precedence
         self._complete: int | None = None
         self._known: set[int] = set()
         """Stored UIDs above ``_complete``."""
@@ -87,7 +94,7 @@ class FolderReader:
         listed = await self._inbox.list_new(start)
         if listed and (first or rescan):
             self._known = await self._stored_after(start)
-        stored, failed = await self._fetch([uid for uid in listed if uid not in self._known])
+        stored, failed = await self._fetch_behind_door([uid for uid in listed if uid not in self._known])
         if self._mark_seen:
             await self._mark_stored()
         whole = [uid for uid in listed if not failed or uid < min(failed)]
@@ -123,14 +130,31 @@ class FolderReader:
             )
             return set(found)
 
+    async def _fetch_behind_door(self, uids: list[int]) -> tuple[int, list[int]]:
+        """Fetch unless messages are known to be withheld; then all of them count as not fetched yet."""
+        door = await self._second_factors.door(self._account) if uids else Door.OPEN
+        if door is Door.CLOSED:
+            return 0, uids
+        with self._precedence.storing(len(uids)):
+            stored, failed = await self._fetch(uids)
+        if door is Door.AJAR and stored and not failed:
+            await self._second_factors.passed(self._account)
+        return stored, failed
+
     async def _fetch(self, uids: list[int]) -> tuple[int, list[int]]:
         """Fetch one after the other; meanwhile those fetched before are made durable, together."""
         failed: list[int] = []
         storing = _Storing(self._store)
+        order = sorted(uids, key=lambda uid: (self._suspects[uid], uid))
         try:
-            for uid in sorted(uids, key=lambda uid: (self._suspects[uid], uid)):
+            for place, uid in enumerate(order):
+                asked_at = self._clock.now()
                 try:
                     fetched = await self._fetch_one(uid, storing)
+                except SecondFactorNeededError as error:
+                    await self._second_factors.need(self._account, reason=error.detail, asked_at=asked_at)
+                    failed += order[place:]
+                    break
                 except DomainError as error:
                     if error.code is ErrorCode.DURABILITY_UNAVAILABLE:
                         raise

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,27 +20,39 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from services.kep_relay.acceptance.periods import Periods
+from services.kep_relay.events import ThreatNews, tell
 from services.kep_relay.evidence.keep import keep_evidence
+from services.kep_relay.evidence.listed import documents
 from services.kep_relay.evidence.settle import AtHand, EvidenceSettlement
-from services.kep_relay.inbound import texts
 from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.classify import MailKind
 from services.kep_relay.inbound.jobs import InboundJobs
-from services.kep_relay.inbound.letter import Letter
 from services.kep_relay.inbound.mapped import IN_MEMORY, open_stored
+from services.kep_relay.inbound.message_rows import Stored, message_values, unread_values
 from services.kep_relay.inbound.metrics import UNKNOWN_CODE, InboundMetrics
+from services.kep_relay.inbound.precedence import Precedence
 from services.kep_relay.inbound.rawmail import RawState
 from services.kep_relay.inbound.reading import MailReading, VerificationRules, read_mail
+from services.kep_relay.inbound.scanning import Scanner
 from services.kep_relay.inbound.transfer import PIECE, Content, plain
 from services.kep_relay.inbound.verification_mails import verification_row
 from services.kep_relay.inbound.verify import LetterVerification
-from services.kep_relay.tables import EvidenceRow, InboundMessageRow, InboundPartRow, MailboxRow, RawMailRow
+from services.kep_relay.tables import (
+    EvidenceRow,
+    InboundMessageRow,
+    InboundPartRow,
+    ListedEvidenceRow,
+    MailboxRow,
+    OutboundRecipientRow,
+    RawMailRow,
+)
 from shared.blobs import BlobRef, BlobStore
 from shared.clock import Clock
+from shared.contracts.events import EventType
 from shared.contracts.signatures import VerificationReport
 from shared.db.session import Database, UnitOfWork
-from shared.domain.identifiers import bare_message_id, new_id
-from shared.domain.message import InboundState
+from shared.domain.identifiers import bare_message_id
 from shared.errors import DomainError, ErrorCode
 
 log = structlog.get_logger(__name__)
@@ -47,6 +60,7 @@ log = structlog.get_logger(__name__)
 _MACHINE_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.ENOENT})
 """What the place for temporary files says when it is full, gone or not to be written to."""
 _ANY_SIZE = 1024 * 1024 * 1024
+_PUTS_AT_ONCE = 8
 _EVIDENCE_LIMIT = 8 * 1024 * 1024
 
 
@@ -56,15 +70,6 @@ class _Found:
 
     letter_id: UUID | None
     evidence: Sequence[tuple[EvidenceRow, AtHand | None]]
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """Digests and sizes of what was taken out of a mail."""
-
-    original: BlobRef | None
-    parts: tuple[BlobRef, ...]
-    evidence: tuple[BlobRef, ...]
 
 
 class Ingestion:
@@ -80,6 +85,9 @@ class Ingestion:
         budget: ByteBudget,
         verification: LetterVerification,
         settlement: EvidenceSettlement,
+        periods: Periods,
+        scanner: Scanner,
+        precedence: Precedence,
         *,
         max_mail_bytes: int,
         attempts: int,
@@ -93,18 +101,22 @@ class Ingestion:
         self._budget = budget
         self._verification = verification
         self._settlement = settlement
+        self._periods = periods
+        self._scanner = scanner
+        self._precedence = precedence
         self._max_mail_bytes = max_mail_bytes
         self._attempts = attempts
         self._verification_rules = verification_rules
 
     async def run(self, raw_mail_id: str) -> None:
         """The job. Raises ``DomainError`` only for what passes by itself."""
+        await self._precedence.wait_for_storing()
         async with self._database.autocommit() as session:
             row = await session.get(RawMailRow, UUID(raw_mail_id))
         if row is None or row.state != RawState.STORED or row.sha256 is None:
             return
         try:
-            found = await self._read(row.raw_mail_id, row.sha256, row.size)
+            found = await self._read(row, row.sha256)
         except DomainError as error:
             if error.retryable:
                 raise
@@ -122,12 +134,18 @@ class Ingestion:
         else:
             await self._go_on(found)
 
-    async def _read(self, raw_mail_id: UUID, sha256: str, size: int) -> _Found:
+    async def _read(self, row: RawMailRow, sha256: str) -> _Found:
+        raw_mail_id, size = row.raw_mail_id, row.size
         async with (
             self._budget.hold(size),
             open_stored(self._blobs, sha256, limit=self._max_mail_bytes) as mail,
         ):
-            reading = await asyncio.to_thread(read_mail, mail.content, self._verification_rules)
+            if row.folder == documents.FOLDER:
+                reading = await asyncio.to_thread(documents.read_document, mail.content)
+                reading = replace(reading, references=await self._asked_about(row))
+            else:
+                reading = await asyncio.to_thread(read_mail, mail.content, self._verification_rules)
+            reading = reading.under(await self._scanner.scan(mail.content))
             stored = await self._store(reading)
             async with self._database.unit_of_work() as work:
                 letter_id, evidence = await self._write(work, raw_mail_id, reading, stored)
@@ -135,6 +153,16 @@ class Ingestion:
                 return _Found(letter_id, [(row, None) for row, _document in evidence])
             raw, covered = bytes(mail.content), bytes(reading.mail.content.raw)
             return _Found(letter_id, [(row, AtHand(raw, covered, document)) for row, document in evidence])
+
+    async def _asked_about(self, row: RawMailRow) -> tuple[str, ...]:
+        """The Message-ID under which the document was listed: the best there is if it names none itself."""
+        async with self._database.autocommit() as session:
+            header = await session.scalar(
+                select(OutboundRecipientRow.message_id_header)
+                .join(ListedEvidenceRow, ListedEvidenceRow.recipient_id == OutboundRecipientRow.recipient_id)
+                .where(ListedEvidenceRow.number == row.uid, ListedEvidenceRow.fits)
+            )
+        return () if header is None else (bare_message_id(header),)
 
     async def _go_on(self, found: _Found) -> None:
         """Verify the letter, then each piece of evidence."""
@@ -149,20 +177,37 @@ class Ingestion:
         except Exception:
             log.exception("left_to_the_sweeper")
 
-    async def _store(self, reading: MailReading) -> _Stored:
+    async def _store(self, reading: MailReading) -> Stored:
         letter = reading.letter
         original = None if letter is None else await self._put(plain(letter.original))
-        parts = [await self._put(part.content) for part in (letter.parts if letter else ())]
+        parts = await self._put_all([part.content for part in (letter.parts if letter else ())])
         evidence = [await self._blobs.put(part.document, limit=_EVIDENCE_LIMIT) for part in reading.mail.evidence]
-        return _Stored(original, tuple(parts), tuple(evidence))
+        return Stored(original, tuple(parts), tuple(evidence))
 
-    async def _put(self, content: Content) -> BlobRef:
+    async def _put_all(self, contents: Sequence[Content]) -> list[BlobRef]:
+        """A few at a time, each waits for the disk; small ones that are alike only once."""
+        stored: list[BlobRef] = []
+        known: dict[bytes, BlobRef] = {}
+        for start in range(0, len(contents), _PUTS_AT_ONCE):
+            stored += await asyncio.gather(
+                *(self._put(content, known) for content in contents[start : start + _PUTS_AT_ONCE])
+            )
+        return stored
+
+    async def _put(self, content: Content, known: dict[bytes, BlobRef] | None = None) -> BlobRef:
         if len(content.body) <= PIECE:
-            return await self._blobs.put(content.read(), limit=_ANY_SIZE)
+            small = content.read()
+            digest = hashlib.sha256(small).digest()
+            if known is not None and digest in known:
+                return known[digest]
+            blob = await self._blobs.put(small, limit=_ANY_SIZE)
+            if known is not None:
+                known[digest] = blob
+            return blob
         return await self._blobs.put(_decoded_in_threads(content), limit=_ANY_SIZE)
 
     async def _write(
-        self, work: UnitOfWork, raw_mail_id: UUID, reading: MailReading, stored: _Stored
+        self, work: UnitOfWork, raw_mail_id: UUID, reading: MailReading, stored: Stored
     ) -> tuple[UUID | None, list[tuple[EvidenceRow, bytes]]]:
         """The letter that is to be verified, if there is one, and new evidence with its documents."""
         raw = await work.session.get_one(RawMailRow, raw_mail_id, with_for_update=True)
@@ -188,14 +233,19 @@ class Ingestion:
             "mail_read", raw_mail_id=str(raw_mail_id), kind=reading.kind.value, state=raw.state, evidence=len(added),
             message_id=None if message_id is None else str(message_id), defects=list(reading.defects),
         )  # fmt: skip
+        if new and reading.threat is not None:
+            await tell(
+                work, EventType.INBOUND_WITHHELD, ThreatNews(reading.threat.reason_code),
+                institution_no=raw.institution_no, message_id=message_id, at=now,
+            )  # fmt: skip
         return message_id if new else None, added
 
     async def _add_message(
-        self, work: UnitOfWork, raw: RawMailRow, reading: MailReading, stored: _Stored, now: datetime
+        self, work: UnitOfWork, raw: RawMailRow, reading: MailReading, stored: Stored, now: datetime
     ) -> tuple[UUID, bool]:
         """The letter's id, and whether it is new: same mailbox, Message-ID and digest make it the same letter."""
         mailbox = await work.session.get_one(MailboxRow, raw.mailbox_id)
-        values = _message_values(raw, mailbox, reading, stored, now)
+        values = message_values(raw, mailbox, reading, stored, now)
         inserted = await work.session.scalar(
             insert(InboundMessageRow)
             .values(values)
@@ -212,6 +262,10 @@ class Ingestion:
             )
             assert existing is not None
             return existing, False
+        if reading.kind is MailKind.LETTER and raw.folder != mailbox.inbox_folder:
+            # Somebody moved it before it was read here (kep.md 7.18): nothing is lost, but it could have been.
+            self._metrics.found_elsewhere.inc()
+            log.warning("letter_found_in_further_folder", message_id=str(inserted), folder=raw.folder)
         for part, blob in zip(reading.letter.parts if reading.letter else (), stored.parts, strict=True):
             work.session.add(
                 InboundPartRow(
@@ -225,6 +279,8 @@ class Ingestion:
                     defect=part.content.defect,
                 )
             )
+        if any(part.is_package for part in (reading.letter.parts if reading.letter else ())):
+            await self._periods.start(work, inserted, raw.institution_no, raw.received_at)
         if reading.verification is not None:
             await work.session.flush()
             work.session.add(verification_row(inserted, raw, mailbox, reading.verification, now))
@@ -235,7 +291,7 @@ class Ingestion:
         work: UnitOfWork,
         raw: RawMailRow,
         reading: MailReading,
-        stored: _Stored,
+        stored: Stored,
         message_id: UUID | None,
         now: datetime,
     ) -> list[tuple[EvidenceRow, bytes]]:
@@ -270,7 +326,7 @@ class Ingestion:
                 await self._jobs.defer_ingest(work, raw_mail_id, at=raw.next_attempt_at)
                 return
             mailbox = await work.session.get_one(MailboxRow, raw.mailbox_id)
-            message = InboundMessageRow(**_unread_values(raw, mailbox, now))
+            message = InboundMessageRow(**unread_values(raw, mailbox, now))
             raw.state, raw.next_attempt_at, raw.message_id = RawState.QUARANTINED, None, message.message_id
             work.session.add(message)
         log.error("mail_quarantined", raw_mail_id=str(raw_mail_id), reason=reason)
@@ -280,89 +336,3 @@ async def _decoded_in_threads(content: Content) -> AsyncIterator[bytes]:
     pieces = content.pieces()
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
-
-
-def _unread_values(raw: RawMailRow, mailbox: MailboxRow, now: datetime) -> dict[str, object]:
-    """Columns of the letter row of a mail that nothing more is known about."""
-    return {
-        "message_id": new_id(),
-        "institution_no": raw.institution_no,
-        "mailbox_id": raw.mailbox_id,
-        "mailbox_address": mailbox.address,
-        "raw_mail_id": raw.raw_mail_id,
-        "raw_sha256": raw.sha256,
-        "raw_size": raw.size,
-        "kind": MailKind.OTHER.value,
-        "state": InboundState.QUARANTINED,
-        "reason_code": raw.reason_code,
-        "reason": raw.reason,
-        "message_key": f"raw:{raw.raw_mail_id}",
-        "original_sha256": "",
-        "original_size": 0,
-        "received_at": raw.received_at,
-        "updated_at": now,
-    }
-
-
-def _message_values(
-    raw: RawMailRow, mailbox: MailboxRow, reading: MailReading, stored: _Stored, now: datetime
-) -> dict[str, object]:
-    values = _unread_values(raw, mailbox, now) | {
-        "kind": reading.kind.value,
-        "dispatch_id": reading.dispatch_id,
-        "provider_acknowledged_at": raw.seen_at,
-        "acknowledge_at": None,
-    }
-    letter = reading.letter
-    if letter is None or stored.original is None:
-        return values | {
-            "sender_address": reading.sender,
-            "subject": reading.subject,
-            "message_id_header": reading.message_id_header,
-            "message_key": texts.index_key(bare_message_id(reading.message_id_header or "")),
-            "original_sha256": raw.sha256,
-            "original_size": raw.size,
-            "rem_id": reading.rem_id,
-            "reason_code": "unrecognised",
-            "reason": _sentence(reading),
-        }
-    values |= {
-        "sender_address": letter.sender,
-        "subject": letter.subject,
-        "message_id_header": letter.message_id_header,
-        "message_key": texts.index_key(letter.message_key),
-        "original_sha256": stored.original.sha256,
-        "original_size": stored.original.size,
-        "rem_id": letter.rem_id,
-    }
-    if reading.kind is MailKind.DETSIS_VERIFICATION:
-        return values | {
-            "reason_code": "detsis-verification",
-            "reason": "a person has to confirm the address in DETSİS",
-            # For the person who is to open its link; whatever the verdict, it stays where it is.
-            "verify_at": now,
-        }
-    if reading.mail.defects and not letter.parts:
-        return values | {"reason_code": "unreadable", "reason": _sentence(reading)}
-    return values | _ready(letter, stored, now)
-
-
-def _ready(letter: Letter, stored: _Stored, now: datetime) -> dict[str, object]:
-    package = letter.package
-    values: dict[str, object] = {
-        "state": InboundState.PARSED,
-        "reason_code": letter.reason_code,
-        "reason": ", ".join(letter.defects) or None,
-        "verify_at": now,
-    }
-    if package is not None:
-        blob = stored.parts[package.number - 1]
-        values |= {
-            "package_sha256": blob.sha256, "package_size": blob.size, "package_filename": package.filename,
-        }  # fmt: skip
-    return values
-
-
-def _sentence(reading: MailReading) -> str:
-    found = ", ".join(reading.defects)
-    return f"not a KEP letter and no evidence{f' ({found})' if found else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -24,6 +25,12 @@ class InboundJobs:
     verify: Job
     acknowledge: Job
     settle: Job
+
+    async def begin_ingest(self, work: UnitOfWork, raw_mail_ids: Iterable[UUID]) -> None:
+        """Read raw mails that ``work`` has just added."""
+        await self.queue.defer_new(
+            work, self.ingest, {f"{INGEST}:{number}": {"raw_mail_id": str(number)} for number in raw_mail_ids}
+        )
 
     async def defer_ingest(self, work: UnitOfWork, raw_mail_id: UUID, *, at: datetime | None = None) -> None:
         """Read this raw mail."""

@@ -1,7 +1,8 @@
 """Letters handed to an EBYS for a while: taken oldest first, fenced by a token, confirmed or given back.
 
 Every lease has a token of its own, so whoever lost it (by time, or because the letter was given to
-another one) can change nothing any more: LEASE_LOST.
+another one) can change nothing any more: LEASE_LOST. Each consumer takes the letters it is responsible
+for; what its token says is a copy goes to ``consumer_copies``.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ from uuid import UUID
 import structlog
 from sqlalchemy import ColumnElement, and_, case, select, update
 
+from services.kep_relay.acceptance.periods import Periods
 from services.kep_relay.inbound.arrivals import Arrivals
+from services.kep_relay.inbound.consumer_copies import CopyLeases, about_a_copy
+from services.kep_relay.inbound.consumers import demand
 from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.inbound.queries import describe_all, owned
+from services.kep_relay.metrics import TransitionTimes
 from services.kep_relay.tables import InboundMessageRow, MailboxRow
 from shared.clock import Clock
+from shared.contracts.consumers import DEFAULT_CONSUMER, ConsumerRole
 from shared.contracts.inbound import Acknowledgement, Leased, LeaseRequest, Rejection, Renewal
 from shared.contracts.mailboxes import ReadPolicy
 from shared.db.session import Database, UnitOfWork
 from shared.domain.message import InboundState
-from shared.errors import DomainError, ErrorCode
+from shared.errors import DomainError, ErrorCode, Fault
 
 log = structlog.get_logger(__name__)
 
@@ -38,36 +44,59 @@ class Leases:
     """Leases of letters; the row decides, so any number of processes may serve them."""
 
     def __init__(
-        self, database: Database, jobs: InboundJobs, clock: Clock, arrivals: Arrivals, *, max_deliveries: int
+        self,
+        database: Database,
+        jobs: InboundJobs,
+        clock: Clock,
+        arrivals: Arrivals,
+        periods: Periods,
+        transitions: TransitionTimes,
+        *,
+        max_deliveries: int,
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._clock = clock
         self._arrivals = arrivals
+        self._periods = periods
+        self._transitions = transitions
         self._max_deliveries = max_deliveries
+        self._copies = CopyLeases(database, clock, max_deliveries=max_deliveries)
 
     async def take(self, request: LeaseRequest, institutions: Sequence[int]) -> Leased:
         """Lease up to ``request.max`` letters, oldest first; waits up to ``request.wait`` seconds for the first.
 
-        ``institutions`` bounds whose letters may be given out, whatever the request says.
+        ``institutions`` bounds whose letters may be given out, whatever the request says. Raises INSTITUTION_FORBIDDEN,
+        NOT_FOUND for a consumer that there is not.
         """
         wanted = sorted(set(request.institution_nos) & set(institutions))
         if not wanted:
             raise DomainError(ErrorCode.INSTITUTION_FORBIDDEN, "none of these institutions is the caller's")
+        async with self._database.autocommit() as session:
+            await demand(session, wanted, request.consumer)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait
         while True:
-            leased = await self._take_now(request, wanted)
+            leased = await self._take_any(request, wanted)
             left = deadline - loop.time()
             if leased.messages or left <= 0:
                 return leased
             await self._arrivals.wait(min(left, _LOOK_SECONDS))
+
+    async def _take_any(self, request: LeaseRequest, institutions: Sequence[int]) -> Leased:
+        """Letters before copies: a period runs out on them."""
+        if request.role is ConsumerRole.COPY:
+            return await self._copies.take(request, institutions)
+        leased = await self._take_now(request, institutions)
+        copies_too = request.role is None and request.consumer != DEFAULT_CONSUMER
+        return await self._copies.take(request, institutions) if copies_too and not leased.messages else leased
 
     async def _take_now(self, request: LeaseRequest, institutions: Sequence[int]) -> Leased:
         now = self._clock.now()
         token, expires_at = secrets.token_urlsafe(24), now + timedelta(seconds=request.seconds)
         due = and_(
             _Row.institution_no.in_(institutions),
+            _Row.consumer == request.consumer,
             _Row.state == InboundState.AVAILABLE,
             _Row.visible_at <= now,
         )
@@ -108,11 +137,17 @@ class Leases:
     async def acknowledge(self, message_id: UUID, institutions: Sequence[int], body: Acknowledgement) -> _Row:
         """The EBYS has the letter safe. Again with the same registry number: the same answer.
 
-        Raises LEASE_LOST, STATE_CONFLICT when it was registered under another number, NOT_FOUND.
+        Raises LEASE_LOST, STATE_CONFLICT when it was registered under another number, NOT_FOUND, VALIDATION_FAILED
+        for a letter without a number.
         """
+        if about_a_copy(body.lease_token):
+            return await self._copies.acknowledge(message_id, institutions, body)
         now = self._clock.now()
         async with self._database.unit_of_work() as work:
             row = await owned(work.session, message_id, institutions, lock=True)
+            if body.registry_no is None:
+                faults = [Fault("/registry_no", "required, because the letter is not a copy")]
+                raise DomainError(ErrorCode.VALIDATION_FAILED, "a letter needs its registry number", faults=faults)
             if row.registry_no is not None:  # whatever became of it since: it may have been sealed
                 if row.registry_no == body.registry_no:
                     return row
@@ -121,14 +156,21 @@ class Leases:
             row.consumed_by = row.lease_client_id
             _release(row, InboundState.CONSUMED, now)
             row.consumed_at, row.registry_no = now, body.registry_no
+            registered_by = row.consumed_by or body.registry_no
             mailbox = await work.session.get_one(MailboxRow, row.mailbox_id)
             if row.provider_acknowledged_at is None and mailbox.read_policy == ReadPolicy.ON_ACK:
                 row.acknowledge_at = now
                 await self._jobs.defer_acknowledge(work, row.mailbox_id, row.message_id)
-            return row
+            await self._periods.registered(work, row.message_id, registered_by)
+        self._transitions.inbound(InboundState.CONSUMED, row.received_at, now)
+        return row
 
     async def reject(self, message_id: UUID, institutions: Sequence[int], body: Rejection) -> _Row:
         """Give a letter back; it is offered again after ``delay_seconds``, or is dead after too many deliveries."""
+        if about_a_copy(body.lease_token):
+            letter = await self._copies.reject(message_id, institutions, body)
+            self._arrivals.announce()
+            return letter
         now = self._clock.now()
         async with self._database.unit_of_work() as work:
             row = await owned(work.session, message_id, institutions, lock=True)
@@ -145,6 +187,8 @@ class Leases:
 
     async def renew(self, message_id: UUID, institutions: Sequence[int], body: Renewal) -> Leased:
         """Keep one letter of a lease for ``seconds`` from now."""
+        if about_a_copy(body.lease_token):
+            return await self._copies.renew(message_id, institutions, body)
         now = self._clock.now()
         async with self._database.unit_of_work() as work:
             row = await owned(work.session, message_id, institutions, lock=True)
@@ -158,8 +202,15 @@ class Leases:
                 messages=await describe_all(work.session, [row]),
             )
 
-    async def redrive(self, message_id: UUID, institutions: Sequence[int]) -> _Row:
-        """Offer a dead letter again, with a fresh count. STATE_CONFLICT for any other state."""
+    async def redrive(self, message_id: UUID, institutions: Sequence[int], copy_of: str | None = None) -> _Row:
+        """Offer a dead letter again, or the dead copy of a consumer, with a fresh count.
+
+        Raises NOT_FOUND, STATE_CONFLICT for any other state.
+        """
+        if copy_of is not None:
+            letter = await self._copies.redrive(message_id, institutions, copy_of)
+            self._arrivals.announce()
+            return letter
         now = self._clock.now()
         async with self._database.unit_of_work() as work:
             row = await owned(work.session, message_id, institutions, lock=True)
@@ -174,6 +225,7 @@ class Leases:
         """Take back what was leased for too long."""
         async with self._database.unit_of_work() as work:
             number = await self._expire(work, self._clock.now())
+        number += await self._copies.sweep()
         if number:
             log.info("leases_expired", number=number)
             self._arrivals.announce()

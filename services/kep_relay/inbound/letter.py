@@ -59,15 +59,17 @@ class Letter:
 
     @property
     def reason_code(self) -> str | None:
-        """Why a person should look at it, as far as the mail alone tells; None for the ordinary letter."""
-        packages = [part for part in self.parts if part.is_package]
-        if not packages:
-            return "no-package"
-        if len(packages) > 1:
-            return "several-packages"
-        if (packages[0].filename or "").lower().endswith(wire.ENCRYPTED_EXTENSION):
-            return PACKAGE_ENCRYPTED
-        return None
+        """As ``reason_by_packages``."""
+        return reason_by_packages([part.filename for part in self.parts if part.is_package])
+
+
+def reason_by_packages(names: Sequence[str | None]) -> str | None:
+    """Why a person should look at a letter with packages of these names, as far as the mail alone tells; or None."""
+    if not names:
+        return "no-package"
+    if len(names) > 1:
+        return "several-packages"
+    return PACKAGE_ENCRYPTED if (names[0] or "").lower().endswith(wire.ENCRYPTED_EXTENSION) else None
 
 
 def read_letter(mail: OpenedMail) -> Letter | None:

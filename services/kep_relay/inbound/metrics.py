@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.kep_relay.inbound.classify import MailKind
@@ -13,6 +15,9 @@ from shared.eyp import SecurityCode
 UNKNOWN_CODE = "unknown"
 RECOGNISED_BY = ("sender", "hint")
 DUPLICATES = ("letter", "evidence")
+ENDS = ("later", "within-4-hours")
+OFFERED = tuple(product(("letter", "copy"), ("available", "leased", "dead_lettered")))
+"""Kinds and states of what consumers are offered."""
 
 
 class InboundMetrics:
@@ -49,11 +54,39 @@ class InboundMetrics:
             "kepgw_classified_incidents_open", "Incidents with classified letters that nobody has closed.",
             registry=registry,
         )  # fmt: skip
+        self.acceptance_pending = Gauge(
+            "kepgw_acceptance_pending", "Letters of administrations that can still be refused, by how soon that ends.",
+            ["ends"], registry=registry,
+        )  # fmt: skip
+        self.scans = Counter(
+            "kepgw_virus_scans_total",
+            "Mails shown to the virus scanner, by what it said.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("clean", "found", "refused", "unavailable"):
+            self.scans.labels(result)
+        self.deletions = Counter(
+            "kepgw_provider_deletions_total", "Mails to be deleted at the provider, by what came of it.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        for result in ("deleted", "copy-missing", "copy-altered", "copy-unreadable", "refused"):
+            self.deletions.labels(result)
+        self.found_elsewhere = Counter(
+            "kepgw_letters_found_in_further_folders_total", "Letters that were first read in another folder than the inbox.",
+            registry=registry,
+        )  # fmt: skip
         self.quarantined = Gauge("kepgw_quarantined_messages", "Mails that wait for a person.", registry=registry)
         self.dead_letters = Gauge(
             "kepgw_dead_letters", "Letters leased too often without confirmation.", registry=registry
         )
         self.leases = Gauge("kepgw_leases_active", "Letters under a running lease.", registry=registry)
+        self.offered = Gauge(
+            "kepgw_inbound_offered_messages", "Letters offered to those who register them, and copies to others.",
+            ["kind", "state"], registry=registry,
+        )  # fmt: skip
+        for kind, state in OFFERED:
+            self.offered.labels(kind, state).set(0)
         self.uncorrelated = Gauge(
             "kepgw_evidence_uncorrelated", "Pieces of evidence that belong to no known letter.", registry=registry
         )
@@ -68,6 +101,8 @@ class InboundMetrics:
             ["recognised_by"],
             registry=registry,
         )
+        for ends in ENDS:
+            self.acceptance_pending.labels(ends).set(0)
         for recognised_by in RECOGNISED_BY:
             self.verification_waiting.labels(recognised_by).set(0)
         for outcome in PackageOpening:

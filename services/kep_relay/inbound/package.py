@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import BinaryIO
 
 import structlog
 
 from services.kep_relay.inbound.classified import Degree, degree_of
+from services.kep_relay.inbound.consumer_rules import Addressing, addressing_of
 from shared import eyp
 from shared.contracts.envelopes import PackageOpening
 from shared.contracts.inbound import PackageFinding
@@ -48,12 +50,17 @@ class OpenedPackage:
     components: tuple[Component, ...]
     findings: tuple[PackageFinding, ...]
     degree: Degree = field(default_factory=Degree)
+    document_date: datetime | None = None
+    """As the package states it, whatever its zone; None if it does not."""
+    from_administration: bool = True
+    """Whether a public body wrote it; assumed while nothing says otherwise, because a period runs then."""
     envelope: str | None = None
     """Part name of what was encrypted; None when it is not there, and of a package that is not encrypted."""
     opening: PackageOpening | None = None
     """What became of the envelope; None of a package that is not encrypted, and before it was tried."""
     opened_sha256: str | None = None
     opened_size: int | None = None
+    addressing: Addressing = field(default_factory=Addressing)
 
 
 def open_package(content: bytes | BinaryIO, decrypted: BinaryIO | None = None) -> OpenedPackage:
@@ -104,6 +111,7 @@ def _opened(content: bytes | BinaryIO, decrypted: BinaryIO | None) -> OpenedPack
         encrypted=inspection.kind is eyp.PackageKind.ENCRYPTED,
         document_id=inspection.letter.document_id,
         document_no=inspection.letter.document_no,
+        document_date=_date(inspection.letter),
         components=tuple(components),
         findings=tuple(
             PackageFinding(
@@ -117,9 +125,24 @@ def _opened(content: bytes | BinaryIO, decrypted: BinaryIO | None) -> OpenedPack
             for item in _all_findings(inspection)[:MAX_FINDINGS]
         ),
         degree=degree_of(inspection, annexes),
+        from_administration=_from_administration(inspection),
         envelope=inspection.encrypted_content,
         opening=opening,
+        addressing=addressing_of(inspection),
     )
+
+
+def _from_administration(inspection: eyp.Inspection) -> bool:
+    """By the letter that was written first: an update, and an envelope, stand around it."""
+    while inspection.inner is not None:
+        inspection = inspection.inner
+    originator = inspection.metadata.originator if inspection.metadata is not None else None
+    return originator is None or isinstance(originator, eyp.Organisation)
+
+
+def _date(letter: eyp.Inspection) -> datetime | None:
+    found = letter.final_metadata.date if letter.final_metadata is not None else None
+    return found or (letter.metadata.date if letter.metadata is not None else None)
 
 
 def _all_findings(inspection: eyp.Inspection) -> list[eyp.Finding]:

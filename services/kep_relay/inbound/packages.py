@@ -50,15 +50,18 @@ class LetterPackages:
     async def look(self, sha256s: Sequence[str]) -> list[tuple[str, OpenedPackage]]:
         """Each package by its digest, encrypted ones as far as they can be seen. Raises as the store does.
 
-        Beyond ``MOST_PACKAGES`` there is one more, of which nothing is known.
+        Beyond ``MOST_PACKAGES`` there is one more, of which nothing is known. Of several packages only the degrees
+        count: they come without ``components``, which together would fill the memory.
         """
-        found = [(sha256, await self._read(sha256)) for sha256 in sha256s[:MOST_PACKAGES]]
+        alone = len(sha256s) == 1
+        found = [(sha256, await self._read(sha256, alone=alone)) for sha256 in sha256s[:MOST_PACKAGES]]
         return found + [(sha256, _UNREAD) for sha256 in sha256s[MOST_PACKAGES : MOST_PACKAGES + 1]]
 
-    async def open(self, sha256: str, package: OpenedPackage, institution_no: int) -> OpenedPackage:
+    async def open(self, sha256: str, package: OpenedPackage, institution_no: int, *, alone: bool) -> OpenedPackage:
         """The same with what is in its envelope, or with the reason why that stayed closed.
 
-        Raises ``DomainError`` as the store does, and when signer cannot be asked now.
+        Unless it is ``alone`` in its letter it has no ``components``, as from ``look``. Raises ``DomainError`` as
+        the store does, and when signer cannot be asked now.
         """
         if not package.encrypted:
             return package
@@ -77,14 +80,16 @@ class LetterPackages:
                     if outcome is None:
                         raise
                     return _closed(package, outcome)
-                return await self._judged(file, decrypted, package)
+                opened = await self._judged(file, decrypted, package)
+        return opened if alone else replace(opened, components=())
 
-    async def _read(self, sha256: str) -> OpenedPackage:
+    async def _read(self, sha256: str, *, alone: bool) -> OpenedPackage:
         async with (
             open_stored(self._blobs, sha256, limit=self._max_bytes) as stored,
             self._budget.hold(len(stored.content)),
         ):
-            return await asyncio.to_thread(open_package, cast("BinaryIO", stored.file))
+            found = await asyncio.to_thread(open_package, cast("BinaryIO", stored.file))
+        return found if alone else replace(found, components=())
 
     async def _judged(self, outside: BinaryIO, decrypted: Decrypted, package: OpenedPackage) -> OpenedPackage:
         async with self._budget.hold(decrypted.size):

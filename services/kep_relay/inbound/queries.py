@@ -9,10 +9,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.kep_relay.inbound.verify import confined
+from services.kep_relay.acceptance.describing import acceptances_of, notices_of
+from services.kep_relay.inbound.judged import confined
+from services.kep_relay.inbound.scanning import WITHHELD
 from services.kep_relay.tables import InboundMessageRow, InboundPartRow, InboundVerificationRow
+from shared.contracts.acceptance import Acceptance
 from shared.contracts.envelopes import PackageOpening
 from shared.contracts.inbound import InboundMessage, InboundPage, InboundPart, InboundVerification
+from shared.contracts.signatures import Maturity
 from shared.domain.message import InboundState
 from shared.domain.verdict import Conclusion
 from shared.errors import DomainError, ErrorCode, Fault
@@ -31,10 +35,12 @@ async def owned(
 
 
 async def readable(session: AsyncSession, message_id: UUID, institutions: Sequence[int]) -> InboundMessageRow:
-    """As ``owned``, for whoever wants to see what the letter carries; CLASSIFIED_SEALED if nobody may."""
+    """As ``owned``, for whoever wants to see what the letter carries; CLASSIFIED_SEALED or STATE_CONFLICT if nobody may."""
     row = await owned(session, message_id, institutions)
     if row.state == InboundState.SEALED:
         raise DomainError(ErrorCode.CLASSIFIED_SEALED, "the letter is sealed: it is more secret than KEP may carry")
+    if row.reason_code in WITHHELD:
+        raise DomainError(ErrorCode.STATE_CONFLICT, f"the mail is kept but not handed out: {row.reason}")
     return row
 
 
@@ -112,10 +118,16 @@ async def describe_all(session: AsyncSession, rows: Sequence[InboundMessageRow])
                     is_package=item.is_package,
                 )
             )
-    return [_describe(row, parts[row.message_id]) for row in rows]
+    ids = [row.message_id for row in rows]
+    periods, notices = await acceptances_of(session, ids), await notices_of(session, ids)
+    return [
+        _describe(row, parts[row.message_id], periods.get(row.message_id), notices.get(row.message_id)) for row in rows
+    ]
 
 
-def _describe(row: InboundMessageRow, parts: list[InboundPart]) -> InboundMessage:
+def _describe(
+    row: InboundMessageRow, parts: list[InboundPart], acceptance: Acceptance | None, notice_id: UUID | None
+) -> InboundMessage:
     return InboundMessage(
         message_id=row.message_id,
         institution_no=row.institution_no,
@@ -138,7 +150,11 @@ def _describe(row: InboundMessageRow, parts: list[InboundPart]) -> InboundMessag
         raw_sha256=row.raw_sha256 or "",
         parts=parts,
         conclusion=None if row.conclusion is None else Conclusion(row.conclusion),
+        maturity=None if row.maturity is None else Maturity(row.maturity),
+        acceptance=acceptance,
+        refusal_notice_id=notice_id,
         received_at=row.received_at,
+        consumer=row.consumer,
         available_at=row.available_at,
         consumed_at=row.consumed_at,
         registry_no=row.registry_no,

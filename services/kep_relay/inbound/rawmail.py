@@ -6,17 +6,16 @@ import asyncio
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 
+from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.tables import InboundMessageRow, RawMailRow
 from shared.blobs import BlobStore
 from shared.clock import Clock
-from shared.db.session import Database, UnitOfWork
+from shared.db.session import Database
 from shared.domain.identifiers import KepAddress, new_id
 from shared.domain.message import InboundState
-from shared.jobs import Job, JobQueue
 
 
 class RawState(StrEnum):
@@ -40,16 +39,22 @@ class Place:
     uid: int
 
 
+_ADD = (
+    insert(RawMailRow)
+    .on_conflict_do_nothing(index_elements=["mailbox_id", "folder", "uidvalidity", "uid"])
+    .returning(RawMailRow.raw_mail_id)
+)
+
+
 class RawMailStore:
     """Takes mails in."""
 
     def __init__(
-        self, database: Database, blobs: BlobStore, queue: JobQueue, ingest: Job, clock: Clock, *, max_bytes: int
+        self, database: Database, blobs: BlobStore, jobs: InboundJobs, clock: Clock, *, max_bytes: int
     ) -> None:
         self._database = database
         self._blobs = blobs
-        self._queue = queue
-        self._ingest = ingest
+        self._jobs = jobs
         self._clock = clock
         self._max_bytes = max_bytes
 
@@ -63,22 +68,24 @@ class RawMailStore:
     async def keep_all(self, mails: Sequence[tuple[Place, bytes | AsyncIterable[bytes]]]) -> int:
         """Store mails durably, all or none; how many of them were not stored before. Raises as ``keep`` does."""
         blobs = await asyncio.gather(*(self._blobs.put(raw, limit=self._max_bytes) for _place, raw in mails))
-        new = 0
+        rows = [
+            self._values(place, sha256=blob.sha256, size=blob.size, state=RawState.STORED)
+            for (place, _raw), blob in zip(mails, blobs, strict=True)
+        ]
         async with self._database.unit_of_work() as work:
-            for (place, _raw), blob in zip(mails, blobs, strict=True):
-                raw_mail_id = await self._insert(work, place, sha256=blob.sha256, size=blob.size, state=RawState.STORED)
-                if raw_mail_id is not None:
-                    await self._queue.defer(work, self._ingest, raw_mail_id=str(raw_mail_id))
-                    new += 1
-        return new
+            new = (await work.session.scalars(_ADD, rows)).all()
+            if new:
+                await self._jobs.begin_ingest(work, new)
+        return len(new)
 
     async def note_unloadable(self, place: Place, *, size: int, reason_code: str, reason: str) -> bool:
         """List a mail that cannot be taken in as quarantined, without its bytes; False if it is listed already."""
         now = self._clock.now()
         async with self._database.unit_of_work() as work:
-            raw_mail_id = await self._insert(
-                work, place, sha256=None, size=size, state=RawState.QUARANTINED, reason_code=reason_code, reason=reason
+            row = self._values(
+                place, sha256=None, size=size, state=RawState.QUARANTINED, reason_code=reason_code, reason=reason
             )
+            raw_mail_id = await work.session.scalar(_ADD, row)
             if raw_mail_id is None:
                 return False
             message_id = new_id()
@@ -102,13 +109,11 @@ class RawMailStore:
                     updated_at=now,
                 )
             )
-            row = await work.session.get_one(RawMailRow, raw_mail_id)
-            row.message_id = message_id
+            (await work.session.get_one(RawMailRow, raw_mail_id)).message_id = message_id
         return True
 
-    async def _insert(
+    def _values(
         self,
-        work: UnitOfWork,
         place: Place,
         *,
         sha256: str | None,
@@ -116,16 +121,10 @@ class RawMailStore:
         state: RawState,
         reason_code: str | None = None,
         reason: str | None = None,
-    ) -> UUID | None:
+    ) -> dict[str, object]:
         now = self._clock.now()
-        inserted = await work.session.execute(
-            insert(RawMailRow)
-            .values(
-                raw_mail_id=new_id(), mailbox_id=place.mailbox_id, institution_no=place.institution_no,
-                folder=place.folder, uidvalidity=place.uidvalidity, uid=place.uid, sha256=sha256, size=size,
-                received_at=now, state=state, reason_code=reason_code, reason=reason, next_attempt_at=now,
-            )
-            .on_conflict_do_nothing(index_elements=["mailbox_id", "folder", "uidvalidity", "uid"])
-            .returning(RawMailRow.raw_mail_id)
-        )  # fmt: skip
-        return inserted.scalar_one_or_none()
+        return {
+            "raw_mail_id": new_id(), "mailbox_id": place.mailbox_id, "institution_no": place.institution_no,
+            "folder": place.folder, "uidvalidity": place.uidvalidity, "uid": place.uid, "sha256": sha256, "size": size,
+            "received_at": now, "state": state, "reason_code": reason_code, "reason": reason, "next_attempt_at": now,
+        }  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.kep_relay.inbound import texts, wire
 from services.kep_relay.inbound.classify import MailKind, classify
 from services.kep_relay.inbound.envelope import OpenedMail, open_mail, unwrap
 from services.kep_relay.inbound.letter import Letter, read_letter
 from services.kep_relay.inbound.mime import parse_mail
+from services.kep_relay.inbound.scanning import Threat
 from services.kep_relay.inbound.verification_links import FoundLinks, find_links, is_expected
 from shared.contracts.verification_mails import RecognisedBy
 
@@ -49,6 +50,15 @@ class MailReading:
     references: tuple[str, ...]
     defects: tuple[str, ...]
     verification: VerificationTraits | None = None
+    threat: Threat | None = None
+    """What a virus scanner found, or why it would not look."""
+
+    def under(self, threat: Threat | None) -> MailReading:
+        """The same mail after it was scanned. Evidence is nobody's letter, but a threat beside it is somebody's case."""
+        if threat is None:
+            return self
+        kind = MailKind.OTHER if self.kind is MailKind.EVIDENCE else self.kind
+        return replace(self, kind=kind, threat=threat)
 
 
 def read_mail(raw: bytes | memoryview, rules: VerificationRules | None = None) -> MailReading:

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import delete, update
 
 from services.kep_relay.inbound.classified import ArrivalRules, Degree
+from services.kep_relay.inbound.consumer_routing import withdraw
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.tables import (
     ClassifiedIncidentRow,
@@ -79,6 +80,7 @@ class Sealing:
                 .values(filename=None)
                 .execution_options(synchronize_session=False)
             )
+            await withdraw(work, message_id, now)
             # Links out of the letter's text; a mail that asks for confirmation has no package and is never sealed.
             await work.session.execute(delete(VerificationMailRow).where(VerificationMailRow.message_id == message_id))
         self._metrics.classified.labels(code.value).inc()

@@ -8,14 +8,16 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Text, cast, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from services.kep_relay.inbound.jobs import InboundJobs
+from services.kep_relay.inbound.consumers import offered
+from services.kep_relay.inbound.jobs import INGEST, SETTLE_EVIDENCE, VERIFY, InboundJobs
 from services.kep_relay.inbound.leases import Leases
-from services.kep_relay.inbound.metrics import RECOGNISED_BY, InboundMetrics
+from services.kep_relay.inbound.metrics import OFFERED, RECOGNISED_BY, InboundMetrics
 from services.kep_relay.inbound.rawmail import RawState
 from services.kep_relay.tables import (
+    AcceptanceRow,
     ClassifiedIncidentRow,
     EvidenceRow,
     InboundMessageRow,
@@ -25,13 +27,16 @@ from services.kep_relay.tables import (
     VerificationMailRow,
 )
 from shared.clock import Clock
+from shared.contracts.acceptance import AcceptanceState
 from shared.contracts.envelopes import PackageOpening
 from shared.db.session import Database, UnitOfWork
 from shared.domain.message import INBOUND_UNREGISTERED, InboundState
+from shared.jobs import waits
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+_SOON = timedelta(hours=4)
 _GRACE = timedelta(seconds=5)
 """How long a row is left to the job it was given."""
 
@@ -56,13 +61,14 @@ class InboundSweep:
             RawMailRow.raw_mail_id,
             (RawMailRow.state == RawState.STORED) & (RawMailRow.next_attempt_at <= late),
             RawMailRow.next_attempt_at,
+            INGEST,
             self._jobs.defer_ingest,
         )
         letter_due = InboundMessageRow.verify_at
-        await self._defer(InboundMessageRow.message_id, letter_due <= late, letter_due, self._jobs.defer_verify)
+        await self._defer(InboundMessageRow.message_id, letter_due <= late, letter_due, VERIFY, self._jobs.defer_verify)
         due = or_(EvidenceRow.verify_at <= late, EvidenceRow.correlate_at <= late)
         earliest = func.least(EvidenceRow.verify_at, EvidenceRow.correlate_at)
-        await self._defer(EvidenceRow.evidence_id, due, earliest, self._jobs.defer_settle)
+        await self._defer(EvidenceRow.evidence_id, due, earliest, SETTLE_EVIDENCE, self._jobs.defer_settle)
         await self._acknowledge()
 
     async def _defer(
@@ -70,11 +76,14 @@ class InboundSweep:
         key: InstrumentedAttribute[UUID],
         condition: ColumnElement[bool],
         due: ColumnElement[Any] | InstrumentedAttribute[Any],
+        job: str,
         defer: Callable[[UnitOfWork, UUID], Awaitable[None]],
     ) -> None:
+        # One that waits its turn is enough: with many of them each round would try to add all of them again.
+        lost = condition & ~waits(literal(f"{job}:").concat(cast(key, Text)))
         async with self._database.reading() as session:
             # Longest due first: rows that come up again and again must not keep the others from their turn.
-            found = (await session.scalars(select(key).where(condition).order_by(due, key).limit(BATCH))).all()
+            found = (await session.scalars(select(key).where(lost).order_by(due, key).limit(BATCH))).all()
         if not found:
             return
         async with self._database.unit_of_work() as work:
@@ -148,6 +157,14 @@ class InboundSweep:
                 ClassifiedIncidentRow,
                 ClassifiedIncidentRow.incident_id.not_in(select(IncidentClosingRow.incident_id)),
             )
+            pending, soon = (
+                await session.execute(
+                    select(func.count(), func.count().filter(AcceptanceRow.due_at <= now + _SOON)).where(
+                        AcceptanceRow.next_at.is_not(None), AcceptanceRow.state == AcceptanceState.PENDING
+                    )
+                )
+            ).one()
+            consumers = await offered(session)
             polls = list(
                 await session.scalars(select(MailboxRow.last_successful_poll_at).where(MailboxRow.active.is_(True)))
             )
@@ -157,10 +174,14 @@ class InboundSweep:
         closed = {row[0]: row[1] for row in unopened}
         for outcome in set(PackageOpening) - {PackageOpening.OPENED}:
             self._metrics.unopened.labels(outcome.value).set(closed.get(outcome.value, 0))
+        self._metrics.acceptance_pending.labels("within-4-hours").set(soon)
+        self._metrics.acceptance_pending.labels("later").set(pending - soon)
         self._metrics.incidents_open.set(incidents)
         self._metrics.quarantined.set(quarantined)
         self._metrics.dead_letters.set(dead)
         self._metrics.leases.set(leased)
+        for kind_and_state in OFFERED:
+            self._metrics.offered.labels(*kind_and_state).set(consumers.get(kind_and_state, 0))
         self._metrics.uncorrelated.set(uncorrelated)
         self._metrics.last_poll.set(min((poll.timestamp() if poll else 0.0 for poll in polls), default=0.0))
 

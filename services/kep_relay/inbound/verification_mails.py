@@ -16,9 +16,9 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kep_relay.inbound.classify import MailKind
+from services.kep_relay.inbound.judged import ENVELOPE
 from services.kep_relay.inbound.reading import VerificationTraits
 from services.kep_relay.inbound.verification_links import is_expected
-from services.kep_relay.inbound.verify import ENVELOPE
 from services.kep_relay.tables import (
     InboundMessageRow,
     InboundVerificationRow,

@@ -7,105 +7,53 @@ more secret than KEP may carry is not offered but sealed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
-from services.kep_relay.evidence.settle import verify_again_at
+from services.kep_relay.acceptance.periods import Periods
+from services.kep_relay.events import VerdictNews, tell
+from services.kep_relay.inbound.addressees import Addressees
 from services.kep_relay.inbound.arrivals import Arrivals
 from services.kep_relay.inbound.budget import ByteBudget
 from services.kep_relay.inbound.classified import ArrivalRules, Standing, rules_of
+from services.kep_relay.inbound.consumer_routing import decide
+from services.kep_relay.inbound.consumer_rules import together
+from services.kep_relay.inbound.judged import ENVELOPE, SENDER_SIGNATURE, SIGNER_AWAY, Judged, conclude, confined
 from services.kep_relay.inbound.letter import PACKAGE_ENCRYPTED
 from services.kep_relay.inbound.metrics import InboundMetrics
 from services.kep_relay.inbound.package import Component, OpenedPackage
-from services.kep_relay.inbound.packages import KEY_MAY_COME, LetterPackages, closed_conclusion
+from services.kep_relay.inbound.packages import KEY_MAY_COME, LetterPackages
 from services.kep_relay.inbound.sealing import Sealing
 from services.kep_relay.inbound.signed_mail import ask, verify_mail
 from services.kep_relay.inbound.texts import storable
+from services.kep_relay.metrics import TransitionTimes
+from services.kep_relay.reverifying import verify_again_at
 from services.kep_relay.tables import InboundMessageRow, InboundPartRow, InboundVerificationRow
 from shared.blobs import BlobStore
 from shared.clients.signer import SignerClient
 from shared.clock import ISTANBUL, Clock
 from shared.contracts.envelopes import PackageOpening
+from shared.contracts.events import EventType
 from shared.contracts.inbound import ComponentVerification, InboundVerification
-from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
+from shared.contracts.signatures import (
+    Maturity,
+    Profile,
+    SignatureFormat,
+    VerificationReport,
+    VerificationRequest,
+)
 from shared.db.session import Database, UnitOfWork
 from shared.domain.message import INBOUND_UNREGISTERED, InboundState
-from shared.domain.verdict import Conclusion, Indication, worst
+from shared.domain.verdict import Conclusion
 from shared.errors import DomainError, ErrorCode
 
 log = structlog.get_logger(__name__)
 
 _SIGNER_PAUSE = timedelta(seconds=10)
-SIGNER_AWAY = "signer-unavailable"
-PACKAGE_INVALID = "package-invalid"
-SIGNATURE_FAILED = "signature-failed"
-ENVELOPE = "envelope"
-SENDER_SIGNATURE = "sender-signature"
-_REQUIRED = frozenset({ENVELOPE, SENDER_SIGNATURE})
-_ENCRYPTED = "encrypted-"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Everything found out about one letter in one run."""
-
-    verification: InboundVerification
-    package: OpenedPackage | None
-    """The package, if there is exactly one."""
-    security_code: str | None = None
-    opening: PackageOpening | None = None
-    """The worst one, of a letter with several packages."""
-
-    def reason_code(self, current: str | None) -> str | None:
-        """Why a person should look, most tangible first; None when nothing speaks against the letter."""
-        if self.package is not None and self.opening not in {None, PackageOpening.OPENED}:
-            return f"{_ENCRYPTED}{self.opening}"
-        if self.package is not None and not self.package.acceptable:
-            return PACKAGE_INVALID
-        provisional = {None, SIGNER_AWAY, SIGNATURE_FAILED, PACKAGE_INVALID, PACKAGE_ENCRYPTED}
-        if current not in provisional and not (current or "").startswith(_ENCRYPTED):
-            return current
-        return SIGNATURE_FAILED if self.verification.conclusion is Conclusion.FAILED else None
-
-    def changes(self, row: InboundMessageRow) -> bool:
-        """False for another try that ended as the one before: nobody gains by the same verdict every hour."""
-        return (
-            row.verifications == 0
-            or self.opening not in KEY_MAY_COME
-            or row.opening != self.opening
-            or row.conclusion != self.verification.conclusion.value
-        )
-
-
-def confined(verification: InboundVerification) -> InboundVerification:
-    """What may be told of a sealed letter: the signatures of the mail, and nothing of what it carries."""
-    outside = [item for item in verification.components if item.component in _REQUIRED]
-    return verification.model_copy(
-        update={"components": outside, "findings": [], "conclusion": conclude(outside, None)}
-    )
-
-
-def conclude(components: list[ComponentVerification], package: OpenedPackage | None) -> Conclusion:
-    """The letter's conclusion: the worst of all.
-
-    A KEP message must be signed by the provider and by the sender, so a missing signature of either
-    is a failure; so is a package with a fatal finding, or an envelope that no key will ever open.
-    """
-    conclusions = [
-        Conclusion.FAILED
-        if item.component in _REQUIRED and item.report.indication is Indication.NO_SIGNATURE_FOUND
-        else item.report.conclusion
-        for item in components
-    ]
-    if package is not None and not package.acceptable:
-        conclusions.append(Conclusion.FAILED)
-    if package is not None:
-        conclusions.append(closed_conclusion(package.opening))
-    return worst(conclusions)
 
 
 class LetterVerification:
@@ -118,9 +66,12 @@ class LetterVerification:
         signer: SignerClient,
         clock: Clock,
         metrics: InboundMetrics,
+        transitions: TransitionTimes,
         arrivals: Arrivals,
         budget: ByteBudget,
         *,
+        periods: Periods,
+        addressees: Addressees,
         sender_profile: Profile,
         max_mail_bytes: int,
         key_pause: timedelta,
@@ -130,8 +81,11 @@ class LetterVerification:
         self._signer = signer
         self._clock = clock
         self._metrics = metrics
+        self._transitions = transitions
         self._arrivals = arrivals
         self._budget = budget
+        self._periods = periods
+        self._addressees = addressees
         self._sender_profile = sender_profile
         self._max_mail_bytes = max_mail_bytes
         self._key_pause = key_pause
@@ -155,13 +109,21 @@ class LetterVerification:
                 raise
             await self._wait_for_signer(row, error)
             return None
+        offered = False
         async with self._database.unit_of_work() as work:
             current = await work.session.get_one(InboundMessageRow, row.message_id, with_for_update=True)
             asked_at = None if current.verify_at == row.verify_at else current.verify_at
             if current.verifications == row.verifications:
-                self._write(work, current, judged)
+                if judged.from_administration is not None:
+                    current.from_administration = judged.from_administration
+                if judged.from_administration is False:
+                    await self._periods.not_for(work, current.message_id)
+                await self._write(work, current, judged)
+                offered = current.available_at != row.available_at
                 # Somebody who asked meanwhile may have brought a key that this run did not have.
                 current.verify_at = asked_at or current.verify_at
+        if offered and current.available_at is not None:
+            self._transitions.inbound(InboundState.AVAILABLE, current.received_at, current.available_at)
         self._arrivals.announce()
         return next(item.report for item in judged.verification.components if item.component == ENVELOPE)
 
@@ -171,6 +133,7 @@ class LetterVerification:
         rules = rules_of(row.received_at.astimezone(ISTANBUL).date())
         # A plain letter's degree needs no signer, so that nothing waits for it in the open while signer is away.
         packages = await self._packages.look(await self._package_digests(row))
+        whose = _from_administration([package for _sha256, package in packages])
         if await self._sealed(row, [package for _sha256, package in packages], rules):
             packages = []
         moment = row.received_at
@@ -178,14 +141,22 @@ class LetterVerification:
             await self._component(ENVELOPE, row.raw_sha256, Profile.KEPHS_TRANSACTION, moment),
             await self._component(SENDER_SIGNATURE, row.original_sha256, self._sender_profile, moment),
         ]
-        opened = [await self._packages.open(sha256, package, row.institution_no) for sha256, package in packages]
+        opened = [
+            await self._packages.open(sha256, package, row.institution_no, alone=len(packages) == 1)
+            for sha256, package in packages
+        ]
+        whose = _from_administration(opened) if opened else whose
         if await self._sealed(row, opened, rules):
             opened = []
         package = opened[0] if row.package_sha256 is not None and opened else None
         inside = [await self._signature(part, moment) for part in (package.components if package else ())]
         if await self._sealed(row, opened, rules, proven=package is not None and _proven(package, inside)):
             opened, package, inside = [], None, []
-        return self._joined(row, [*components, *inside], package, opened, rules)
+        judged = self._joined(row, [*components, *inside], package, opened, rules)
+        suspect = await self._addressees.findings(
+            judged.addressing, row.institution_no, row.mailbox_address, row.sender_address
+        )
+        return replace(judged.but(suspect), from_administration=whose)
 
     async def _package_digests(self, row: InboundMessageRow) -> list[str]:
         if row.state == InboundState.SEALED:
@@ -231,7 +202,8 @@ class LetterVerification:
         code = degrees[0] if len(degrees) == 1 else None
         openings = [item.opening for item in packages if item.opening is not None]
         closed = next((item for item in openings if item is not PackageOpening.OPENED), None)
-        return Judged(verification, package, code, closed or next(iter(openings), None))
+        addressing = together(item.addressing for item in packages)
+        return Judged(verification, package, code, closed or next(iter(openings), None), addressing=addressing)
 
     async def _signature(self, part: Component, moment: datetime) -> ComponentVerification:
         request = VerificationRequest(format=SignatureFormat.CADES, profile=part.profile, moment=moment)
@@ -245,13 +217,18 @@ class LetterVerification:
         )
         return ComponentVerification(component=name, report=report)
 
-    def _write(self, work: UnitOfWork, row: InboundMessageRow, judged: Judged) -> None:
+    async def _write(self, work: UnitOfWork, row: InboundMessageRow, judged: Judged) -> None:
         now = self._clock.now()
         if judged.opening is not None:
             self._metrics.openings.labels(judged.opening.value).inc()
         row.verify_at = self._again_at(row, judged, now)
-        if not judged.changes(row):
+        first = row.state == InboundState.PARSED  # also of one that was judged while it was withheld
+        if not first and judged.still_closed(row):
             log.info("letter_still_closed", message_id=str(row.message_id), opening=judged.opening)
+            return
+        if not first and judged.repeats(await _on_record(work, row)):
+            row.verifications += 1
+            log.info("letter_still_open", message_id=str(row.message_id), verifications=row.verifications)
             return
         verification = judged.verification
         if row.state == InboundState.SEALED:
@@ -259,14 +236,16 @@ class LetterVerification:
         else:
             row.reason_code = judged.reason_code(row.reason_code)
             _describe(row, judged)
+        news = _news(row, verification.conclusion, judged.maturity)
         row.verifications += 1
         row.version += 1
         row.updated_at = now
-        row.conclusion = verification.conclusion.value
-        if row.state == InboundState.PARSED:
+        row.conclusion, row.maturity = verification.conclusion.value, news.maturity.value
+        if first:
             # ``verified`` and ``available`` are reached in one step: nothing lies between them.
             row.state = InboundState.AVAILABLE
             row.available_at = row.visible_at = now
+            await decide(work, row, judged.addressing)
         self._metrics.verdicts.labels("letter", verification.conclusion.value).inc()
         work.session.add(
             InboundVerificationRow(
@@ -280,6 +259,12 @@ class LetterVerification:
         log.info(
             "letter_verified", message_id=str(row.message_id), conclusion=row.conclusion, reason_code=row.reason_code
         )
+        # A sealed letter is the security officer's business; an incident tells of it.
+        if row.state != InboundState.SEALED and (first or (news.previous is not None and news.is_news)):
+            await tell(
+                work, EventType.INBOUND_AVAILABLE if first else EventType.INBOUND_VERDICT_CHANGED, news,
+                institution_no=row.institution_no, message_id=row.message_id, at=now,
+            )  # fmt: skip
 
     def _again_at(self, row: InboundMessageRow, judged: Judged, now: datetime) -> datetime | None:
         if judged.opening in KEY_MAY_COME:
@@ -298,6 +283,23 @@ class LetterVerification:
                 current.reason_code = SIGNER_AWAY
 
 
+async def _on_record(work: UnitOfWork, row: InboundMessageRow) -> InboundVerification | None:
+    verdict = await work.session.scalar(
+        select(InboundVerificationRow.verdict)
+        .where(InboundVerificationRow.message_id == row.message_id)
+        .order_by(InboundVerificationRow.sequence.desc())
+        .limit(1)
+    )
+    return None if verdict is None else InboundVerification.model_validate(verdict)
+
+
+def _news(row: InboundMessageRow, conclusion: Conclusion, maturity: Maturity) -> VerdictNews:
+    if row.conclusion is None:
+        return VerdictNews(conclusion, maturity)
+    previous = Maturity(row.maturity) if row.maturity is not None else Maturity.FINAL
+    return VerdictNews(conclusion, maturity, Conclusion(row.conclusion), previous)
+
+
 def _describe(row: InboundMessageRow, judged: Judged) -> None:
     row.security_code = judged.security_code
     row.opening = None if judged.opening is None else judged.opening.value
@@ -310,6 +312,10 @@ def _describe(row: InboundMessageRow, judged: Judged) -> None:
 def _proven(package: OpenedPackage, inside: list[ComponentVerification]) -> bool:
     """Whether everything that a package says may be believed."""
     return package.acceptable and all(item.report.conclusion is Conclusion.PASSED for item in inside)
+
+
+def _from_administration(packages: list[OpenedPackage]) -> bool | None:
+    return any(package.from_administration for package in packages) if packages else None
 
 
 def _short(text: str | None) -> str | None:

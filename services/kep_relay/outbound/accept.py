@@ -7,19 +7,22 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.kep_relay.accounts.checks import require_ready
 from services.kep_relay.mailboxes import sending_mailbox
 from services.kep_relay.outbound import moves
 from services.kep_relay.outbound.confidentiality import confidentiality_event, recorded_confidentiality
-from services.kep_relay.outbound.history import MAX_DETAIL, EventKind
+from services.kep_relay.outbound.enter import ADDRESS_RULE, Addressee, enter
+from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.jobs import OutboundJobs
 from services.kep_relay.outbound.queries import owned_message
-from services.kep_relay.tables import MailboxRow, OutboundEventRow, OutboundMessageRow, OutboundRecipientRow
+from services.kep_relay.tables import MailboxRow, OutboundMessageRow, OutboundRecipientRow
 from shared.blobs import BlobStore
 from shared.clock import Clock
-from shared.contracts.outbound import OutboundSubmission
+from shared.contracts.outbound import OutboundKind, OutboundSubmission
 from shared.db.session import Database, UnitOfWork
-from shared.domain.identifiers import detsis_number, new_id, sha256_hex
+from shared.domain.identifiers import KepAddress, detsis_number, sha256_hex
 from shared.domain.message import BEFORE_SUBMISSION, OutboundState
 from shared.errors import DomainError, ErrorCode, Fault
 
@@ -34,6 +37,8 @@ _ENDED_BADLY = frozenset(
     }
 )
 
+_SENT_AGAIN = "sent again already: if the later letter has ended without delivery as well, send that one again"
+
 
 class Acceptance:
     """Turns a submission into durable rows and jobs, in one transaction."""
@@ -47,6 +52,7 @@ class Acceptance:
         jobs: OutboundJobs,
         ttl: timedelta,
         max_package_bytes: int,
+        refuse_unready: bool = False,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -54,12 +60,14 @@ class Acceptance:
         self._jobs = jobs
         self._ttl = ttl
         self._max_package_bytes = max_package_bytes
+        self._refuse_unready = refuse_unready
 
     async def accept(self, message_id: UUID, submission: OutboundSubmission, *, resend_of: UUID | None = None) -> bool:
         """Take a letter over; whether it is new. When this returns, the letter cannot get lost.
 
         Raises ``DomainError``: STATE_CONFLICT when the id stands for another letter, MAILBOX_MISSING,
-        NOT_FOUND when the package was not put before, VALIDATION_FAILED.
+        NOT_FOUND when the package was not put before, VALIDATION_FAILED; with ``refuse_unready`` as
+        ``accounts.checks.require_ready`` does.
         """
         fingerprint = _fingerprint(submission, resend_of)
         obstacle: DomainError | None = None
@@ -76,7 +84,14 @@ class Acceptance:
                 return False
             if obstacle is not None:
                 raise obstacle
+            if resend_of is not None:
+                # Whoever sends it again at the same time waits here and is told.
+                await work.session.get_one(OutboundMessageRow, resend_of, with_for_update=True)
+                if await _sent_again(work.session, resend_of) & set(submission.recipient_nos):
+                    raise DomainError(ErrorCode.STATE_CONFLICT, _SENT_AGAIN)
             mailbox = await sending_mailbox(work.session, submission.institution_no)
+            if self._refuse_unready:
+                await require_ready(work.session, mailbox)
             await self._store(work, message_id, submission, mailbox, fingerprint, resend_of)
         return True
 
@@ -101,43 +116,52 @@ class Acceptance:
         return cancelled, too_late
 
     async def _cancel_one(self, recipient_id: UUID, message_id: UUID) -> bool:
-        for state in sorted(BEFORE_SUBMISSION):
+        async with self._database.unit_of_work() as work:
+            # Locked: what waits goes from one state to another and back, and must be met in none of them too late.
+            found = await work.session.scalar(
+                select(moves.Row.state).where(moves.Row.recipient_id == recipient_id).with_for_update()
+            )
+            if found not in BEFORE_SUBMISSION:
+                return False
             # A claim does not protect here: the intent is compare-and-set on the state and will not fit any more.
-            async with self._database.unit_of_work() as work:
-                if await moves.move(
-                    work,
-                    recipient_id=recipient_id,
-                    message_id=message_id,
-                    from_state=state,
-                    to_state=OutboundState.CANCELLED,
-                    kind=EventKind.CANCELLED,
-                    detail=None,
-                    at=self._clock.now(),
-                    values={**moves.RELEASED, moves.Row.next_attempt_at: None},
-                ):
-                    return True
-        return False
+            return await moves.move(
+                work,
+                recipient_id=recipient_id,
+                message_id=message_id,
+                from_state=OutboundState(found),
+                to_state=OutboundState.CANCELLED,
+                kind=EventKind.CANCELLED,
+                detail=None,
+                at=self._clock.now(),
+                values={**moves.RELEASED, moves.Row.next_attempt_at: None},
+            )
 
     async def resend(self, message_id: UUID, institutions: list[int], new_message_id: UUID) -> bool:
         """Send to the recipients that ended badly again, as a new letter; whether it is new.
 
-        Raises STATE_CONFLICT when there is no such recipient.
+        Each recipient of a letter is sent to again once: of the new letter, if that ends badly as well, it is done
+        again. Raises STATE_CONFLICT when there is no such recipient.
         """
         async with self._database.reading() as session:
             known = await session.get(OutboundMessageRow, new_message_id)
             message = await owned_message(session, message_id, institutions)
             if known is not None:
-                if known.resend_of != message_id:
-                    raise DomainError(ErrorCode.STATE_CONFLICT, "the new id stands for another letter")
-                return False
+                return _repeated(known, message_id)
             recipients = await session.execute(
                 select(OutboundRecipientRow.detsis_no, OutboundRecipientRow.state)
                 .where(OutboundRecipientRow.message_id == message_id)
                 .order_by(OutboundRecipientRow.position)
             )
-            again = [number for number, state in recipients if OutboundState(state) in _ENDED_BADLY]
+            # Only a notice has none, and that is sent again by itself.
+            ended = [number or 0 for number, state in recipients if OutboundState(state) in _ENDED_BADLY]
+            if not ended:
+                raise DomainError(ErrorCode.STATE_CONFLICT, "no recipient of this letter has ended without delivery")
+            before = await _sent_again(session, message_id)
+            again = [number for number in ended if number not in before]
+        if message.kind == OutboundKind.NOTICE:
+            return await self._notice_again(message, new_message_id)
         if not again:
-            raise DomainError(ErrorCode.STATE_CONFLICT, "no recipient of this letter has ended without delivery")
+            raise DomainError(ErrorCode.STATE_CONFLICT, _SENT_AGAIN)
         submission = OutboundSubmission(
             institution_no=message.institution_no,
             client_id=message.client_id,
@@ -154,6 +178,37 @@ class Acceptance:
             correlation_id=message.correlation_id,
         )
         return await self.accept(new_message_id, submission, resend_of=message_id)
+
+    async def _notice_again(self, message: OutboundMessageRow, new_message_id: UUID) -> bool:
+        """The same text to the same address, once: one notice of a letter is on its way at a time."""
+        now = self._clock.now()
+        async with self._database.unit_of_work() as work:
+            # Whoever asks at the same time waits here and finds this one's row.
+            await work.session.get_one(OutboundMessageRow, message.message_id, with_for_update=True)
+            known = await work.session.get(OutboundMessageRow, new_message_id)
+            if known is not None:
+                return _repeated(known, message.message_id)
+            later = select(OutboundMessageRow.message_id).where(OutboundMessageRow.resend_of == message.message_id)
+            if await work.session.scalar(later) is not None:
+                raise DomainError(ErrorCode.STATE_CONFLICT, "the notice was sent again already")
+            mailbox = await work.session.get_one(MailboxRow, message.mailbox_id)
+            address = await work.session.scalar(
+                select(OutboundRecipientRow.kep_address).where(OutboundRecipientRow.message_id == message.message_id)
+            )
+            assert address is not None
+            again = OutboundMessageRow(
+                message_id=new_message_id, kind=message.kind, reply_to=message.reply_to,
+                in_reply_to=message.in_reply_to, institution_no=message.institution_no, client_id=message.client_id,
+                client_ref=message.client_ref, subject=message.subject, subject_withheld=message.subject_withheld,
+                document_id=message.document_id, document_no=message.document_no,
+                package_sha256=message.package_sha256, package_size=message.package_size,
+                package_filename=message.package_filename, mailbox_id=message.mailbox_id,
+                fingerprint=message.fingerprint, correlation_id=message.correlation_id, resend_of=message.message_id,
+                accepted_at=now, updated_at=now, expires_at=now + self._ttl,
+            )  # fmt: skip
+            addressee = Addressee(None, KepAddress(address), ADDRESS_RULE)
+            await enter(work, self._jobs, again, [addressee], domain=mailbox.address.rpartition("@")[2])
+        return True
 
     async def _check(self, submission: OutboundSubmission) -> None:
         self._validate(submission)
@@ -192,72 +247,41 @@ class Acceptance:
         now = self._clock.now()
         confidentiality = submission.confidentiality
         notable = None if confidentiality is None else confidentiality_event(confidentiality, submission.package_sha256)
-        work.session.add(
-            OutboundMessageRow(
-                message_id=message_id,
-                institution_no=submission.institution_no,
-                client_id=submission.client_id,
-                client_ref=submission.client_ref,
-                subject=submission.subject,
-                subject_withheld=submission.subject_withheld,
-                document_id=submission.document_id,
-                document_no=submission.document_no,
-                package_sha256=sha256_hex(submission.package_sha256),
-                package_size=submission.package_size,
-                package_filename=submission.package_filename,
-                mailbox_id=mailbox.mailbox_id,
-                fingerprint=fingerprint,
-                correlation_id=submission.correlation_id,
-                resend_of=resend_of,
-                confidentiality=None if confidentiality is None else confidentiality.model_dump(mode="json"),
-                accepted_at=now,
-                updated_at=now,
-                expires_at=submission.expires_at or now + self._ttl,
-                last_sequence=len(submission.recipient_nos) + (notable is not None),
-            )
+        message = OutboundMessageRow(
+            message_id=message_id,
+            institution_no=submission.institution_no,
+            client_id=submission.client_id,
+            client_ref=submission.client_ref,
+            subject=submission.subject,
+            subject_withheld=submission.subject_withheld,
+            document_id=submission.document_id,
+            document_no=submission.document_no,
+            package_sha256=sha256_hex(submission.package_sha256),
+            package_size=submission.package_size,
+            package_filename=submission.package_filename,
+            mailbox_id=mailbox.mailbox_id,
+            fingerprint=fingerprint,
+            correlation_id=submission.correlation_id,
+            resend_of=resend_of,
+            kind=OutboundKind.LETTER,
+            confidentiality=None if confidentiality is None else confidentiality.model_dump(mode="json"),
+            accepted_at=now,
+            updated_at=now,
+            expires_at=submission.expires_at or now + self._ttl,
         )
-        await work.session.flush()
+        addressees = [Addressee(number) for number in submission.recipient_nos]
         domain = mailbox.address.rpartition("@")[2]
-        recipient_ids = [new_id() for _ in submission.recipient_nos]
-        for position, (recipient_id, number) in enumerate(zip(recipient_ids, submission.recipient_nos, strict=True)):
-            work.session.add(
-                OutboundRecipientRow(
-                    recipient_id=recipient_id,
-                    message_id=message_id,
-                    institution_no=submission.institution_no,
-                    position=position,
-                    detsis_no=number,
-                    state=OutboundState.QUEUED,
-                    attention=[],
-                    message_id_header=f"<{recipient_id}@{domain}>",
-                    rem_id=str(recipient_id),
-                    attempts=0,
-                    setbacks=0,
-                    next_attempt_at=now,
-                    created_at=now,
-                    updated_at=now,
-                    version=1,
-                )
-            )
-        await work.session.flush()
-        # Not ``history.record``, which numbers lines one by one: nobody else can see this letter yet.
-        work.session.add_all(
-            OutboundEventRow(
-                message_id=message_id, sequence=sequence, recipient_id=recipient_id, at=now, kind=EventKind.HANDED_OVER,
-                to_state=OutboundState.QUEUED,
-            )
-            for sequence, recipient_id in enumerate(recipient_ids, 1)
-        )  # fmt: skip
-        if notable is not None:
-            kind, detail = notable
-            work.session.add(
-                OutboundEventRow(
-                    message_id=message_id, sequence=len(recipient_ids) + 1, recipient_id=None, at=now, kind=kind,
-                    detail=detail[:MAX_DETAIL],
-                )
-            )  # fmt: skip
-        for recipient_id in recipient_ids:
-            await self._jobs.defer_submit(work, recipient_id, correlation_id=submission.correlation_id)
+        await enter(work, self._jobs, message, addressees, domain=domain, notable=notable)
+
+
+async def _sent_again(session: AsyncSession, message_id: UUID) -> set[int]:
+    """Recipients for whom a later letter takes this one's place, whatever became of that."""
+    found = await session.scalars(
+        select(OutboundRecipientRow.detsis_no)
+        .join(OutboundMessageRow, OutboundMessageRow.message_id == OutboundRecipientRow.message_id)
+        .where(OutboundMessageRow.resend_of == message_id, OutboundRecipientRow.detsis_no.is_not(None))
+    )
+    return {number for number in found if number is not None}
 
 
 def _fingerprint(submission: OutboundSubmission, resend_of: UUID | None) -> str:
@@ -268,6 +292,12 @@ def _fingerprint(submission: OutboundSubmission, resend_of: UUID | None) -> str:
 def _require_same(existing: OutboundMessageRow, fingerprint: str) -> None:
     if existing.fingerprint != fingerprint:
         raise DomainError(ErrorCode.STATE_CONFLICT, "the message id stands for another letter")
+
+
+def _repeated(known: OutboundMessageRow, resend_of: UUID) -> bool:
+    if known.resend_of != resend_of:
+        raise DomainError(ErrorCode.STATE_CONFLICT, "the new id stands for another letter")
+    return False
 
 
 def _invalid(pointer: str, detail: str) -> DomainError:

@@ -22,6 +22,8 @@ from services.kep_relay.instance import Instance
 from services.kep_relay.mailboxes import Mailboxes, stop_account
 from services.kep_relay.metrics import RelayMetrics
 from services.kep_relay.outbound import moves
+from services.kep_relay.outbound.breaker import EndpointBreaker, endpoint
+from services.kep_relay.outbound.credit import CreditQueue
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.jobs import OutboundJobs
 from services.kep_relay.outbound.moves import LetterInHand, Row, Values
@@ -54,6 +56,8 @@ class Attempt:
         driver: KepDriver,
         policy: RetryPolicy,
         pacing: Pacing,
+        breaker: EndpointBreaker,
+        credit: CreditQueue,
         sightings: Sightings,
         metrics: RelayMetrics,
         claim_seconds: float,
@@ -66,6 +70,8 @@ class Attempt:
         self._driver = driver
         self._policy = policy
         self._pacing = pacing
+        self._breaker = breaker
+        self._credit = credit
         self._sightings = sightings
         self._metrics = metrics
         self._claim_seconds = claim_seconds
@@ -97,13 +103,18 @@ class Attempt:
             call.outcome = word(outcome)
         decision = decide(outcome, recipient.setbacks, self._clock.now(), self._policy)
         await self._regard_account(letter, outcome, decision)
-        return await self._write_outcome(letter, outcome, decision, jobs)
+        written = await self._write_outcome(letter, outcome, decision, jobs)
+        if isinstance(outcome, Accepted):
+            await self._credit.taken(letter)
+        return written
 
     async def _write_intent(self, letter: LetterInHand) -> bool:
         if not self._instance.may_begin():
             return False
         now = self._clock.now()
         attempt = letter.recipient.attempts + 1
+        # Those behind a letter that waits for credit see by its reason that it has not been taken yet.
+        short = letter.recipient.reason_code == ErrorCode.KEP_CREDIT_EXHAUSTED
         async with self._database.unit_of_work() as work:
             return await moves.move(
                 work,
@@ -120,18 +131,25 @@ class Attempt:
                     Row.attempts: attempt,
                     Row.last_attempt_at: now,
                     Row.next_attempt_at: None,
-                    Row.reason_code: None,
-                    Row.reason: None,
+                    Row.reason_code: letter.recipient.reason_code if short else None,
+                    Row.reason: letter.recipient.reason if short else None,
                 },
             )
 
     async def _regard_account(self, letter: LetterInHand, outcome: SubmissionOutcome, decision: Decision) -> None:
         mailbox = letter.mailbox
         unreachable = isinstance(outcome, TemporaryFailure) and outcome.unreachable
-        if unreachable and decision.next_attempt_at is not None:
-            rest = (decision.next_attempt_at - self._clock.now()).total_seconds()
-            self._pacing.close(mailbox.mailbox_id, min(rest, _LONGEST_REST_SECONDS))
+        if isinstance(outcome, TemporaryFailure) and outcome.unreachable and decision.next_attempt_at is not None:
+            rest = min((decision.next_attempt_at - self._clock.now()).total_seconds(), _LONGEST_REST_SECONDS)
+            if outcome.account_only:
+                self._pacing.close(mailbox.mailbox_id, rest)
+            else:
+                self._breaker.failed(endpoint(mailbox), rest_seconds=rest)
+        elif not isinstance(outcome, OutcomeUnknown):
+            self._breaker.answered(endpoint(mailbox))
         await self._sightings.seen(mailbox.mailbox_id, fault=decision.reason if unreachable else None)
+        if isinstance(outcome, Blocked) and outcome.reason_code == ErrorCode.KEP_CREDIT_EXHAUSTED:
+            self._credit.refused(mailbox.mailbox_id)
         if isinstance(outcome, Blocked) and outcome.stop_account:
             try:
                 async with self._database.unit_of_work() as work:
@@ -164,6 +182,8 @@ class Attempt:
         self._metrics.outcomes.labels(word(outcome)).inc()
         if isinstance(outcome, OutcomeUnknown):
             self._metrics.outcome_unknown.inc()
+        if written:
+            self._metrics.transitions.outbound(decision.state, letter.message.accepted_at, self._clock.now())
         log.info(
             "outcome",
             message_id=str(letter.message.message_id),

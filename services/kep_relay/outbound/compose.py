@@ -47,8 +47,10 @@ class Letter:
     message_id_header: str
     """With angle brackets."""
     rem_id: str
-    filename: str
-    """ASCII; see ``package_filename``."""
+    filename: str | None
+    """ASCII; see ``package_filename``. None: what is carried is no package but a text in UTF-8."""
+    in_reply_to: str | None = None
+    """Message-ID of the message that is answered, with angle brackets; visible ASCII, at most 900 characters."""
 
 
 def package_filename(document_id: str | None, given: str, *, fallback: str) -> str:
@@ -74,7 +76,8 @@ def headers(letter: Letter) -> bytes:
         f"Date: {format_datetime(letter.date.astimezone(ISTANBUL))}",
         f"Message-ID: {letter.message_id_header}",
         "MIME-Version: 1.0",
-        f"{wire.MESSAGE_TYPE_HEADER}: {wire.MESSAGE_TYPE_CORRESPONDENCE}",
+        *_thread(letter),
+        f"{wire.MESSAGE_TYPE_HEADER}: {_message_type(letter)}",
         f"{wire.MESSAGE_ID_HEADER}: {letter.rem_id}",
         'Content-Type: multipart/signed; protocol="application/x-pkcs7-signature";',
         f' micalg=sha-256; boundary="{_boundary(letter, "signed")}"',
@@ -93,15 +96,7 @@ async def signed_part(letter: Letter, package: AsyncIterable[bytes]) -> AsyncIte
         f' boundary="{boundary}"',
         "",
         f"--{boundary}",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: quoted-printable",
-        "",
-        f"{_BODY}--{boundary}",
-        f"Content-Type: {wire.PACKAGE_MEDIA_TYPE};",
-        f' name="{letter.filename}"',
-        "Content-Transfer-Encoding: base64",
-        "Content-Disposition: attachment;",
-        f' filename="{letter.filename}"',
+        *(_TEXT_ONLY if letter.filename is None else _with_package(letter.filename, boundary)),
         "",
         "",
     ]
@@ -147,6 +142,33 @@ def size_limit(package_bytes: int) -> int:
 
 CRLF = "\r\n"
 _BODY = body_encode(wire.BODY.encode().decode("latin-1"), eol=CRLF)
+_TEXT_ONLY = ["Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: base64"]
+
+
+def _with_package(filename: str, boundary: str) -> list[str]:
+    return [
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        f"{_BODY}--{boundary}",
+        f"Content-Type: {wire.PACKAGE_MEDIA_TYPE};",
+        f' name="{filename}"',
+        "Content-Transfer-Encoding: base64",
+        "Content-Disposition: attachment;",
+        f' filename="{filename}"',
+    ]
+
+
+def _message_type(letter: Letter) -> str:
+    return wire.MESSAGE_TYPE_STANDARD if letter.filename is None else wire.MESSAGE_TYPE_CORRESPONDENCE
+
+
+def _thread(letter: Letter) -> list[str]:
+    return (
+        []
+        if letter.in_reply_to is None
+        else [f"{name}: {letter.in_reply_to}" for name in ("In-Reply-To", "References")]
+    )
 
 
 def _encoded(subject: str) -> str:

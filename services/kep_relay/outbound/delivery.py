@@ -22,6 +22,9 @@ import structlog
 from services.kep_relay.instance import Instance
 from services.kep_relay.outbound import moves
 from services.kep_relay.outbound.attempt import Attempt, decided
+from services.kep_relay.outbound.breaker import EndpointBreaker, endpoint
+from services.kep_relay.outbound.claims import Claims
+from services.kep_relay.outbound.credit import CreditQueue
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.jobs import OutboundJobs
 from services.kep_relay.outbound.moves import LetterInHand
@@ -37,6 +40,7 @@ from shared.telemetry.logging import correlation_id
 log = structlog.get_logger(__name__)
 
 _NO_TURN_PAUSE = timedelta(seconds=1)
+_RESTING = "the provider could not be reached just now"
 
 
 class Delivery:
@@ -48,19 +52,25 @@ class Delivery:
         database: Database,
         clock: Clock,
         instance: Instance,
+        claims: Claims,
         preparation: Preparation,
         attempt: Attempt,
         policy: RetryPolicy,
         pacing: Pacing,
+        breaker: EndpointBreaker,
+        credit: CreditQueue,
         claim_seconds: float,
     ) -> None:
         self._database = database
         self._clock = clock
         self._instance = instance
+        self._claims = claims
         self._preparation = preparation
         self._attempt = attempt
         self._policy = policy
         self._pacing = pacing
+        self._breaker = breaker
+        self._credit = credit
         self._claim_seconds = claim_seconds
 
     async def submit(self, recipient_id: UUID, jobs: OutboundJobs) -> None:
@@ -71,29 +81,33 @@ class Delivery:
         if not self._instance.may_begin():
             await self._leave_to_another(recipient_id, jobs)
             return
-        letter = await moves.claim(
-            self._database,
-            recipient_id,
-            instance_id=self._instance.instance_id,
-            now=self._clock.now(),
-            seconds=self._claim_seconds,
-        )
-        if letter is None:
-            return
+        with self._claims.in_hand() as token:
+            letter = await moves.claim(
+                self._database,
+                recipient_id,
+                token,
+                instance_id=self._instance.instance_id,
+                now=self._clock.now(),
+                seconds=self._claim_seconds,
+            )
+            if letter is not None:
+                await self._work(letter, jobs)
+
+    async def _work(self, letter: LetterInHand, jobs: OutboundJobs) -> None:
         held = True
         try:
             held = not await self._step(letter, jobs)
         except NotOursError:
-            log.info("step_given_up", recipient=str(recipient_id))
+            log.info("step_given_up", recipient=str(letter.recipient_id))
         except DomainError as fault:
             await self._put_off(letter, fault, jobs)
         except Exception:
             # One letter that cannot be worked must neither loop tightly nor stop the others (kep.md 7.38).
-            log.exception("step_failed", recipient=str(recipient_id))
+            log.exception("step_failed", recipient=str(letter.recipient_id))
             unforeseen = DomainError(ErrorCode.INTERNAL, "an unforeseen error; the log has it")
             await self._put_off(letter, unforeseen, jobs)
         finally:
-            # When even this fails the claim runs out by itself.
+            # When even this fails ``Claims`` finds that nobody works on it.
             if held:
                 with contextlib.suppress(DomainError):
                     await moves.release(self._database, letter)
@@ -111,12 +125,19 @@ class Delivery:
             await self._expire(letter)
             return False
         await self._preparation.prepare(letter)
+        if await self._credit.behind_another(letter):
+            raise DomainError(ErrorCode.KEP_CREDIT_EXHAUSTED, "an older letter of this mailbox waits for credit")
         mailbox_id = letter.mailbox.mailbox_id
         if self._pacing.closed(mailbox_id):
-            raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, "the provider could not be reached just now")
-        async with self._pacing.slot(mailbox_id) as granted:
-            if granted:
-                return await self._attempt.attempt(letter, jobs)
+            raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, _RESTING)
+        with self._breaker.passing(endpoint(letter.mailbox)) as passes:
+            if not passes:
+                raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, _RESTING)
+            async with self._pacing.slot(mailbox_id) as granted:
+                if granted and (self._pacing.closed(mailbox_id) or self._breaker.rests(endpoint(letter.mailbox))):
+                    raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, _RESTING)  # found out while this one waited
+                if granted:
+                    return await self._attempt.attempt(letter, jobs)
         async with self._database.unit_of_work() as work:
             await jobs.requeue(
                 work,

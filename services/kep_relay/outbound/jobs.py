@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, Text, cast, literal
+from sqlalchemy.orm import InstrumentedAttribute
+
 from services.kep_relay.outbound.outcome import Decision
 from shared.db.session import UnitOfWork
 from shared.domain.message import OutboundState
-from shared.jobs import Job, JobQueue
+from shared.jobs import Job, JobQueue, waits
 
 SUBMIT = "kep_relay.submit"
 RECONCILE = "kep_relay.reconcile"
@@ -22,6 +25,17 @@ class OutboundJobs:
     queue: JobQueue
     submit: Job
     reconcile: Job
+
+    async def begin(self, work: UnitOfWork, recipient_id: UUID, *, correlation_id: str) -> None:
+        """Attempt a recipient that ``work`` has just made, as soon as possible."""
+        await self.queue.defer(
+            work,
+            self.submit,
+            once=f"{self.submit.name}:{recipient_id}",
+            first=True,
+            recipient_id=str(recipient_id),
+            correlation_id=correlation_id,
+        )
 
     async def defer_submit(
         self, work: UnitOfWork, recipient_id: UUID, *, correlation_id: str, at: datetime | None = None
@@ -56,6 +70,10 @@ class OutboundJobs:
             await self.defer_submit(work, recipient_id, correlation_id=correlation_id, at=decision.next_attempt_at)
         elif decision.state == OutboundState.OUTCOME_UNKNOWN:
             await self.defer_reconcile(work, recipient_id, correlation_id=correlation_id, at=decision.next_attempt_at)
+
+    def at_hand(self, job: Job, recipient_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+        """Whether the recipient's first job waits, or one that was made anew."""
+        return waits(literal(f"{job.name}:").concat(cast(recipient_id, Text)))
 
     async def recreate(self, work: UnitOfWork, job: Job, recipient_id: UUID, *, correlation_id: str) -> None:
         """Make a job for a row that has waited too long; harmless if the first one is still there."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
@@ -48,13 +48,12 @@ class LetterInHand:
 
 
 async def claim(
-    database: Database, recipient_id: UUID, *, instance_id: UUID, now: datetime, seconds: float
+    database: Database, recipient_id: UUID, token: UUID, *, instance_id: UUID, now: datetime, seconds: float
 ) -> LetterInHand | None:
     """Take a recipient whose attempt is due; None when there is nothing to do or another one has it.
 
-    A claim ends when it is released, when its time is over, or when its process is dead.
+    A claim ends when it is released, when its time is over, or when its process is dead. ``token``: from ``Claims``.
     """
-    token = uuid4()
     holder_alive = (
         select(InstanceRow.instance_id)
         .where(InstanceRow.instance_id == Row.claimed_by, InstanceRow.expires_at > now)

@@ -30,7 +30,8 @@ class Pacing:
         """A turn for one submission; False if none came within the patience, so that other accounts get on."""
         lane = self._lane(mailbox_id)
         try:
-            await asyncio.wait_for(lane.slots.acquire(), self._patience)
+            async with asyncio.timeout(self._patience):
+                await lane.slots.acquire()
         except TimeoutError:
             yield False
             return

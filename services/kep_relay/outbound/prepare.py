@@ -13,6 +13,7 @@ from services.kep_relay.outbound.moves import LetterInHand, Row
 from shared.blobs import BlobStore, checked
 from shared.clock import Clock
 from shared.contracts.directory import ResolutionAnswer, ResolutionRequest, ResolvedAddress
+from shared.contracts.outbound import OutboundKind
 from shared.db.session import Database
 from shared.domain.identifiers import KepAddress, kep_address
 from shared.errors import DomainError, ErrorCode
@@ -69,6 +70,9 @@ class Preparation:
 
     async def _resolve(self, letter: LetterInHand) -> None:
         recipient = letter.recipient
+        if recipient.detsis_no is None:
+            self._require_allowed(recipient.kep_address or "")
+            return
         answer = await self._resolve_addresses(
             ResolutionRequest(sender_no=letter.message.institution_no, recipient_nos=[recipient.detsis_no])
         )
@@ -99,6 +103,11 @@ class Preparation:
             raise problem
         recipient.kep_address = address
 
+    def _require_allowed(self, address: str) -> None:
+        if not self._addresses.allows(address):
+            detail = "the recipient's address is outside the configured KEP domains"
+            raise DomainError(ErrorCode.RECIPIENT_KEP_INACTIVE, detail)
+
     def _judged(self, found: ResolvedAddress) -> tuple[KepAddress | None, DomainError | None]:
         if found.problem is not None:
             return None, DomainError(ErrorCode(found.problem.value), "the directory gives no usable KEP address")
@@ -106,9 +115,10 @@ class Preparation:
             address = kep_address(found.address or "")
         except ValueError:
             return None, DomainError(ErrorCode.RECIPIENT_KEP_MISSING, "the directory's entry is not a KEP address")
-        if not self._addresses.allows(address):
-            detail = "the recipient's address is outside the configured KEP domains"
-            return address, DomainError(ErrorCode.RECIPIENT_KEP_INACTIVE, detail)
+        try:
+            self._require_allowed(address)
+        except DomainError as error:
+            return address, error
         return address, None
 
     async def _package(self, sha256: str) -> AsyncIterator[bytes]:
@@ -130,9 +140,12 @@ class Preparation:
             date=self._clock.now(),
             message_id_header=recipient.message_id_header,
             rem_id=recipient.rem_id,
-            filename=compose.package_filename(
+            filename=None
+            if message.kind == OutboundKind.NOTICE
+            else compose.package_filename(
                 named_document(message), message.package_filename, fallback=str(message.message_id)
             ),
+            in_reply_to=message.in_reply_to,
         )
         stored = await compose.compose(
             content,

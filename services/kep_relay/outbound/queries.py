@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kep_relay.outbound.confidentiality import recorded_confidentiality
 from services.kep_relay.outbound.evidence_queries import evidence_codes
 from services.kep_relay.tables import OutboundEventRow, OutboundMessageRow, OutboundRecipientRow
-from shared.contracts.outbound import OutboundEvent, OutboundMessage, OutboundPage, RecipientStatus
+from shared.contracts.outbound import OutboundEvent, OutboundKind, OutboundMessage, OutboundPage, RecipientStatus
 from shared.domain.message import OutboundState, worst_state
 from shared.errors import DomainError, ErrorCode, Fault
 
@@ -120,6 +120,8 @@ def _message(
     states = [OutboundState(recipient.state) for recipient in recipients]
     return OutboundMessage(
         message_id=row.message_id,
+        kind=OutboundKind(row.kind),
+        reply_to=row.reply_to,
         institution_no=row.institution_no,
         client_ref=row.client_ref,
         subject=row.subject,

@@ -16,8 +16,8 @@ from uuid import UUID
 import structlog
 from sqlalchemy import or_, select
 
-from services.kep_relay.drivers.protocol import KepDriver, MailboxAccount
-from services.kep_relay.mailboxes import Mailboxes
+from services.kep_relay.drivers.protocol import KepDriver, LoginRefusedError, MailboxAccount
+from services.kep_relay.mailboxes import Mailboxes, stop_account
 from services.kep_relay.metrics import RelayMetrics
 from services.kep_relay.outbound import moves
 from services.kep_relay.outbound.attempt import decided
@@ -96,12 +96,18 @@ class Reconciliation:
             return _Open(recipient, message, await session.get_one(MailboxRow, message.mailbox_id))
 
     async def _look(self, case: _Open) -> bool | None:
+        if case.mailbox.stopped_at is not None:
+            # The provider refuses the account: asking again with the same password locks it (kep.md 7.4).
+            return None
         with self._metrics.provider_call("find_sent") as call:
             try:
                 account: MailboxAccount = self._mailboxes.account(case.mailbox)
                 found = await self._driver.find_sent(
                     account, message_id_header=case.recipient.message_id_header, rem_id=case.recipient.rem_id
                 )
+            except LoginRefusedError as error:
+                await self._stop(case.mailbox, error)
+                return None
             except DomainError as error:
                 log.info("cannot_look", recipient=str(case.recipient.recipient_id), reason=error.detail)
                 return None
@@ -109,6 +115,13 @@ class Reconciliation:
         if not found and await self._evidence_waits(case):
             return None
         return found
+
+    async def _stop(self, mailbox: MailboxRow, error: LoginRefusedError) -> None:
+        async with self._database.unit_of_work() as work:
+            await stop_account(
+                work, mailbox.mailbox_id, revision=mailbox.revision, clock=self._clock, code=error.code,
+                reason=error.detail,
+            )  # fmt: skip
 
     async def _evidence_waits(self, case: _Open) -> bool:
         """Whether there is evidence about the message whose verdict is still open."""

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 OVERDUE = "evidence_overdue"
+LONG_OVERDUE = "evidence_long_overdue"
+"""Only ever beside ``OVERDUE``, whose index finds both."""
 _Recipient = OutboundRecipientRow
 _AWAITING = (OutboundState.SUBMITTED, OutboundState.ACCEPTED, OutboundState.RELAYED)
 _FORGET_INSTANCES_AFTER = timedelta(hours=1)
@@ -53,6 +55,7 @@ class OutboundSweep:
         metrics: RelayMetrics,
         grace: timedelta,
         evidence_overdue_after: timedelta,
+        evidence_long_overdue_after: timedelta,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -60,6 +63,7 @@ class OutboundSweep:
         self._metrics = metrics
         self._grace = grace
         self._overdue_after = evidence_overdue_after
+        self._long_overdue_after = evidence_long_overdue_after
 
     async def sweep(self) -> None:
         """Take every step once. Raises ``DomainError`` when the database is lost; the next sweep goes on."""
@@ -72,6 +76,7 @@ class OutboundSweep:
             self._due,
             self._unknown,
             self._overdue,
+            self._long_overdue,
             self._overdue_no_more,
         )
         for step in steps:
@@ -162,7 +167,7 @@ class OutboundSweep:
                     self._count("unblocked")
 
     async def _due(self, now: datetime) -> None:
-        """Queued or waiting letters whose job is lost, or slower than the grace."""
+        """Queued or waiting letters whose job is lost, or comes later than the grace; one that waits its turn is enough."""
         late = now - self._grace
         for state, what in ((OutboundState.QUEUED, "queued"), (OutboundState.RETRY_WAIT, "retry_due")):
             due = func.coalesce(_Recipient.next_attempt_at, _Recipient.updated_at) <= late
@@ -175,7 +180,7 @@ class OutboundSweep:
         await self._recreate(condition, self._jobs.reconcile, "reconcile_due")
 
     async def _recreate(self, condition: ColumnElement[bool], job: Job, what: str) -> None:
-        found = await self._find(condition)
+        found = await self._find(and_(condition, not_(self._jobs.at_hand(job, _Recipient.recipient_id))))
         if not found:
             return
         async with self._database.unit_of_work() as work:
@@ -189,36 +194,48 @@ class OutboundSweep:
             and_(
                 _Recipient.state.in_(_AWAITING),
                 _Recipient.submitted_at <= now - self._overdue_after,
-                not_(literal(OVERDUE) == any_(_Recipient.attention)),
+                not_(_flagged(OVERDUE)),
             )
         )
         for recipient_id, message_id, _state, _version, _correlation in found:
-            await self._flag(recipient_id, message_id, now, raised=True)
+            await self._flag(recipient_id, message_id, now, OVERDUE, raised=True)
 
-    async def _overdue_no_more(self, now: datetime) -> None:
+    async def _long_overdue(self, now: datetime) -> None:
+        """Told once and still nothing."""
         found = await self._find(
-            and_(_Recipient.state.not_in(_AWAITING), literal(OVERDUE) == any_(_Recipient.attention))
+            and_(
+                _Recipient.state.in_(_AWAITING),
+                _Recipient.submitted_at <= now - self._long_overdue_after,
+                _flagged(OVERDUE),
+                not_(_flagged(LONG_OVERDUE)),
+            )
         )
         for recipient_id, message_id, _state, _version, _correlation in found:
-            await self._flag(recipient_id, message_id, now, raised=False)
+            await self._flag(recipient_id, message_id, now, LONG_OVERDUE, raised=True)
 
-    async def _flag(self, recipient_id: UUID, message_id: UUID, now: datetime, *, raised: bool) -> None:
+    async def _overdue_no_more(self, now: datetime) -> None:
+        found = await self._find(and_(_Recipient.state.not_in(_AWAITING), _flagged(OVERDUE)))
+        for recipient_id, message_id, _state, _version, _correlation in found:
+            for flag in (LONG_OVERDUE, OVERDUE):
+                await self._flag(recipient_id, message_id, now, flag, raised=False)
+
+    async def _flag(self, recipient_id: UUID, message_id: UUID, now: datetime, flag: str, *, raised: bool) -> None:
         change = func.array_append if raised else func.array_remove
-        flagged = literal(OVERDUE) == any_(_Recipient.attention)
+        flagged = _flagged(flag)
         async with self._database.unit_of_work() as work:
             changed = await work.session.execute(
                 update(_Recipient)
                 .where(_Recipient.recipient_id == recipient_id, not_(flagged) if raised else flagged)
-                .values(attention=change(_Recipient.attention, OVERDUE), updated_at=now, version=_Recipient.version + 1)
+                .values(attention=change(_Recipient.attention, flag), updated_at=now, version=_Recipient.version + 1)
                 .returning(_Recipient.recipient_id)
                 .execution_options(synchronize_session=False)
             )
             if changed.scalar_one_or_none() is not None:
                 await record(
                     work, message_id=message_id, recipient_id=recipient_id, kind=EventKind.ATTENTION, from_state=None,
-                    to_state=None, detail=OVERDUE if raised else f"{OVERDUE} settled", evidence_id=None, at=now,
+                    to_state=None, detail=flag if raised else f"{flag} settled", evidence_id=None, at=now,
                 )  # fmt: skip
-                self._count("evidence_overdue" if raised else "evidence_arrived")
+                self._count(flag if raised else "evidence_arrived")
 
     async def _find(self, condition: ColumnElement[bool]) -> list[_Found]:
         async with self._database.autocommit() as session:
@@ -241,6 +258,10 @@ class OutboundSweep:
         if number:
             self._metrics.swept.labels(what).inc(number)
             log.info("swept", what=what, number=number)
+
+
+def _flagged(flag: str) -> ColumnElement[bool]:
+    return literal(flag) == any_(_Recipient.attention)
 
 
 def _claim_dead(now: datetime) -> ColumnElement[bool]:

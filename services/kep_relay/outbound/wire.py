@@ -5,6 +5,8 @@ from __future__ import annotations
 MESSAGE_TYPE_HEADER = "X-TR-REM-iletiTip"
 MESSAGE_TYPE_CORRESPONDENCE = "eYazisma"
 """The header's spelling; the SOAP enumeration writes the same word with a capital E."""
+MESSAGE_TYPE_STANDARD = "standart"
+"""A message without a package."""
 MESSAGE_ID_HEADER = "X-TR-REM-iletiID"
 PACKAGE_MEDIA_TYPE = "application/eyazisma"
 PACKAGE_EXTENSIONS = (".eyp", ".eyps", ".eypg")

@@ -11,7 +11,10 @@ from services.kep_relay.dependencies import Dependencies
 from services.kep_relay.mailboxes import AddressBook
 from services.kep_relay.outbound.accept import Acceptance
 from services.kep_relay.outbound.attempt import Attempt
+from services.kep_relay.outbound.breaker import EndpointBreaker
+from services.kep_relay.outbound.claims import Claims
 from services.kep_relay.outbound.compose import Sign
+from services.kep_relay.outbound.credit import CreditQueue
 from services.kep_relay.outbound.delivery import Delivery
 from services.kep_relay.outbound.jobs import RECONCILE, SUBMIT, OutboundJobs
 from services.kep_relay.outbound.outcome import RetryPolicy
@@ -31,6 +34,7 @@ class OutboundSide:
 
     acceptance: Acceptance
     sweep: OutboundSweep
+    claims: Claims
     jobs: OutboundJobs
 
 
@@ -68,10 +72,13 @@ def outbound_side(deps: Dependencies, *, addresses: AddressBook, resolve: Resolv
     """Wire the outgoing side and declare its jobs."""
     settings, policy = deps.settings, retry_policy(deps.settings)
     pacing = Pacing(slots=settings.submissions_per_mailbox, interval_seconds=settings.submission_interval_seconds)
+    breaker, credit = EndpointBreaker(), CreditQueue(deps.database, deps.clock)
+    claims = Claims(deps.database, deps.clock, deps.instance, deps.metrics)
     delivery = Delivery(
         database=deps.database,
         clock=deps.clock,
         instance=deps.instance,
+        claims=claims,
         preparation=Preparation(
             database=deps.database,
             blobs=deps.blobs,
@@ -89,12 +96,16 @@ def outbound_side(deps: Dependencies, *, addresses: AddressBook, resolve: Resolv
             driver=deps.driver,
             policy=policy,
             pacing=pacing,
+            breaker=breaker,
+            credit=credit,
             sightings=Sightings(deps.database, deps.clock),
             metrics=deps.metrics,
             claim_seconds=settings.claim_seconds,
         ),
         policy=policy,
         pacing=pacing,
+        breaker=breaker,
+        credit=credit,
         claim_seconds=settings.claim_seconds,
     )
     reconciliation = Reconciliation(
@@ -112,7 +123,10 @@ def outbound_side(deps: Dependencies, *, addresses: AddressBook, resolve: Resolv
     async def reconcile(recipient_id: str) -> None:
         await reconciliation.reconcile(UUID(recipient_id), jobs)
 
-    jobs = OutboundJobs(deps.queue, deps.queue.job(SUBMIT, submit), deps.queue.job(RECONCILE, reconcile))
+    # Few beside what may come in at once, and each is a letter somebody waits for.
+    jobs = OutboundJobs(
+        deps.queue, deps.queue.job(SUBMIT, submit, urgent=True), deps.queue.job(RECONCILE, reconcile, urgent=True)
+    )
     return OutboundSide(
         acceptance=Acceptance(
             database=deps.database,
@@ -121,6 +135,7 @@ def outbound_side(deps: Dependencies, *, addresses: AddressBook, resolve: Resolv
             jobs=jobs,
             ttl=timedelta(hours=settings.message_ttl_hours),
             max_package_bytes=settings.max_package_bytes,
+            refuse_unready=settings.unready_mailbox == "refuse",
         ),
         sweep=OutboundSweep(
             database=deps.database,
@@ -129,6 +144,8 @@ def outbound_side(deps: Dependencies, *, addresses: AddressBook, resolve: Resolv
             metrics=deps.metrics,
             grace=timedelta(seconds=2 * settings.sweep_interval_seconds),
             evidence_overdue_after=timedelta(hours=settings.evidence_overdue_hours),
+            evidence_long_overdue_after=timedelta(hours=settings.evidence_long_overdue_hours),
         ),
+        claims=claims,
         jobs=jobs,
     )

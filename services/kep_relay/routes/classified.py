@@ -14,6 +14,8 @@ from services.kep_relay.routes.inbound import Institutions, stored_content
 from shared.blobs import BlobStore
 from shared.contracts.classified import ClassifiedIncident, ClassifiedIncidents, IncidentDecision
 from shared.db.session import Database
+from shared.domain.message import InboundState
+from shared.errors import DomainError, ErrorCode
 
 
 def classified_routes(database: Database, blobs: BlobStore, closing: Incidents) -> APIRouter:
@@ -39,6 +41,10 @@ def classified_routes(database: Database, blobs: BlobStore, closing: Incidents) 
     async def raw(incident_id: UUID, institution: Institutions) -> StreamingResponse:
         async with database.reading() as session:
             incident = await incidents.one(session, incident_id, institution)
+        if incident.state_before == InboundState.QUARANTINED:
+            raise DomainError(
+                ErrorCode.STATE_CONFLICT, "the mail is kept but not handed out: the virus scanner withheld it"
+            )
         return await stored_content(blobs, incident.raw_sha256, "message/rfc822", 0, None)
 
     @router.post("/classified-incidents/{incident_id}/close")

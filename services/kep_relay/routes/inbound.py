@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from services.kep_relay.inbound import queries
 from services.kep_relay.inbound.leases import Leases
+from services.kep_relay.inbound.releases import Releases
 from services.kep_relay.inbound.reverification import Reverification
 from services.kep_relay.tables import InboundMessageRow
 from shared.blobs import BlobStore
@@ -21,6 +22,7 @@ from shared.contracts.inbound import (
     Leased,
     LeaseRequest,
     Rejection,
+    Release,
     Renewal,
 )
 from shared.db.session import Database
@@ -30,9 +32,12 @@ from shared.errors import DomainError, ErrorCode
 Institutions = Annotated[list[int], Query(alias="institution", min_length=1)]
 Start = Annotated[int, Query(ge=0)]
 End = Annotated[int | None, Query(ge=0)]
+CopyOf = Annotated[str | None, Query(max_length=64)]
 
 
-def inbound_routes(database: Database, blobs: BlobStore, leases: Leases, reverification: Reverification) -> APIRouter:
+def inbound_routes(
+    database: Database, blobs: BlobStore, leases: Leases, reverification: Reverification, releases: Releases
+) -> APIRouter:
     """Every route takes the caller's institutions; a letter of another one is NOT_FOUND."""
     router = APIRouter()
 
@@ -73,12 +78,16 @@ def inbound_routes(database: Database, blobs: BlobStore, leases: Leases, reverif
         return await leases.renew(message_id, institution, body)
 
     @router.post("/inbound-messages/{message_id}/redrive")
-    async def redrive(message_id: UUID, institution: Institutions) -> InboundMessage:
-        return await described(await leases.redrive(message_id, institution))
+    async def redrive(message_id: UUID, institution: Institutions, copy_of: CopyOf = None) -> InboundMessage:
+        return await described(await leases.redrive(message_id, institution, copy_of))
 
     @router.post("/inbound-messages/{message_id}/verify")
     async def verify(message_id: UUID, institution: Institutions) -> InboundMessage:
         return await described(await reverification.ask(message_id, institution))
+
+    @router.post("/inbound-messages/{message_id}/release")
+    async def release(message_id: UUID, institution: Institutions, body: Release) -> InboundMessage:
+        return await described(await releases.release(message_id, institution, body))
 
     @router.get("/inbound-messages/{message_id}/verification")
     async def verification(message_id: UUID, institution: Institutions) -> InboundVerification:

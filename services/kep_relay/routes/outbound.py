@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from services.kep_relay.outbound import evidence_queries, queries
 from services.kep_relay.outbound.accept import Acceptance
+from services.kep_relay.outbound.deemed_read import DeemedRead
 from services.kep_relay.routes.institutions import Institutions
 from shared.blobs import BlobStore
 from shared.contracts.outbound import (
@@ -27,13 +28,18 @@ from shared.domain.message import OutboundState
 from shared.errors import DomainError, ErrorCode
 
 
-def outbound_routes(database: Database, blobs: BlobStore, acceptance: Acceptance) -> APIRouter:
-    """``/outbound-messages``."""
+def outbound_routes(
+    database: Database, blobs: BlobStore, acceptance: Acceptance, deemed_read: DeemedRead | None = None
+) -> APIRouter:
+    """``/outbound-messages``; ``deemed_read`` is the operator's rule, if there is one."""
     routes = APIRouter(prefix="/outbound-messages")
+
+    def shown(message: OutboundMessage) -> OutboundMessage:
+        return message if deemed_read is None else deemed_read.shown_in(message)
 
     async def read(message_id: UUID, institutions: list[int]) -> OutboundMessage:
         async with database.reading() as session:
-            return await queries.one_message(session, message_id, institutions)
+            return shown(await queries.one_message(session, message_id, institutions))
 
     @routes.put("/{message_id}")
     async def put_message(message_id: UUID, submission: OutboundSubmission, response: Response) -> OutboundMessage:
@@ -53,7 +59,7 @@ def outbound_routes(database: Database, blobs: BlobStore, acceptance: Acceptance
         if updated_since is not None and updated_since.tzinfo is None:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "updated_since needs a time zone")
         async with database.reading() as session:
-            return await queries.page(
+            found = await queries.page(
                 session,
                 institution,
                 states=state or [],
@@ -62,6 +68,7 @@ def outbound_routes(database: Database, blobs: BlobStore, acceptance: Acceptance
                 cursor=cursor,
                 limit=limit,
             )
+        return found.model_copy(update={"messages": [shown(item) for item in found.messages]})
 
     @routes.get("/{message_id}")
     async def get_message(message_id: UUID, institution: Institutions) -> OutboundMessage:

@@ -68,6 +68,8 @@ class EvidenceRow(Base):
     """Of both together; None until signer was asked."""
     provisional: Mapped[bool] = mapped_column(server_default=text("false"))
     """Indeterminate for want of revocation data alone; only such evidence may count before it is settled."""
+    maturity: Mapped[str | None] = mapped_column(Text)
+    """Of the verdict; None until there is one."""
     verify_at: Mapped[datetime | None]
     verifications: Mapped[int] = mapped_column(server_default=text("0"))
     folded_at: Mapped[datetime | None]

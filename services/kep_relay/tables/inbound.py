@@ -99,6 +99,8 @@ class InboundMessageRow(Base):
     package_size: Mapped[int | None]
     package_filename: Mapped[str | None] = mapped_column(Text)
     conclusion: Mapped[str | None] = mapped_column(Text)
+    from_administration: Mapped[bool | None]
+    """False once a verdict found that only persons or companies wrote it; None before, and where it was not recorded."""
     security_code: Mapped[str | None] = mapped_column(Text)
     """Degree of confidentiality in force; None while it is not known."""
     opening: Mapped[str | None] = mapped_column(Text)
@@ -108,6 +110,8 @@ class InboundMessageRow(Base):
     """Of the package inside, which itself is stored nowhere."""
 
     received_at: Mapped[datetime]
+    consumer: Mapped[str] = mapped_column(Text, server_default=text("'default'"))
+    """Who is responsible for it; of a letter that is done, who was."""
     available_at: Mapped[datetime | None]
     visible_at: Mapped[datetime | None]
     """A letter given back with a delay is not leased again before this."""
@@ -122,6 +126,8 @@ class InboundMessageRow(Base):
     provider_acknowledged_at: Mapped[datetime | None]
     acknowledge_at: Mapped[datetime | None]
     """When the provider is to be told (again); None while it must not be, and once it was."""
+    maturity: Mapped[str | None] = mapped_column(Text)
+    """Of the verdict; None until there is one."""
     verify_at: Mapped[datetime | None]
     """When to verify (again); None when there is nothing to wait for."""
     verifications: Mapped[int] = mapped_column(server_default=text("0"))
@@ -136,6 +142,7 @@ class InboundMessageRow(Base):
         Index(
             "ix_inbound_messages_queue",
             "institution_no",
+            "consumer",
             "available_at",
             "message_id",
             postgresql_where=text("state = 'available'"),

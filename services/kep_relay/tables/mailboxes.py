@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.kep_relay.tables.base import Base
+from services.kep_relay.tables.base import SCHEMA, Base
 
 
 class MailboxRow(Base):
@@ -22,14 +22,20 @@ class MailboxRow(Base):
     driver: Mapped[str] = mapped_column(Text)
     username: Mapped[str] = mapped_column(Text)
     password_token: Mapped[bytes] = mapped_column(LargeBinary)
-    smtp_host: Mapped[str] = mapped_column(Text)
-    smtp_port: Mapped[int]
-    smtp_tls: Mapped[str] = mapped_column(Text)
+    smtp_host: Mapped[str | None] = mapped_column(Text)
+    smtp_port: Mapped[int | None]
+    smtp_tls: Mapped[str | None] = mapped_column(Text)
     smtp_ca_file: Mapped[str | None] = mapped_column(Text)
-    imap_host: Mapped[str] = mapped_column(Text)
-    imap_port: Mapped[int]
-    imap_tls: Mapped[str] = mapped_column(Text)
+    imap_host: Mapped[str | None] = mapped_column(Text)
+    imap_port: Mapped[int | None]
+    imap_tls: Mapped[str | None] = mapped_column(Text)
     imap_ca_file: Mapped[str | None] = mapped_column(Text)
+    eyws_url: Mapped[str | None] = mapped_column(Text)
+    eyws_fallback_url: Mapped[str | None] = mapped_column(Text)
+    eyws_ca_file: Mapped[str | None] = mapped_column(Text)
+    eyws_agent_token: Mapped[bytes | None] = mapped_column(LargeBinary)
+    eyws_second_password_token: Mapped[bytes | None] = mapped_column(LargeBinary)
+    eyws_login: Mapped[str | None] = mapped_column(Text)
     inbox_folder: Mapped[str] = mapped_column(Text)
     sent_folder: Mapped[str] = mapped_column(Text)
     poll_interval_seconds: Mapped[float]
@@ -57,6 +63,13 @@ class MailboxRow(Base):
 
     __table_args__ = (
         CheckConstraint("(leased_by IS NULL) = (lease_expires_at IS NULL)", name="lease_complete"),
+        CheckConstraint(
+            "CASE driver WHEN 'eyws' THEN eyws_url IS NOT NULL AND eyws_agent_token IS NOT NULL"
+            " AND eyws_second_password_token IS NOT NULL AND eyws_login IS NOT NULL"
+            " ELSE smtp_host IS NOT NULL AND smtp_port IS NOT NULL AND smtp_tls IS NOT NULL"
+            " AND imap_host IS NOT NULL AND imap_port IS NOT NULL AND imap_tls IS NOT NULL END",
+            name="driver_complete",
+        ),
         # One account sends for an institution: which one a letter takes must not depend on luck.
         Index(
             "uq_mailboxes_sending_institution",
@@ -64,6 +77,29 @@ class MailboxRow(Base):
             unique=True,
             postgresql_where=text("sends AND active"),
         ),
+    )
+
+
+class ProviderNumberRow(Base):
+    """The number we gave to a message of a provider whose own numbers may be used twice (kep.md 7.19, 7.20)."""
+
+    __tablename__ = "provider_numbers"
+
+    mailbox_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.mailboxes.mailbox_id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Never given twice within the mailbox; it stands for the UID wherever mail servers have one."""
+    kep_id: Mapped[str] = mapped_column(Text)
+    original_id: Mapped[str | None] = mapped_column(Text)
+    """Message-ID of the original message, where the list told it."""
+    folder: Mapped[str] = mapped_column(Text)
+    """Where it was listed last."""
+    first_seen_at: Mapped[datetime]
+    handed_out_at: Mapped[datetime | None]
+    """When its content was first downloaded whole; until then it is asked for again, also when no longer listed."""
+
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "kep_id"),
+        Index("ix_provider_numbers_open", "mailbox_id", "number", postgresql_where=text("handed_out_at IS NULL")),
     )
 
 

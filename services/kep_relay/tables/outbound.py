@@ -14,7 +14,10 @@ from services.kep_relay.tables.base import SCHEMA, Base
 
 
 class OutboundMessageRow(Base):
-    """One letter as it was handed over. Only ``updated_at`` and ``last_sequence`` change."""
+    """One letter, or one notice, as it was handed over. Only ``updated_at`` and ``last_sequence`` change.
+
+    Of a notice ``package_*`` describe its text (``text/plain``, UTF-8): it carries nothing else.
+    """
 
     __tablename__ = "outbound_messages"
 
@@ -34,6 +37,12 @@ class OutboundMessageRow(Base):
     """SHA-256 over what was handed over, to tell a repetition from another letter under the same id."""
     correlation_id: Mapped[str] = mapped_column(Text)
     resend_of: Mapped[UUID | None]
+    kind: Mapped[str] = mapped_column(Text, server_default=text("'letter'"))
+    """``OutboundKind``."""
+    reply_to: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.inbound_messages.message_id"))
+    """The incoming letter that a notice is about."""
+    in_reply_to: Mapped[str | None] = mapped_column(Text)
+    """Message-ID of that letter with angle brackets; None when it is none that a header could carry."""
     confidentiality: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """``LetterConfidentiality``; none for letters accepted before it was recorded."""
     accepted_at: Mapped[datetime]
@@ -42,6 +51,7 @@ class OutboundMessageRow(Base):
     last_sequence: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
+        CheckConstraint("(kind = 'notice') = (reply_to IS NOT NULL)", name="notice_replies"),
         Index("ix_outbound_messages_changes", "institution_no", "updated_at", "message_id"),
         Index("ix_outbound_messages_newest", "institution_no", "accepted_at", "message_id"),
         Index(
@@ -50,6 +60,7 @@ class OutboundMessageRow(Base):
             "client_ref",
             postgresql_where=text("client_ref IS NOT NULL"),
         ),
+        Index("ix_outbound_messages_resend_of", "resend_of", postgresql_where=text("resend_of IS NOT NULL")),
     )
 
 
@@ -62,7 +73,8 @@ class OutboundRecipientRow(Base):
     message_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.outbound_messages.message_id"))
     institution_no: Mapped[int]
     position: Mapped[int]
-    detsis_no: Mapped[int]
+    detsis_no: Mapped[int | None]
+    """None of a notice, which goes to the address that the letter came from."""
     name: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     reason_code: Mapped[str | None] = mapped_column(Text)
@@ -110,6 +122,7 @@ class OutboundRecipientRow(Base):
             name="claim_complete",
         ),
         CheckConstraint("(composed_sha256 IS NULL) = (composed_size IS NULL)", name="composed_complete"),
+        CheckConstraint("detsis_no IS NOT NULL OR kep_address IS NOT NULL", name="addressed"),
         # What the sweeper looks for; finished letters are not in it, however many there are.
         Index(
             "ix_outbound_recipients_due",

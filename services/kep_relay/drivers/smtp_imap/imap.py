@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,8 @@ from services.kep_relay.drivers.smtp_imap.tls import client_context
 from services.kep_relay.drivers.smtp_imap.wire import MESSAGE_REFERENCE
 from shared.errors import DomainError, ErrorCode
 
-_SIZES_AT_ONCE = 200
+_SIZES_AT_ONCE = 16
+"""A server may have to read each mail for its size; meanwhile those fetched before are being stored."""
 _PIECE = 2 * 1024 * 1024
 _RFC2177_LIMIT = 25 * 60.0
 _FALLBACK_PAUSE = 15.0
@@ -43,8 +44,9 @@ class ImapTiming:
 class ImapReading:
     """Opens mailboxes over IMAP; one connection for each use."""
 
-    def __init__(self, timing: ImapTiming | None = None) -> None:
+    def __init__(self, timing: ImapTiming | None = None, *, legacy_tls: Collection[str] = ()) -> None:
         self._timing = timing or ImapTiming()
+        self._legacy_tls = frozenset(legacy_tls)
 
     @asynccontextmanager
     async def open_inbox(self, mailbox: MailboxAccount) -> AsyncIterator[ImapInbox]:
@@ -77,8 +79,8 @@ class ImapReading:
     @asynccontextmanager
     async def _link(self, mailbox: MailboxAccount) -> AsyncIterator[ImapLink]:
         link = await ImapLink.connect(
-            mailbox.imap,
-            await client_context(mailbox.imap),
+            mailbox.imap_server,
+            await client_context(mailbox.imap_server, self._legacy_tls),
             username=mailbox.username,
             password=mailbox.password.get_secret_value(),
             connect_seconds=self._timing.connect_seconds,
@@ -169,6 +171,16 @@ class ImapInbox:
         r"""Set ``\Seen``; a mail that is gone is no error."""
         await self._link.run(self._link.client.uid("store", str(uid), "+FLAGS.SILENT", r"(\Seen)"), "STORE")
 
+    async def delete(self, uid: int) -> None:
+        """Remove one mail for good; one that is gone is no error.
+
+        Raises PROVIDER_REFUSED without UIDPLUS: then only everything that anybody marked could be removed.
+        """
+        if not self._link.client.has_capability("UIDPLUS"):
+            raise DomainError(ErrorCode.PROVIDER_REFUSED, "IMAP: the server cannot remove a single mail (no UIDPLUS)")
+        await self._link.run(self._link.client.uid("store", str(uid), "+FLAGS.SILENT", r"(\Deleted)"), "STORE")
+        await self._link.run(self._link.client.uid("expunge", str(uid)), "EXPUNGE")
+
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """Return when the server tells of new mail since the last listing, or when the time is over."""
         deadline = asyncio.get_running_loop().time() + timeout_seconds
@@ -183,7 +195,8 @@ class ImapInbox:
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._link.changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._link.changed.wait()
         await self._link.run(self._link.client.noop(), "NOOP")
 
     async def _idle(self, seconds: float) -> None:
@@ -198,7 +211,8 @@ class ImapInbox:
 
     async def _change(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._link.changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._link.changed.wait()
 
     async def size(self, uid: int) -> int | None:
         """The announced size; None when the mail is gone."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 
 import aiosmtplib
@@ -61,8 +61,12 @@ class _Pool:
 class SmtpSubmission:
     """Submits messages. How many at a time is the caller's choice; each takes a session of its own."""
 
-    def __init__(self, times: SmtpTimes, *, client_name: str) -> None:
+    def __init__(
+        self, times: SmtpTimes, *, client_name: str, credit_words: Sequence[str] = (), legacy_tls: Collection[str] = ()
+    ) -> None:
         self._times = times
+        self._legacy_tls = frozenset(legacy_tls)
+        self._credit_words = tuple(credit_words)
         self._client_name = client_name
         self._pools: dict[str, _Pool] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -96,12 +100,12 @@ class SmtpSubmission:
 
     async def probe(self, mailbox: MailboxAccount) -> None:
         """See ``KepDriver.probe``."""
-        client = await self._client(mailbox.smtp)
+        client = await self._client(mailbox.smtp_server)
         try:
             await client.connect()
             await client.ehlo()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, _describe(mailbox.smtp, error)) from error
+            raise DomainError(ErrorCode.PROVIDER_UNAVAILABLE, _describe(mailbox.smtp_server, error)) from error
         finally:
             client.close()
 
@@ -137,7 +141,7 @@ class SmtpSubmission:
             port=server.port,
             use_tls=server.tls == "implicit",
             start_tls=server.tls == "starttls",
-            tls_context=await client_context(server),
+            tls_context=await client_context(server, self._legacy_tls),
             local_hostname=self._client_name,
             timeout=self._times.connect,
         )
@@ -148,7 +152,7 @@ class SmtpSubmission:
             if pool.refused is not None:
                 return pool.refused
             try:
-                client = await self._client(mailbox.smtp)
+                client = await self._client(mailbox.smtp_server)
             except (DomainError, ValueError) as error:
                 return Blocked(ErrorCode.MAILBOX_NOT_READY, one_line(str(error)))
             try:
@@ -164,10 +168,10 @@ class SmtpSubmission:
                 return outcome
             except aiosmtplib.SMTPResponseException as error:
                 client.close()
-                return on_reply(Stage.CONNECT, error.code, f"{mailbox.smtp.host}: {error.message}")
+                return on_reply(Stage.CONNECT, error.code, f"{mailbox.smtp_server.host}: {error.message}")
             except (aiosmtplib.SMTPException, OSError, ValueError) as error:
                 client.close()
-                return on_failure(Stage.CONNECT, _describe(mailbox.smtp, error))
+                return on_failure(Stage.CONNECT, _describe(mailbox.smtp_server, error))
             except BaseException:
                 client.close()
                 raise
@@ -187,7 +191,7 @@ class SmtpSubmission:
             stage = Stage.DATA
             reply = await client.execute_command(b"DATA")
             if reply.code != aiosmtplib.SMTPStatus.start_input:
-                return on_reply(Stage.DATA, reply.code, reply.message)
+                return self._said(Stage.DATA, reply.code, reply.message)
             protocol = client.protocol
             if protocol is None:
                 return on_failure(Stage.DATA, "the connection was lost")
@@ -196,12 +200,12 @@ class SmtpSubmission:
             protocol.write(b".\r\n")  # raises if the link is gone: then the dot never left
             stage = Stage.ANSWER
             reply = await protocol.read_response(timeout=self._times.data)
-            return on_reply(Stage.ANSWER, reply.code, reply.message)
+            return self._said(Stage.ANSWER, reply.code, reply.message)
         except aiosmtplib.SMTPResponseException as error:
             if stage is Stage.SENDER and session.used and error.code == aiosmtplib.SMTPStatus.domain_unavailable:
                 client.close()  # 421: the server's farewell to a session that was idle too long for it
                 return None
-            return on_reply(stage, error.code, error.message)
+            return self._said(stage, error.code, error.message)
         except (aiosmtplib.SMTPException, OSError) as error:
             client.close()
             if stage is Stage.SENDER and session.used and not isinstance(error, TimeoutError):
@@ -217,6 +221,9 @@ class SmtpSubmission:
         except BaseException:
             client.close()
             raise
+
+    def _said(self, stage: Stage, code: int, text: str) -> SubmissionOutcome:
+        return on_reply(stage, code, text, credit_words=self._credit_words)
 
     async def _send(self, protocol: SMTPProtocol, content: AsyncIterable[bytes], size: int) -> None:
         """Write the content with its dots doubled, never more ahead of the network than its buffer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from enum import Enum
 
 from services.kep_relay.drivers.protocol import (
@@ -35,9 +36,18 @@ class Stage(Enum):
     """The final dot is on its way: from here on the provider may have the message."""
 
 
-def on_reply(stage: Stage, code: int, text: str) -> SubmissionOutcome:
-    """The outcome of a reply that is not the expected intermediate one."""
+_ABOUT_A_MESSAGE = frozenset({Stage.SENDER, Stage.RECIPIENT, Stage.DATA, Stage.ANSWER})
+
+
+def on_reply(stage: Stage, code: int, text: str, *, credit_words: Sequence[str] = ()) -> SubmissionOutcome:
+    """The outcome of a reply that is not the expected intermediate one.
+
+    ``credit_words``: a refusal that holds one of them means that the account has no credit (kep.md 7.7);
+    providers say so in words only, under whatever code.
+    """
     words = one_line(f"{code} {text}")
+    if stage in _ABOUT_A_MESSAGE and 400 <= code < 600 and code != 421 and speaks_of(words, credit_words):
+        return Blocked(ErrorCode.KEP_CREDIT_EXHAUSTED, words)
     if stage is Stage.ANSWER:
         return _final(code, words)
     if code == 421:
@@ -45,7 +55,7 @@ def on_reply(stage: Stage, code: int, text: str) -> SubmissionOutcome:
     if stage is Stage.LOGIN:
         if 500 <= code < 600:
             return Blocked(ErrorCode.MAILBOX_NOT_READY, f"the login was refused: {words}", stop_account=True)
-        return TemporaryFailure(ErrorCode.PROVIDER_UNAVAILABLE, words, unreachable=True)
+        return TemporaryFailure(ErrorCode.PROVIDER_UNAVAILABLE, words, unreachable=True, account_only=True)
     if stage is Stage.CONNECT:
         # A refusal to talk at all says nothing about the letter, whatever its first digit.
         return TemporaryFailure(ErrorCode.PROVIDER_UNAVAILABLE, words, unreachable=True)
@@ -78,6 +88,16 @@ def _final(code: int, words: str) -> SubmissionOutcome:
     if 500 <= code < 600:
         return PermanentFailure(ErrorCode.PROVIDER_REFUSED, words)
     return OutcomeUnknown(ErrorCode.PROVIDER_UNAVAILABLE, f"an answer that is none: {words}")
+
+
+def speaks_of(text: str, words: Sequence[str]) -> bool:
+    """Whether one of the words occurs, in whatever case; a Turkish ``ı`` or ``İ`` counts as ``i``."""
+    folded = _folded(text)
+    return any(_folded(word) in folded for word in words)
+
+
+def _folded(text: str) -> str:
+    return text.replace("İ", "i").replace("ı", "i").casefold()
 
 
 def one_line(text: str) -> str:

@@ -1,0 +1,1 @@
+"""The two working days in which a letter of another administration can be refused."""

@@ -1,0 +1,1 @@
+"""What KEP accounts have left, and what readiness makes of it."""

@@ -1,0 +1,1 @@
+"""PTT KEP's SOAP service (kep.md section 2)."""

@@ -1,0 +1,1 @@
+"""Puts together what proves the way of one outgoing letter."""
