@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from services.cli.composing import Composition, compose
 Tell = Callable[[str], None]
 WANTED_EVIDENCE = (10, 20, 40, 60)
 MEDIA_TYPE = "application/eyazisma"
+_LONGEST_DELAY = 86400
+"""Seconds; the API takes no more."""
 _ENDED = frozenset({"rejected", "relay_failed", "undelivered", "failed", "expired", "cancelled"})
 
 
@@ -240,17 +243,23 @@ def _explain(recipient: dict[str, Any]) -> str:
 
 
 def _lease(api: Api, sent: dict[str, Any], deadline: float) -> tuple[dict[str, Any], str]:
-    """Lease letters until ours comes; others are given back untouched."""
+    """Lease letters until ours comes; others are given back untouched, and stay away as long as this may still take."""
     wanted = {recipient["message_id_header"].strip("<>") for recipient in sent["recipients"]}
     while time.monotonic() < deadline:
         leased = api.json("POST", "/inbound-messages/leases", json={"max": 1, "seconds": 60, "wait": 2})
         for letter in leased["messages"] if leased else []:
             if (letter["message_id_header"] or "").strip("<>") in wanted:
                 return letter, leased["lease_token"]
+            # Offered again sooner, they would come round before ours does whenever enough of them wait.
+            rest = min(max(math.ceil(deadline - time.monotonic()), 0), _LONGEST_DELAY)
             api.json(
                 "POST",
                 f"/inbound-messages/{letter['message_id']}/nack",
-                json={"lease_token": leased["lease_token"], "reason": "not the letter waited for", "delay_seconds": 5},
+                json={
+                    "lease_token": leased["lease_token"],
+                    "reason": "not the letter waited for",
+                    "delay_seconds": rest,
+                },
             )
     raise JourneyError("the letter did not become available to B")
 

@@ -13,7 +13,21 @@ import typer
 
 from services.cli import output
 from services.cli.api import ApiError
-from services.cli.commands import certificates, directory, inbox, keys, letters, packages
+from services.cli.commands import (
+    certificates,
+    consumers,
+    directory,
+    inbox,
+    keys,
+    ledger,
+    letters,
+    mailboxes,
+    packages,
+    proof,
+    refusals,
+    signatures,
+    trust,
+)
 from services.cli.commands.configuration import check_config
 from services.cli.demonstration import INTERRUPTED, demonstrate, serve
 from services.cli.options import FAILED
@@ -21,12 +35,19 @@ from services.cli.supervisor.processes import StartError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 letters.register(app)
+ledger.register(app)
 packages.register(app)
 certificates.register(app)
+signatures.register(app)
 app.command("check-config")(check_config)
+refusals.register(inbox.commands)
 app.add_typer(inbox.commands, name="inbox")
+app.add_typer(consumers.commands, name="consumers")
+app.add_typer(mailboxes.commands, name="mailbox")
 app.add_typer(directory.commands, name="directory")
 app.add_typer(keys.commands, name="keys")
+app.add_typer(trust.commands, name="trust")
+app.add_typer(proof.commands, name="proof")
 
 
 @app.command()

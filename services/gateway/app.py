@@ -24,7 +24,6 @@ from services.gateway.institutions import Institutions
 from services.gateway.limits import BodyLimits
 from services.gateway.live_choices import LiveChoices
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.openapi import version
 from services.gateway.printing.authorisations import PrintAuthorisations
 from services.gateway.printing.isolation import PrintLimits, PrintWorkers
 from services.gateway.printing.letters import LetterReader
@@ -37,22 +36,32 @@ from services.gateway.rates import TokenBuckets
 from services.gateway.routes import (
     admin,
     classified,
+    consumers,
     correspondence,
     directory,
     draft_steps,
     drafts,
+    events,
     inbound,
     kep_registrations,
     mailboxes,
+    notices,
     outbound,
     package_encryptions,
     packages,
     printing,
+    releases,
+    second_factor,
+    signatures,
 )
 from services.gateway.routes.docs import docs_routes
 from services.gateway.settings import Settings
 from services.gateway.spool import prepare_spool, spool_check
 from services.gateway.submission import Submissions
+from services.gateway.verifications.keeping import VerificationLimits, Verifications
+from services.gateway.verifications.metrics import VerificationMetrics
+from services.gateway.verifications.rendering import PaperLimits, PaperReports
+from services.gateway.verifications.sweeping import VerificationSweep
 from shared.blobs import open_blob_store
 from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
@@ -65,6 +74,7 @@ from shared.http import RequestTelemetry, install_error_answers
 from shared.service import BackgroundPart, Service
 from shared.telemetry.metrics import HttpMetrics, new_registry
 from shared.telemetry.ops import ReadinessCheck
+from shared.version import software_version
 
 
 async def build(settings: Settings, clock: Clock) -> Service:
@@ -120,11 +130,23 @@ async def build(settings: Settings, clock: Clock) -> Service:
         database=database, clock=clock, blobs=blobs, signer=signer, institutions=institutions,
         metrics=DraftMetrics(registry), spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip
+    verifications = Verifications(
+        database=database, clock=clock, blobs=open_blob_store(f"{settings.blob_store_url.rstrip('/')}/verifications"),
+        signer=signer, keys=keys, metrics=VerificationMetrics(registry), spool=settings.spool_directory,
+        max_file_bytes=settings.max_package_bytes,
+        limits=VerificationLimits(
+            per_client=settings.verifications_per_client, at_once=settings.verifications_at_once,
+            most_looks=settings.verification_most_looks,
+            retention=timedelta(days=settings.verification_retention_days),
+        ),
+    )  # fmt: skip
+    resources.push_async_callback(verifications.aclose)
     gateway = Gateway(
         relay=relay, directory=register, registrations=registrations, correspondence=letter_data, live=live,
         live_choices=LiveChoices(live, clock), signer=signer, submissions=submissions, drafts=drafting,
         beginnings=Beginnings(drafting, keys, register, letter_data), finishing=Finishing(drafting), keys=keys,
-        institutions=institutions, api_keys=api_keys, prints=prints, database=database, clock=clock,
+        institutions=institutions, api_keys=api_keys, prints=prints, verifications=verifications,
+        papers=PaperReports(PaperLimits(seconds=settings.verification_report_seconds)), database=database, clock=clock,
         spool=settings.spool_directory, max_package_bytes=settings.max_package_bytes,
     )  # fmt: skip
     app = web_app(gateway, authenticator, http_metrics, ProblemAnswers(settings.default_language))
@@ -140,6 +162,7 @@ async def build(settings: Settings, clock: Clock) -> Service:
         background=[
             BackgroundPart("key-use", authenticator.note_last_use),
             BackgroundPart("idempotency-sweep", keys.sweep),
+            BackgroundPart("verification-sweep", VerificationSweep(verifications).run),
             BackgroundPart("draft-sweep", DraftSweep(drafting, timedelta(days=settings.draft_retention_days)).run),
         ],
         resources=resources,
@@ -149,12 +172,17 @@ async def build(settings: Settings, clock: Clock) -> Service:
 def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics, answers: ProblemAnswers) -> FastAPI:
     """The HTTP interface. A request passes, in this order: headers, telemetry, gatekeeper, body limits, router."""
     app = FastAPI(
-        title="KEP Gateway", version=version(), openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="KEP Gateway",
+        version=software_version(),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.gateway = gateway
     install_error_answers(app, answers)
     for module in (
-        outbound, inbound, classified, correspondence, directory, packages, drafts, draft_steps, package_encryptions, printing, mailboxes, kep_registrations, admin,
+        outbound, inbound, releases, notices, consumers, events, classified, correspondence, directory, packages, signatures, drafts, draft_steps, package_encryptions, printing, mailboxes, second_factor, kep_registrations, admin,
     ):  # fmt: skip
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])

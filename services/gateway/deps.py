@@ -20,6 +20,8 @@ from services.gateway.institutions import Institutions
 from services.gateway.live_choices import LiveChoices
 from services.gateway.printing.prints import Prints
 from services.gateway.submission import Submissions
+from services.gateway.verifications.keeping import Verifications
+from services.gateway.verifications.rendering import PaperReports
 from shared.clients.correspondence import CorrespondenceClient
 from shared.clients.directory import DirectoryClient
 from shared.clients.live import LiveClient
@@ -48,6 +50,8 @@ class Gateway:
     institutions: Institutions
     api_keys: ApiKeys
     prints: Prints
+    verifications: Verifications
+    papers: PaperReports
     database: Database
     clock: Clock
     spool: Path

@@ -20,7 +20,15 @@ from services.gateway.schemas.admin import (
 )
 from services.gateway.schemas.directory import ResolveBody
 from services.gateway.schemas.encryption import PackageEncryptionRequest
-from services.gateway.schemas.inbound import AckBody, LeaseBody, NackBody, RenewBody
+from services.gateway.schemas.inbound import (
+    AcceptanceBody,
+    AckBody,
+    LeaseBody,
+    NackBody,
+    RefusalReasonBody,
+    ReleaseBody,
+    RenewBody,
+)
 from services.gateway.schemas.mailboxes import MailboxList, MailboxSummary
 from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest, RecipientRequest
 from services.gateway.schemas.packages import (
@@ -31,6 +39,7 @@ from services.gateway.schemas.packages import (
     PartyAnswer,
     SignatureAnswer,
 )
+from shared.contracts.acceptance import Acceptance, AcceptanceState, RefusalReason
 from shared.contracts.directory import (
     AddressSource,
     DirectoryCount,
@@ -50,6 +59,7 @@ from shared.contracts.directory import (
 )
 from shared.contracts.directory.units import UnitSighting
 from shared.contracts.envelopes import PackageOpening
+from shared.contracts.events import Event, EventPage, EventType
 from shared.contracts.inbound import (
     ComponentVerification,
     InboundMessage,
@@ -64,8 +74,6 @@ from shared.contracts.outbound import (
     Cancellation,
     EncryptionCertificate,
     EvidenceRecord,
-    Ledger,
-    LedgerSide,
     LetterConfidentiality,
     LetterEncryption,
     OutboundEvent,
@@ -74,6 +82,7 @@ from shared.contracts.outbound import (
     RecipientStatus,
 )
 from shared.contracts.signatures import (
+    Maturity,
     Profile,
     SignatureFormat,
     SignatureReport,
@@ -195,6 +204,8 @@ UNOPENED = INBOUND.model_copy(
         "next_verification_at": _NOW,
     }
 )  # fmt: skip
+RELEASE = ReleaseBody(decided_by="Bilgi Güvenliği, G. Deneme", reason="Yanlış alarm; dosya ayrıca incelendi.")
+RELEASED = INBOUND.model_copy(update={"state": InboundState.PARSED, "next_verification_at": _NOW})
 INBOUND_PAGE = InboundPage(messages=[INBOUND])
 LEASE = LeaseBody(max=10, seconds=300, wait=2)
 _TOKEN = "lease-0195578f-9a41-7c3b-8d55-3f2a1b0c9d8e"  # noqa: S105 - an example
@@ -238,6 +249,30 @@ REPORT = VerificationReport(
 VERIFICATION = InboundVerification(
     message_id=_LETTER, conclusion=Conclusion.PASSED,
     components=[ComponentVerification(component="package-seal", report=REPORT)], findings=[], verified_at=_NOW,
+)  # fmt: skip
+ACCEPTANCE_BODY = AcceptanceBody(
+    decision="refused", decided_by="Evrak Birimi, F. Örnek",
+    reasons=[RefusalReasonBody(rule="R.30", text="Ek listesindeki dosya pakette yok.")],
+)  # fmt: skip
+ACCEPTANCE = Acceptance(
+    state=AcceptanceState.REFUSED, rule="L.9", started_at=_NOW, due_at=_NOW + timedelta(days=4, hours=5),
+    last_day=date(2026, 11, 24), estimated=False, decided_at=_NOW + timedelta(hours=3),
+    decided_by="Evrak Birimi, F. Örnek",
+    reasons=[RefusalReason(rule="R.30", text="Ek listesindeki dosya pakette yok.")],
+)  # fmt: skip
+EVENT_PAGE = EventPage(
+    events=[
+        Event(
+            position=41, type=EventType.INBOUND_AVAILABLE, at=_NOW, institution_no=10000002, message_id=_LETTER,
+            conclusion=Conclusion.INDETERMINATE, maturity=Maturity.FINAL,
+        ),
+        Event(
+            position=42, type=EventType.INBOUND_VERDICT_CHANGED, at=_NOW + timedelta(minutes=5),
+            institution_no=10000002, message_id=_LETTER, conclusion=Conclusion.PASSED,
+            previous_conclusion=Conclusion.INDETERMINATE, maturity=Maturity.FINAL,
+        ),
+    ],
+    next_after=42,
 )  # fmt: skip
 
 UNIT = Unit(
@@ -294,7 +329,7 @@ MAILBOX = MailboxBody(
 MAILBOX_ANSWER = Mailbox.model_validate(
     {
         "mailbox_id": "ornek-bakanligi",
-        "configuration": MAILBOX.model_dump(exclude={"force_reason"}),
+        "configuration": MAILBOX.contract(),
         "created_at": _NOW,
         "updated_at": _NOW,
     }
@@ -305,12 +340,6 @@ READINESS = MailboxReadiness(
 )  # fmt: skip
 ACCOUNT = RegisterAccountBody(account_id="10000001", endpoint="https://detsis.example/DetsisServis.asmx")
 ACCOUNT_ANSWER = RegisterAccount(institution_no=_SENDER, **ACCOUNT.model_dump())
-LEDGER = Ledger(
-    outbound=LedgerSide(accepted=1204, terminal=1200, in_flight=4, imbalance=0, oldest_in_flight_at=_NOW),
-    inbound=LedgerSide(accepted=877, terminal=877, in_flight=0, imbalance=0),
-    checked_at=_NOW,
-)
-
 MAILBOXES = MailboxList(mailboxes=[MailboxSummary.of(MAILBOX_ANSWER)])
 INSPECTION = PackageInspection(
     sha256=_SHA256, size=98304, kind="plain", version="2.0", acceptable=True, profile="interop",

@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from services.gateway.schemas.packages import InspectionOptions
-from services.gateway.schemas.text import Body, Moment
+from services.gateway.schemas.verifications import VerificationOptions
 from services.gateway.uploads import FieldPart
-from shared.contracts.signatures import Profile, SignatureFormat, VerificationRequest
 from shared.errors import DomainError, ErrorCode, Fault
 from shared.http import fault_text
 
@@ -68,16 +67,9 @@ def file_form_document(
     }
 
 
-class _VerificationFields(Body):
-    format: SignatureFormat = SignatureFormat.AUTO
-    profile: Profile = Profile.QUALIFIED_SIGNATURE
-    moment: Moment | None = None
-
-
-def read_verification_request(fields: Mapping[str, bytes]) -> VerificationRequest:
+def read_verification_options(fields: Mapping[str, bytes]) -> VerificationOptions:
     """The plain fields of a verification form. Raises VALIDATION_FAILED with JSON pointers."""
-    wanted = _read_fields(_VerificationFields, fields)
-    return VerificationRequest(format=wanted.format, profile=wanted.profile, moment=wanted.moment)
+    return _read_fields(VerificationOptions, fields)
 
 
 def read_inspection_options(fields: Mapping[str, bytes]) -> InspectionOptions:

@@ -10,6 +10,8 @@ from services.gateway.problems import ProblemAnswers
 from shared.http import RequestBodyLimit
 
 JSON_LIMIT = 256 * 1024
+CERTIFICATES_LIMIT = 2 * 1024 * 1024
+"""As many certificates as one request may ask about, each as long as it may be."""
 FORM_SLACK = 512 * 1024
 """What a form may have besides its file: boundaries, headers, the JSON part."""
 
@@ -21,6 +23,8 @@ _UPLOADS = frozenset(
         "/v1/package-updates",
         "/v1/prints",
         "/v1/signature-verifications",
+        "/v1/signature-verifications/batch",
+        "/v1/timestamp-verifications",
     }
 )
 _RAW = re.compile(r"/v1/packages/[^/]+/(?:cover-letter|annexes/[^/]+/content|initials|signature|seal)")
@@ -31,6 +35,7 @@ class BodyLimits:
     """Chooses the limit by path."""
 
     def __init__(self, app: ASGIApp, *, largest_file: int, answer: ProblemAnswers) -> None:
+        self._certificates = RequestBodyLimit(app, CERTIFICATES_LIMIT, answer)
         self._uploads = RequestBodyLimit(app, largest_file + FORM_SLACK, answer)
         self._others = RequestBodyLimit(app, JSON_LIMIT, answer)
 
@@ -39,4 +44,7 @@ class BodyLimits:
         uploads = scope["type"] == "http" and (
             scope["path"] in _UPLOADS or (scope["method"] == "PUT" and _RAW.fullmatch(scope["path"]) is not None)
         )
-        await (self._uploads if uploads else self._others)(scope, receive, send)
+        chosen = self._uploads if uploads else self._others
+        if scope["type"] == "http" and scope["path"] == "/v1/certificate-verifications":
+            chosen = self._certificates
+        await chosen(scope, receive, send)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,6 +14,7 @@ from services.gateway.schemas.encryption import PackageEncryptionRequest
 from services.gateway.schemas.outbound import OutboundMessageRequest
 from services.gateway.schemas.printing import PrintBody
 from shared.contracts.problems import Problem
+from shared.version import software_version
 
 _DESCRIPTION = """\
 Hands official letters (e-Yazışma packages) to other public bodies by registered e-mail (KEP), and incoming ones to
@@ -58,6 +58,7 @@ _TAGS = [
     {"name": "Outgoing letters", "description": "Hand letters over and follow them."},
     {"name": "Incoming letters", "description": "Take letters, verify and register them."},
     {"name": "Classified letters", "description": "What arrived more secret than KEP may carry, and was sealed."},
+    {"name": "Events", "description": "What happened, in order: for systems that follow it."},
     {"name": "Directory", "description": "DETSİS: whom to write to, and where."},
     {
         "name": "KEP addresses",
@@ -71,19 +72,11 @@ _TAGS = [
 ]
 
 
-def version() -> str:
-    """Version of this software, as installed."""
-    try:
-        return importlib.metadata.version("kep-gateway")
-    except importlib.metadata.PackageNotFoundError:
-        return "0.1.0"
-
-
 def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The whole document. Server address is relative: the document moves with the gateway."""
     document = get_openapi(
         title="KEP Gateway",
-        version=version(),
+        version=software_version(),
         summary="Official letters by KEP, from and to document systems.",
         description=_DESCRIPTION.format(scopes="\n".join(f"- `{scope}`: {what}" for scope, what in _SCOPES.items())),
         routes=app.routes,

@@ -75,6 +75,23 @@ class Settings(DatabaseSettings):
         default=2, ge=1, le=64, description="Prints being made at the same time; four times as many may wait."
     )
 
+    verification_retention_days: int = Field(
+        default=30, ge=1, le=3650,
+        description="File and report of a kept verification are deleted after so long; digests and verdicts stay.",
+    )  # fmt: skip
+    verification_most_looks: int = Field(
+        default=20, ge=1, le=1_000, description="Verdicts on a kept file until an open one is left as it is."
+    )
+    verifications_per_client: int = Field(
+        default=20, ge=1, le=10_000, description="Verifications of one client under way; more are told to come later."
+    )
+    verifications_at_once: int = Field(
+        default=8, ge=1, le=256, description="Kept verifications that one process judges at the same time."
+    )
+    verification_report_seconds: float = Field(
+        default=60, ge=1, le=600, description="How long drawing one report may take before its process is killed."
+    )
+
     @field_validator("service_tokens")
     @classmethod
     def _own_token(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:

@@ -208,3 +208,61 @@ class Print(Base):
     record: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """Everything else about it, as it is answered: ``schemas.printing.PrintRecord``."""
     correlation_id: Mapped[str | None] = mapped_column(Text)
+
+
+class SignatureVerification(Base):
+    """A verification that is kept; ``services.gateway.verifications`` says how it goes on."""
+
+    __tablename__ = "signature_verifications"
+    __table_args__ = (
+        Index("ix_signature_verifications_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_signature_verifications_kept", "created_at", postgresql_where=text("erased_at IS NULL")),
+        Index("ix_signature_verifications_running", "client_id", postgresql_where=text("state = 'running'")),
+        Index("ix_signature_verifications_file", "file_sha256"),
+        Index("ix_signature_verifications_content", "content_sha256"),
+    )
+
+    verification_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_no: Mapped[int] = mapped_column(ForeignKey("gateway.institutions.detsis_no"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("gateway.clients.client_id"))
+    state: Mapped[str] = mapped_column(Text)
+    request: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """``shared.contracts.signatures.VerificationRequest``."""
+    client_ref: Mapped[str | None] = mapped_column(Text)
+    file_name: Mapped[str | None] = mapped_column(Text)
+    file_sha256: Mapped[str] = mapped_column(Text)
+    file_size: Mapped[int]
+    content_sha256: Mapped[str | None] = mapped_column(Text)
+    content_size: Mapped[int | None]
+    report: Mapped[str | None] = mapped_column(Text)
+    """The last one, byte for byte as it is handed out: its digest stands on paper."""
+    report_sha256: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """Why signer refused the file: code and detail."""
+    looks: Mapped[int]
+    """Verdicts so far; whoever adds the next one has seen this one."""
+    failures: Mapped[int]
+    """Tries in a row that came to no verdict."""
+    due_at: Mapped[datetime | None]
+    """When it is looked at next; while somebody looks, when that one is given up."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+
+
+class SignatureVerdict(Base):
+    """What a verification came to, each time. Rows are only ever added: a trigger refuses everything else."""
+
+    __tablename__ = "signature_verdicts"
+
+    verification_id: Mapped[UUID] = mapped_column(
+        ForeignKey("gateway.signature_verifications.verification_id"), primary_key=True
+    )
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    conclusion: Mapped[str] = mapped_column(Text)
+    indication: Mapped[str] = mapped_column(Text)
+    sub_indication: Mapped[str | None] = mapped_column(Text)
+    maturity: Mapped[str] = mapped_column(Text)
+    final_after: Mapped[datetime | None]
+    report_sha256: Mapped[str] = mapped_column(Text)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 _CHUNK = 256 * 1024
-_MOST_PARTS = 20
+_MOST_PARTS = 128
 _LONGEST_FILENAME = 200
 
 

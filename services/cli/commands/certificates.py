@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +10,12 @@ from typer.core import TyperCommand
 
 from services.cli import output
 from services.cli.options import FAILED, Json
+from services.cli.verdict_program import UNREADABLE, ask
 
 _PROGRAM = "services.signer.verify_certificate"
-_INDETERMINATE, _UNREADABLE = 2, 3
-_SECONDS = 300
-"""The program limits its own CPU time; this is for a disk or a pipe that does not answer."""
 
 
-class _VerdictCommand(TyperCommand):
+class VerdictCommand(TyperCommand):
     """A command whose exit code 2 is a verdict: arguments that make no sense end with 3."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -31,7 +26,7 @@ class _VerdictCommand(TyperCommand):
             # Typer keeps its own Click, and the class of its usage errors to itself.
             fault: Any = error
             if getattr(fault, "exit_code", None) == FAILED:
-                fault.exit_code = _UNREADABLE
+                fault.exit_code = UNREADABLE
             raise
 
 
@@ -84,34 +79,12 @@ def verify_certificate(
         *(f"{name}={value}" for name, value in (("--at", at), ("--policy-set", policy_set)) if value is not None),
         *(name for name, given in flags.items() if given),
     ]
-    code, answer, complaint = _ask([*arguments, "--", str(file)])
+    code, answer, complaint = ask(_PROGRAM, [*arguments, "--", str(file)], _unfinished)
     if answer is None:
         output.failure(complaint)
     else:
         output.show(answer, as_json=as_json)
     raise typer.Exit(code)
-
-
-def _ask(arguments: list[str]) -> tuple[int, dict[str, Any] | None, str]:
-    """Exit code, verdict if there is one, and what the program complained about.
-
-    A program of its own and not a call: what it reads may be made to exhaust its reader, and signer's
-    code is no part of this command's (record 0027).
-    """
-    command = [sys.executable, "-m", _PROGRAM, *arguments]
-    try:
-        done = subprocess.run(  # noqa: S603
-            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return _INDETERMINATE, _unfinished(), ""
-    if done.returncode == _UNREADABLE:
-        return _UNREADABLE, None, done.stderr.strip()
-    try:
-        return done.returncode, json.loads(done.stdout), ""
-    except ValueError:
-        # Killed by its own limits: nothing is known about the certificate.
-        return _INDETERMINATE, _unfinished(), ""
 
 
 def _unfinished() -> dict[str, Any]:
@@ -136,4 +109,4 @@ def _unfinished() -> dict[str, Any]:
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
-    app.command("verify-certificate", cls=_VerdictCommand)(verify_certificate)
+    app.command("verify-certificate", cls=VerdictCommand)(verify_certificate)

@@ -34,6 +34,7 @@ def take(
     into: Annotated[Path, typer.Option(help="Directory for the packages.")],
     maximum: Annotated[int, typer.Option("--max", min=1, max=100, help="At most so many letters.")] = 10,
     seconds: Annotated[int, typer.Option(help="Length of the lease.", min=5, max=3600)] = 300,
+    consumer: Annotated[str, typer.Option(help="Whose letters, see `kepgw consumers`.")] = "default",
     url: Url = URL,
     key: Key = "",
     as_json: Json = False,
@@ -44,13 +45,16 @@ def take(
     """
     with connected(url, key) as api:
         into.mkdir(parents=True, exist_ok=True)  # before anything is taken
-        leased = api.json("POST", "/inbound-messages/leases", json={"max": maximum, "seconds": seconds})
+        asked = {"max": maximum, "seconds": seconds, "consumer": consumer}
+        leased = api.json("POST", "/inbound-messages/leases", json=asked)
         answer: dict[str, Any] = leased or {"lease_token": None, "expires_at": None, "messages": []}
         # What was leased is shown whatever happens to the files: without the token it would be out of reach.
         whole = [_fetched(api, item, into) for item in answer["messages"]]
     output.show(answer, as_json=as_json, columns=("message_id", "conclusion", "sender_address", "subject"))
     if leased and not as_json:
         output.say(f"lease token {leased['lease_token']}, until {leased['expires_at']}")
+        if leased.get("role") == "copy":
+            output.say("these are copies: somebody else registers the letters")
     if not all(whole):
         raise typer.Exit(1)
 
@@ -78,11 +82,13 @@ def _fetched(api: Api, item: dict[str, Any], into: Path) -> bool:
 def acknowledge(
     message_id: str,
     lease_token: Annotated[str, typer.Option(help="As `kepgw inbox take` showed it.")],
-    registry_no: Annotated[str, typer.Option(help="Number under which you registered the letter.")],
+    registry_no: Annotated[
+        str | None, typer.Option(help="Number under which you registered the letter; of a copy it may be left out.")
+    ] = None,
     url: Url = URL,
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Tell the gateway that a letter is safe and registered."""
-    body = {"lease_token": lease_token, "registry_no": registry_no}
+    """Tell the gateway that a letter is safe and registered, or that a copy was dealt with."""
+    body = page(lease_token=lease_token, registry_no=registry_no)
     output.show(call(url, key, "POST", f"/inbound-messages/{message_id}/ack", json=body), as_json=as_json)

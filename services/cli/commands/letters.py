@@ -1,4 +1,4 @@
-"""``kepgw send``, ``letter`` and ``verify``."""
+"""``kepgw send``, ``letter`` and ``verify-online``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def letter(message_id: str, url: Url = URL, key: Key = "", as_json: Json = False
     output.show(call(url, key, "GET", f"/outbound-messages/{message_id}"), as_json=as_json)
 
 
-def verify(
+def verify_online(
     file: Path,
     content: Annotated[Path | None, typer.Option(help="What a detached signature covers.")] = None,
     profile: Annotated[str, typer.Option(help="Rules for the signer's certificate.")] = "qualified-signature",
@@ -65,7 +65,7 @@ def verify(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Verify a signature; exit code 0 passed, 1 failed, 3 indeterminate, 2 no verdict."""
+    """Verify a signature by a gateway, which fetches what is missing; exit code 0 passed, 1 failed, 3 indeterminate, 2 no verdict."""
     form = {"profile": profile} | ({"moment": at} if at is not None else {})
     with connected(url, key) as api, readable(file) as signature, readable(content) as covered:
         files: dict[str, Any] = {"file": (file.name, signature)}
@@ -77,5 +77,5 @@ def verify(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    for command in (send, letter, verify):
+    for command in (send, letter, verify_online):
         app.command()(command)

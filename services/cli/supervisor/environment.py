@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from services.cli.supervisor.state import SERVICES, StateDirectory
 from shared.config import TOOL_PREFIXES
@@ -83,6 +84,11 @@ def environments(
                 result[name].pop(key.removesuffix("_FILE") if key.endswith("_FILE") else f"{key}_FILE", None)
                 result[name][key] = value
     return result
+
+
+def with_authority(environment: Mapping[str, str], world: Mapping[str, Any]) -> dict[str, str]:
+    """Signer's environment with the sandbox's time-stamp authority, unless another one is named in it."""
+    return {"KEPGW_SIGNER_TIMESTAMP_URL": str(world["pki"]["timestamp_url"]), **environment}
 
 
 def _for_all(key: str) -> bool:

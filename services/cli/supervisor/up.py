@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.cli.api import Api
-from services.cli.supervisor.environment import environments
+from services.cli.supervisor.environment import environments, with_authority
 from services.cli.supervisor.lock import exclusive
 from services.cli.supervisor.postgres import embedded_postgres, service_urls
 from services.cli.supervisor.processes import ChildProcess, StartError
@@ -89,6 +89,7 @@ async def running(
         )
         world = read_world(state)
         write_signer_keys(state, world)
+        children["signer"].environment = with_authority(children["signer"].environment, world)
         tell("services: " + ", ".join(SERVICES))
         for name in SERVICES:
             await children[name].start()

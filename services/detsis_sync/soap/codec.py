@@ -1,8 +1,4 @@
-"""zeep as a codec: it writes requests and reads small answers, and never touches the network.
-
-The bytes travel through our own httpx client, so neither the address of a WSDL nor zeep's logging
-of whole envelopes (password included) can come into play.
-"""
+"""zeep as a codec on the bundled contract (``shared.soap``): it writes requests and reads small answers."""
 
 from __future__ import annotations
 
@@ -14,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
-from zeep import Client, Settings, xsd
+from zeep import xsd
 from zeep.exceptions import Error as ZeepError
-from zeep.exceptions import TransportError as ZeepTransportError
-from zeep.transports import Transport
 
 from services.detsis_sync.soap import wire
 from services.detsis_sync.soap.account import DetsisAccount
@@ -30,23 +24,12 @@ from services.detsis_sync.soap.failures import (
     quoted,
 )
 from shared.errors import DomainError, ErrorCode
+from shared.soap import bundled_contract
 
 WSDL = Path(__file__).parent / "wsdl" / "detsis.wsdl"
 ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 _MOST_UNKNOWN_NAMES = 50
 _XSI_TYPE, _XSI_NIL = (f"{{http://www.w3.org/2001/XMLSchema-instance}}{name}" for name in ("type", "nil"))
-
-
-class _OfflineTransport(Transport):
-    """Reads the bundled WSDL from disk and refuses everything else."""
-
-    def _load_remote_data(self, url: str) -> bytes:
-        raise ZeepTransportError(f"refused to fetch {url}: contracts are bundled")  # type: ignore[no-untyped-call]
-
-    def post(self, address: str, *_: object) -> object:
-        raise ZeepTransportError(f"refused to use {address}: requests go through our own client")  # type: ignore[no-untyped-call]
-
-    get = post
 
 
 @dataclass(frozen=True)
@@ -76,13 +59,7 @@ class _Contract:
 
 @lru_cache(maxsize=8)
 def _contract(soap_version: str, wsdl: Path, operations: tuple[str, ...]) -> _Contract:
-    client: Any = Client(  # type: ignore[no-untyped-call]
-        str(wsdl),
-        transport=_OfflineTransport(),  # type: ignore[no-untyped-call]
-        service_name=wire.SERVICE,
-        port_name=wire.PORTS[soap_version],
-        settings=Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True),
-    )
+    client = bundled_contract(wsdl, service=wire.SERVICE, port=wire.PORTS[soap_version])
     # zeep builds its types lazily; doing it here keeps later calls short and free of shared mutation.
     responses = {op: client.get_element(wire.response_tag(op)) for op in map(wire.Operation, operations)}
     seen: set[int] = set()

@@ -11,7 +11,10 @@ from uuid import UUID
 import httpx
 from pydantic import RootModel, SecretStr
 
+from shared.contracts.acceptance import Acceptance, AcceptanceDecision
 from shared.contracts.classified import ClassifiedIncident, ClassifiedIncidents, IncidentDecision
+from shared.contracts.consumers import Consumer, ConsumerConfiguration, ConsumerList, LetterRouting, RoutingChange
+from shared.contracts.events import EventPage, EventType
 from shared.contracts.inbound import (
     Acknowledgement,
     InboundMessage,
@@ -20,9 +23,11 @@ from shared.contracts.inbound import (
     Leased,
     LeaseRequest,
     Rejection,
+    Release,
     Renewal,
 )
 from shared.contracts.mailboxes import Mailbox, MailboxConfiguration, MailboxReadiness
+from shared.contracts.notices import NoticeOrder
 from shared.contracts.outbound import (
     Cancellation,
     EvidenceRecord,
@@ -33,6 +38,7 @@ from shared.contracts.outbound import (
     OutboundSubmission,
     Resend,
 )
+from shared.contracts.second_factor import SecondFactor, SecondFactorAnswer, SecondFactorChallenge
 from shared.contracts.verification_mails import IntakeReport, Settlement, VerificationMail, VerificationMails
 from shared.domain.message import InboundState, OutboundState
 from shared.errors import ErrorCode
@@ -42,6 +48,8 @@ _Events = RootModel[list[OutboundEvent]]
 _Evidence = RootModel[list[EvidenceRecord]]
 _Mailboxes = RootModel[list[Mailbox]]
 EvidenceForm = Literal["evidence", "mail"]
+_PROVIDER_SECONDS = 270
+"""For a call that waits for its account's turn and for a provider's answer: each 120 seconds, unless set otherwise."""
 
 
 class RelayClient:
@@ -75,6 +83,13 @@ class RelayClient:
         """One outgoing letter."""
         path = f"/outbound-messages/{message_id}"
         return await self._service.json(OutboundMessage, "GET", path, params=_of(institutions))
+
+    @asynccontextmanager
+    async def proof(self, institutions: Sequence[int], message_id: UUID) -> AsyncIterator[httpx.Response]:
+        """The proof file of an outgoing letter, as a stream. Raises SERVICE_UNAVAILABLE, DURABILITY_UNAVAILABLE."""
+        path = f"/outbound-messages/{message_id}/proof"
+        async with self._service.download(path, params=_of(institutions), timeout=300) as answer:
+            yield answer
 
     async def outbound_page(
         self,
@@ -143,10 +158,31 @@ class RelayClient:
         path, timeout = "/inbound-messages/leases", request.wait + 30
         return await self._service.json(Leased, "POST", path, params=parameters, body=request, timeout=timeout)
 
+    async def event_page(
+        self, institution_no: int, *, after: int, types: Sequence[EventType], limit: int, wait: float
+    ) -> EventPage:
+        """Events of one institution after a position; waits for the first when there is none."""
+        parameters = _of([institution_no], after=after, limit=limit, type=[item.value for item in types]) | {
+            "wait": wait
+        }
+        return await self._service.json(EventPage, "GET", "/events", params=parameters, timeout=wait + 30)
+
     async def acknowledge(self, institutions: Sequence[int], message_id: UUID, body: Acknowledgement) -> InboundMessage:
         """The letter is registered. Raises LEASE_LOST; the same registry number again changes nothing."""
         path = f"/inbound-messages/{message_id}/ack"
         return await self._service.json(InboundMessage, "POST", path, params=_of(institutions), body=body)
+
+    async def decide_acceptance(
+        self, institutions: Sequence[int], message_id: UUID, body: AcceptanceDecision
+    ) -> Acceptance:
+        """A letter is accepted or refused. Raises STATE_CONFLICT when that cannot be decided any more."""
+        path = f"/inbound-messages/{message_id}/acceptance"
+        return await self._service.json(Acceptance, "POST", path, params=_of(institutions), body=body)
+
+    async def order_notice(self, institutions: Sequence[int], message_id: UUID, body: NoticeOrder) -> OutboundMessage:
+        """The sender of a refused letter is told. Raises STATE_CONFLICT, RECIPIENT_KEP_…, MAILBOX_MISSING."""
+        path = f"/inbound-messages/{message_id}/refusal-notice"
+        return await self._service.json(OutboundMessage, "POST", path, params=_of(institutions), body=body)
 
     async def reject(self, institutions: Sequence[int], message_id: UUID, body: Rejection) -> InboundMessage:
         """Give a leased letter back. Raises LEASE_LOST."""
@@ -167,6 +203,43 @@ class RelayClient:
         """Have a letter verified again. Raises STATE_CONFLICT for a mail in which there is nothing to verify."""
         path = f"/inbound-messages/{message_id}/verify"
         return await self._service.json(InboundMessage, "POST", path, params=_of(institutions))
+
+    async def release(self, institutions: Sequence[int], message_id: UUID, body: Release) -> InboundMessage:
+        """Release a mail that the virus scanner withheld. Raises STATE_CONFLICT for one that is not withheld."""
+        path = f"/inbound-messages/{message_id}/release"
+        return await self._service.json(InboundMessage, "POST", path, params=_of(institutions), body=body)
+
+    async def redrive(self, institutions: Sequence[int], message_id: UUID, copy_of: str | None) -> InboundMessage:
+        """Offer a dead letter again, or a consumer's dead copy. Raises STATE_CONFLICT for one that is not dead."""
+        path = f"/inbound-messages/{message_id}/redrive"
+        return await self._service.json(InboundMessage, "POST", path, params=_of(institutions, copy_of=copy_of))
+
+    async def routing(self, institutions: Sequence[int], message_id: UUID) -> LetterRouting:
+        """Who has an incoming letter, and why. Raises CLASSIFIED_SEALED."""
+        path = f"/inbound-messages/{message_id}/routing"
+        return await self._service.json(LetterRouting, "GET", path, params=_of(institutions))
+
+    async def route(self, institutions: Sequence[int], message_id: UUID, body: RoutingChange) -> LetterRouting:
+        """Give a letter to another consumer. Raises STATE_CONFLICT for one that nobody is offered now."""
+        path = f"/inbound-messages/{message_id}/routing"
+        return await self._service.json(LetterRouting, "POST", path, params=_of(institutions), body=body)
+
+    async def consumers(self, institution_no: int) -> ConsumerList:
+        """An institution's consumers and what waits for each."""
+        return await self._service.json(ConsumerList, "GET", "/consumers", params=_of([institution_no]))
+
+    async def consumer(self, institution_no: int, name: str) -> Consumer:
+        """One of them."""
+        return await self._service.json(Consumer, "GET", f"/consumers/{name}", params=_of([institution_no]))
+
+    async def put_consumer(self, name: str, body: ConsumerConfiguration) -> Consumer:
+        """Enter or change a consumer. Raises STATE_CONFLICT when there are too many."""
+        parameters = _of([body.institution_no])
+        return await self._service.json(Consumer, "PUT", f"/consumers/{name}", params=parameters, body=body)
+
+    async def delete_consumer(self, institution_no: int, name: str) -> None:
+        """End a consumer; its letters go to ``default``."""
+        await self._service.call("DELETE", f"/consumers/{name}", params=_of([institution_no]))
 
     @asynccontextmanager
     async def inbound_content(
@@ -223,6 +296,29 @@ class RelayClient:
         """Whether a letter handed over now would go out at once."""
         path = f"/mailboxes/{mailbox_id}/readiness"
         return await self._service.json(MailboxReadiness, "GET", path, params=_of(institutions))
+
+    async def second_factor(self, institutions: Sequence[int], mailbox_id: str) -> SecondFactor:
+        """Whether a mailbox's messages wait for a person."""
+        path = f"/mailboxes/{mailbox_id}/second-factor"
+        return await self._service.json(SecondFactor, "GET", path, params=_of(institutions))
+
+    async def begin_second_factor(
+        self, institutions: Sequence[int], mailbox_id: str, body: SecondFactorChallenge
+    ) -> SecondFactor:
+        """Begin a challenge. Raises STATE_CONFLICT, RATE_LIMITED, and what the provider raises."""
+        path = f"/mailboxes/{mailbox_id}/second-factor"
+        return await self._service.json(
+            SecondFactor, "POST", path, params=_of(institutions), body=body, timeout=_PROVIDER_SECONDS
+        )
+
+    async def confirm_second_factor(
+        self, institutions: Sequence[int], mailbox_id: str, body: SecondFactorAnswer
+    ) -> SecondFactor:
+        """Answer it. Raises STATE_CONFLICT, VALIDATION_FAILED for a wrong answer, and what the provider raises."""
+        path = f"/mailboxes/{mailbox_id}/second-factor/confirm"
+        return await self._service.json(
+            SecondFactor, "POST", path, params=_of(institutions), body=body, timeout=_PROVIDER_SECONDS
+        )
 
     # KEP addresses on their way into DETSİS
 

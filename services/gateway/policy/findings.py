@@ -12,7 +12,8 @@ from services.gateway.schemas.packages import public_finding
 from services.gateway.uploads import UploadedFile
 from shared.clients.signer import SignerClient
 from shared.contracts.inbound import PackageFinding
-from shared.domain.verdict import Conclusion
+from shared.contracts.signatures import Text, VerificationReport
+from shared.domain.verdict import Conclusion, StepResult
 from shared.errors import DomainError, ErrorCode, Fault
 from shared.eyp import Finding, Inspection, Severity
 
@@ -63,23 +64,36 @@ def refuse_unacceptable(inspection: Inspection) -> None:
 
 
 def adverse_findings(checked: list[CheckedComponent]) -> list[PackageFinding]:
-    """A finding for every signature that did not pass."""
+    """A finding for every signature that did not pass, with the step that decided it."""
     findings = []
     for item in checked:
         conclusion = item.verification.report.conclusion if item.verification else Conclusion.INDETERMINATE
         if conclusion is Conclusion.PASSED:
             continue
         failed = conclusion is Conclusion.FAILED
+        reason = _reason(item.verification.report) if item.verification else None
         findings.append(
             PackageFinding(
                 rule=f"signature.{conclusion.value if item.verification else 'not-checked'}",
                 severity=(Severity.FATAL if failed else Severity.WARNING).value,
                 part=item.component.part_name,
-                message_tr="İmza ya da mühür doğrulanamadı" if failed else "İmza ya da mühür için kesin sonuç yok",
-                message_en="A signature or seal failed" if failed else "A signature or seal has no final verdict",
+                message_tr=("İmza ya da mühür doğrulanamadı" if failed else "İmza ya da mühür için kesin sonuç yok")
+                + (f": {reason.tr}" if reason else ""),
+                message_en=("A signature or seal failed" if failed else "A signature or seal has no final verdict")
+                + (f": {reason.en}" if reason else ""),
             )
         )
     return findings
+
+
+def _reason(report: VerificationReport) -> Text | None:
+    wanted = StepResult.FAILED if report.conclusion is Conclusion.FAILED else StepResult.INDETERMINATE
+    for signature in report.signatures:
+        for step in signature.steps:
+            if step.result is wanted:
+                code = f" ({signature.sub_indication})" if signature.sub_indication else ""
+                return Text(tr=step.text.tr + code, en=step.text.en + code)
+    return None
 
 
 def version_findings(

@@ -49,8 +49,8 @@ class PrintWorkers:
         self._free = asyncio.Semaphore(limits.at_once)
         self._waiting = 0
 
-    async def make(self, order: PrintOrder, letter: BinaryIO, annexes: Sequence[BinaryIO]) -> tuple[bytes, PrintReport]:
-        """The print and its report.
+    async def make(self, order: PrintOrder, files: BinaryIO, sizes: Sequence[int]) -> tuple[bytes, PrintReport]:
+        """The print and its report. ``files`` holds the letter and its annexes back to back, ``sizes`` how long each is.
 
         Raises ``UnprintableError`` (a process that was killed says why as well as it can), ``DomainError``:
         SERVICE_UNAVAILABLE when too many wait, DURABILITY_UNAVAILABLE when there is no room for it.
@@ -58,7 +58,7 @@ class PrintWorkers:
         async with self._turn():
             try:
                 with tempfile.TemporaryFile(dir=self._spool) as output:
-                    report = await self._run(order, letter, annexes, output)
+                    report = await self._run(order, files, sizes, output)
                     if report.obstacle is not None:
                         raise UnprintableError(report.obstacle)
                     return await asyncio.to_thread(_whole, output), report
@@ -81,13 +81,10 @@ class PrintWorkers:
         finally:
             self._free.release()
 
-    async def _run(
-        self, order: PrintOrder, letter: BinaryIO, annexes: Sequence[BinaryIO], output: BinaryIO
-    ) -> PrintReport:
-        for file in (letter, *annexes):
-            file.flush()
+    async def _run(self, order: PrintOrder, files: BinaryIO, sizes: Sequence[int], output: BinaryIO) -> PrintReport:
+        files.flush()
         job = Job(
-            order=order, letter=letter.fileno(), annexes=[file.fileno() for file in annexes], output=output.fileno(),
+            order=order, files=files.fileno(), sizes=list(sizes), output=output.fileno(),
             memory_bytes=self._limits.memory_bytes, cpu_seconds=int(self._limits.seconds) + 1,
             output_bytes=self._limits.output_bytes,
         )  # fmt: skip
@@ -97,7 +94,7 @@ class PrintWorkers:
             # Nothing of the gateway's environment: its settings name databases and tokens.
             env={"PYTHONPATH": str(_ROOT), "PATH": os.defpath, "LANG": "C.UTF-8"},
             cwd="/", start_new_session=True, limit=_LONGEST_REPORT,
-            pass_fds=(job.letter, *job.annexes, job.output),
+            pass_fds=(job.files, job.output),
         )  # fmt: skip
         try:
             async with asyncio.timeout(self._limits.seconds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import shutil
 import tempfile
 import unicodedata
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import unquote
 
 from services.gateway.envelopes import open_encrypted
@@ -70,9 +71,12 @@ class Letter:
     """Of the innermost package, the letter itself."""
     degree: SecurityCode
     verdict: Verdict
-    cover_letter: BinaryIO
+    files: BinaryIO
+    """The cover letter and the annexes, back to back in one file: a letter may have more annexes than we may open."""
+    sizes: list[int]
+    """How many bytes each of them has; the cover letter is the first."""
     cover_letter_sha256: str
-    annexes: list[tuple[AnnexFile, BinaryIO]]
+    annexes: list[AnnexFile]
     not_printed: list[AnnexFile]
     """Annexes that are no files of the package."""
 
@@ -120,10 +124,12 @@ class LetterReader:
         verdict = await self._verdict(source, inspection, known, incoming=incoming, opened_here=source is not package)
         if not sound:
             verdict = replace(verdict, conclusion=Conclusion.FAILED)
-        taken = await asyncio.to_thread(_take_out, source.file, inspection, self._spool, stack, with_annexes)
-        cover_letter, digest, annexes, not_printed = taken
+        files = stack.enter_context(tempfile.TemporaryFile(dir=self._spool))  # noqa: SIM115 - the stack closes it
+        sizes, digest, annexes, not_printed = await asyncio.to_thread(
+            _take_out, source.file, inspection, files, with_annexes
+        )
         return Letter(
-            package.sha256, inspection.letter, degree, verdict, cover_letter, digest, annexes, not_printed
+            package.sha256, inspection.letter, degree, verdict, files, sizes, digest, annexes, not_printed
         )  # fmt: skip
 
     async def _opened(
@@ -183,22 +189,26 @@ class LetterReader:
 
 
 def _take_out(
-    source: BinaryIO, inspection: Inspection, spool: Path, stack: ExitStack, with_annexes: bool
-) -> tuple[BinaryIO, str, list[tuple[AnnexFile, BinaryIO]], list[AnnexFile]]:
-    """Cover letter, its SHA-256, annexes with files, and annexes without. ``stack`` closes the files."""
+    source: BinaryIO, inspection: Inspection, files: BinaryIO, with_annexes: bool
+) -> tuple[list[int], str, list[AnnexFile], list[AnnexFile]]:
+    """Copy cover letter and annexes to ``files``.
+
+    Returns their sizes, the cover letter's SHA-256, the annexes, and those without a file.
+    """
     letter, container = list(opened(source, inspection))[-1]
     if letter.cover_letter is None or container.entry(letter.cover_letter) is None:
         raise DomainError(ErrorCode.LETTER_UNPRINTABLE, "the package has no cover letter that can be read")
-    cover_letter = _copy(container, letter.cover_letter, spool, stack)
-    digest = _sha256(cover_letter)
-    annexes, missing = [], []
+    sizes, annexes, missing = [_copy(container, letter.cover_letter, files)], [], []
+    files.seek(0)
+    digest = hashlib.file_digest(cast("io.BufferedReader", files), "sha256").hexdigest()
     if with_annexes:
         for annex, part in annexes_with_parts(letter):
             if part is None:
                 missing.append(annex)
             else:
-                annexes.append((annex, _copy(container, part, spool, stack)))
-    return cover_letter, digest, annexes, missing
+                annexes.append(annex)
+                sizes.append(_copy(container, part, files))
+    return sizes, digest, annexes, missing
 
 
 def annexes_with_parts(letter: Inspection) -> Iterator[tuple[AnnexFile, str | None]]:
@@ -232,17 +242,8 @@ def _key(file_name: str) -> str:
     return unicodedata.normalize("NFC", unquote(file_name)).casefold()
 
 
-def _copy(container: Container, part: str, spool: Path, stack: ExitStack) -> BinaryIO:
-    file = stack.enter_context(tempfile.TemporaryFile(dir=spool))  # noqa: SIM115 - the stack closes it
+def _copy(container: Container, part: str, files: BinaryIO) -> int:
+    began = files.tell()
     with container.open_part(part) as stream:
-        shutil.copyfileobj(stream, file, _CHUNK)
-    file.seek(0)
-    return file
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-    file.seek(0)
-    return digest.hexdigest()
+        shutil.copyfileobj(stream, files, _CHUNK)
+    return files.tell() - began

@@ -30,9 +30,7 @@ from services.gateway.printing.orders import (
     PrintReport,
     UnprintableError,
 )
-from services.gateway.printing.profiles import (
-    Profile,
-)
+from services.gateway.printing.profiles import Profile
 from services.gateway.printing.records import PrintRecords
 from services.gateway.printing.requests import PrintRequest, chosen_profile, label_of, stamp_of, today
 from services.gateway.schemas.admin import InstitutionPolicy
@@ -207,7 +205,7 @@ class Prints:
             stamp=stamp_of(request, occasion),
             watermark=None if chosen.official else watermark,
             sheet=sheet,
-            annexes=[annex for annex, _ in letter.annexes],
+            annexes=letter.annexes,
             not_printed=letter.not_printed,
             max_pages=self._max_pages,
         )
@@ -215,7 +213,7 @@ class Prints:
     async def _made(self, order: PrintOrder, letter: Letter) -> tuple[bytes, PrintReport]:
         began = time.monotonic()
         try:
-            return await self._workers.make(order, letter.cover_letter, [file for _, file in letter.annexes])
+            return await self._workers.make(order, letter.files, letter.sizes)
         except UnprintableError as error:
             self._metrics.obstacles.labels(error.obstacle).inc()
             raise _unprintable(error.obstacle) from error

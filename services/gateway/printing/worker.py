@@ -10,8 +10,6 @@ import os
 import resource
 import sys
 
-from pydantic import Field
-
 from services.gateway.printing.orders import Obstacle, PrintOrder, PrintReport, UnprintableError
 from shared.contracts.base import Contract
 
@@ -20,9 +18,10 @@ class Job(Contract):
     """An order, and where its bytes are."""
 
     order: PrintOrder
-    letter: int
-    """Descriptors, open for reading."""
-    annexes: list[int] = Field(default_factory=list)
+    files: int
+    """Descriptor of the letter and its annexes, back to back."""
+    sizes: list[int]
+    """How many bytes each of them has; the letter is the first."""
     output: int
     memory_bytes: int
     """Of address space."""
@@ -52,7 +51,7 @@ def _limit(job: Job) -> None:
         (resource.RLIMIT_AS, job.memory_bytes),
         (resource.RLIMIT_CPU, job.cpu_seconds),
         (resource.RLIMIT_FSIZE, job.output_bytes),
-        (resource.RLIMIT_NOFILE, 64 + len(job.annexes)),
+        (resource.RLIMIT_NOFILE, 64),
     ):
         resource.setrlimit(what, (limit, limit))
 
@@ -61,17 +60,18 @@ def _made(job: Job) -> PrintReport:
     # Only now: what reads the files is loaded under the limits as well.
     from services.gateway.printing.making import make
 
-    printed, report = make(job.order, _content(job.letter), [_content(number) for number in job.annexes])
+    letter, *annexes = _contents(job)
+    printed, report = make(job.order, letter, annexes)
     with os.fdopen(os.dup(job.output), "wb") as file:
         file.write(printed)
     return report
 
 
-def _content(descriptor: int) -> bytes:
+def _contents(job: Job) -> list[bytes]:
     # Where the descriptor stands is shared with the parent, whose buffer may have read ahead.
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
+    os.lseek(job.files, 0, os.SEEK_SET)
+    with os.fdopen(job.files, "rb") as file:
+        return [file.read(size) for size in job.sizes]
 
 
 if __name__ == "__main__":

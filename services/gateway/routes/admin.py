@@ -11,6 +11,7 @@ from services.gateway import examples
 from services.gateway.callers import Scope
 from services.gateway.closing_guard import allow_change
 from services.gateway.deps import CurrentCaller, GatewayParts
+from services.gateway.ledger_example import LEDGER
 from services.gateway.operations import JSON_BODY, operation
 from services.gateway.schemas.admin import (
     ApiKeyAnswer,
@@ -24,7 +25,7 @@ from services.gateway.schemas.admin import (
 )
 from services.gateway.schemas.text import DetsisNo
 from shared.contracts.directory import RefreshRun, RegisterAccount
-from shared.contracts.mailboxes import Mailbox, MailboxConfiguration
+from shared.contracts.mailboxes import Mailbox
 from shared.contracts.outbound import Ledger
 from shared.errors import DomainError, ErrorCode
 
@@ -129,22 +130,16 @@ async def revoke_key(key_id: KeyId, caller: CurrentCaller, gateway: GatewayParts
 async def put_mailbox(
     mailbox_id: MailboxId, body: MailboxBody, caller: CurrentCaller, gateway: GatewayParts
 ) -> Mailbox:
-    """How the KEP account is reached. The password is encrypted at rest and never shown.
+    """How the KEP account is reached. Passwords and the agent's number are encrypted at rest and never shown.
 
     A mailbox whose address DETSİS still lists, or that an open registration needs, is neither switched off nor
     given another address (EK-2/5): `kep-address-listed`, or `directory-unavailable` while nobody can say.
     """
     await gateway.institutions.get(body.institution_no)
     await allow_change(gateway, caller, mailbox_id, body)
-    configuration = MailboxConfiguration(
-        institution_no=body.institution_no, address=body.address, driver=body.driver, username=body.username,
-        password=body.password, smtp=body.smtp.contract(), imap=body.imap.contract(), inbox_folder=body.inbox_folder,
-        sent_folder=body.sent_folder, poll_interval_seconds=body.poll_interval_seconds, read_policy=body.read_policy,
-        signing_key_id=body.signing_key_id, sends=body.sends, active=body.active,
-    )  # fmt: skip
     await gateway.audit(caller, "mailbox.put", mailbox_id, address=body.address, institution=body.institution_no)
-    mailbox = await gateway.relay.put_mailbox(mailbox_id, configuration)
-    return _without_password(mailbox)
+    mailbox = await gateway.relay.put_mailbox(mailbox_id, body.contract())
+    return _without_secrets(mailbox)
 
 
 @router.get(
@@ -161,7 +156,7 @@ async def get_mailbox(mailbox_id: MailboxId, gateway: GatewayParts) -> Mailbox:
     found = await gateway.relay.mailboxes(institutions) if institutions else []
     for mailbox in found:
         if mailbox.mailbox_id == mailbox_id:
-            return _without_password(mailbox)
+            return _without_secrets(mailbox)
     raise DomainError(ErrorCode.NOT_FOUND, "no such mailbox")
 
 
@@ -208,13 +203,20 @@ async def start_refresh(institution_no: DetsisNo, caller: CurrentCaller, gateway
     "/ledger",
     operation_id="getLedger",
     summary="Read the ledger",
-    **operation(Scope.ADMIN, answer=examples.LEDGER, problems=(ErrorCode.SERVICE_UNAVAILABLE,)),
+    **operation(Scope.ADMIN, answer=LEDGER, problems=(ErrorCode.SERVICE_UNAVAILABLE,)),
 )
 async def get_ledger(gateway: GatewayParts) -> Ledger:
-    """The sum: accepted = terminal + in flight, in both directions: an imbalance other than 0 means a letter is lost."""
+    """The sum: accepted = terminal + in flight, in both directions: an imbalance other than 0 means a letter is lost.
+
+    In all and by institution, with the number in each state and the oldest letter that is not at its end; where the
+    sum does not come out, `stuck` names letters that nothing will move on.
+    """
     return await gateway.relay.ledger()
 
 
-def _without_password(mailbox: Mailbox) -> Mailbox:
-    configuration = mailbox.configuration.model_copy(update={"password": None})
+def _without_secrets(mailbox: Mailbox) -> Mailbox:
+    hidden: dict[str, object] = {"password": None}
+    if mailbox.configuration.eyws is not None:
+        hidden["eyws"] = mailbox.configuration.eyws.model_copy(update={"agent_no": None, "second_password": None})
+    configuration = mailbox.configuration.model_copy(update=hidden)
     return mailbox.model_copy(update={"configuration": configuration})

@@ -73,7 +73,7 @@ async def get_incident(request: Request, incident_id: UUID, caller: CurrentCalle
     operation_id="getClassifiedRaw",
     summary="Download the sealed mail",
     **operation(
-        Scope.CLASSIFIED_HANDLE, problems=_BY_ID,
+        Scope.CLASSIFIED_HANDLE, problems=(*_BY_ID, ErrorCode.STATE_CONFLICT),
         headers={
             "Content-Disposition": "A file name without a word of the letter.",
             "Repr-Digest": "SHA-256 of the whole content (RFC 9530).",
@@ -90,7 +90,7 @@ async def get_raw(
 ) -> Response:
     """The KEP message exactly as the provider delivered it. The audit log notes who took it, when and why, first.
 
-    Save it only where the law lets you keep such a document.
+    Save it only where the law lets you keep such a document. `state-conflict`: the virus scanner had withheld the mail.
     """
     institutions = caller.visible()
     incident = await gateway.relay.classified_incident(institutions, incident_id)

@@ -17,8 +17,10 @@ from services.gateway.deps import CurrentCaller, Gateway, GatewayParts
 from services.gateway.downloads import ByteSource, Content, OpenSource, download
 from services.gateway.envelopes import opened_again
 from services.gateway.operations import JSON_BODY, SCOPED, operation
-from services.gateway.schemas.inbound import AckBody, LeaseBody, NackBody, PackageForm, RenewBody
+from services.gateway.schemas.consumers import ConsumerName
+from services.gateway.schemas.inbound import AcceptanceBody, AckBody, LeaseBody, NackBody, PackageForm, RenewBody
 from services.gateway.schemas.text import Cursor, DetsisNo
+from shared.contracts.acceptance import Acceptance, AcceptanceDecision
 from shared.contracts.envelopes import PackageOpening
 from shared.contracts.inbound import (
     Acknowledgement,
@@ -37,7 +39,7 @@ router = APIRouter(prefix="/v1/inbound-messages", tags=["Incoming letters"])
 
 _READERS = (Scope.MESSAGES_READ, Scope.INBOUND_CONSUME)
 _BY_ID = (*SCOPED, ErrorCode.VALIDATION_FAILED, ErrorCode.NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE)
-_FILE = (*_BY_ID, ErrorCode.CLASSIFIED_SEALED)
+_FILE = (*_BY_ID, ErrorCode.CLASSIFIED_SEALED, ErrorCode.STATE_CONFLICT)
 _LEASE = (*JSON_BODY, *_BY_ID, ErrorCode.LEASE_LOST, ErrorCode.STATE_CONFLICT)
 _FILE_HEADERS = {
     "ETag": "The content's SHA-256, quoted.",
@@ -82,7 +84,7 @@ async def list_messages(
     summary="Take letters",
     **operation(
         Scope.INBOUND_CONSUME, request=examples.LEASE, answer=examples.LEASED,
-        problems=(*JSON_BODY, *SCOPED, ErrorCode.SERVICE_UNAVAILABLE),
+        problems=(*JSON_BODY, *SCOPED, ErrorCode.NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE),
         others={204: "There is no letter now."},
     ),
 )  # fmt: skip
@@ -91,11 +93,15 @@ async def lease(body: LeaseBody, caller: CurrentCaller, gateway: GatewayParts) -
 
     Download each package, register it, then acknowledge with the registry number. A lease that runs out gives the
     letters back; an acknowledgement after that is refused as `lease-lost`.
+
+    With `consumer` the letters that the institution's rules gave to that consumer; `not-found` if there is none of that
+    name. `role` of the answer tells whether they are to be registered (`responsible`) or are copies: a copy has a lease,
+    an acknowledgement and a dead letter of its own, and nothing done with it changes the letter.
     """
     leased = await gateway.relay.lease(
         LeaseRequest(
             institution_nos=list(caller.visible(body.institution_no)), client_id=caller.client_id,
-            max=body.max, seconds=body.seconds, wait=body.wait,
+            max=body.max, seconds=body.seconds, wait=body.wait, consumer=body.consumer, role=body.role,
         )
     )  # fmt: skip
     if not leased.messages:
@@ -153,6 +159,50 @@ async def renew(message_id: UUID, body: RenewBody, caller: CurrentCaller, gatewa
     return await gateway.relay.renew(caller.visible(), message_id, renewal)
 
 
+@router.post(
+    "/{message_id}/redrive",
+    operation_id="redriveInboundMessage",
+    summary="Offer a dead letter again",
+    **operation(Scope.INBOUND_CONSUME, answer=examples.INBOUND, problems=(*_BY_ID, ErrorCode.STATE_CONFLICT)),
+)
+async def redrive(
+    message_id: UUID,
+    caller: CurrentCaller,
+    gateway: GatewayParts,
+    copy_of: Annotated[ConsumerName | None, Query(description="Not the letter, but the copy of this consumer.")] = None,
+) -> InboundMessage:
+    """A letter leased too often without acknowledgement is `dead_lettered`: this offers it again, with a fresh count.
+
+    `state-conflict`: it is not dead.
+    """
+    await gateway.audit(caller, "inbound.redrive", str(message_id), copy_of=copy_of or "")
+    return await gateway.relay.redrive(caller.visible(), message_id, copy_of)
+
+
+@router.post(
+    "/{message_id}/acceptance",
+    operation_id="decideAcceptance",
+    summary="Accept or refuse a letter",
+    **operation(
+        Scope.INBOUND_CONSUME, request=examples.ACCEPTANCE_BODY, answer=examples.ACCEPTANCE,
+        problems=(*JSON_BODY, *_BY_ID, ErrorCode.STATE_CONFLICT),
+    ),
+)  # fmt: skip
+async def decide_acceptance(
+    message_id: UUID, body: AcceptanceBody, caller: CurrentCaller, gateway: GatewayParts
+) -> Acceptance:
+    """Writes down, once, what an authorised person decided about a letter of another administration.
+
+    Until the end of the second working day after delivery (`acceptance.due_at`) it can be refused, with reasons; after
+    that it counts as opened and found proper. Registering a letter accepts it. Nothing is sent by this call: the sender
+    is told by `refusal-notice`, or by a letter of the institution's own. `state-conflict`: the period is over, or
+    something else was decided, or there is none because a person or a company wrote the letter.
+    """
+    await gateway.audit(caller, "inbound.acceptance", str(message_id), decision=body.decision)
+    decision = AcceptanceDecision.model_validate(body.model_dump())
+    return await gateway.relay.decide_acceptance(caller.visible(), message_id, decision)
+
+
 @router.get(
     "/{message_id}/verification",
     operation_id="getInboundVerification",
@@ -194,9 +244,7 @@ async def verify(message_id: UUID, caller: CurrentCaller, gateway: GatewayParts)
     summary="Download the package",
     **operation(
         *_READERS,
-        problems=(
-            *_FILE, ErrorCode.RANGE_INVALID, ErrorCode.STATE_CONFLICT, ErrorCode.SIGNER_UNAVAILABLE,
-        ),
+        problems=(*_FILE, ErrorCode.RANGE_INVALID, ErrorCode.SIGNER_UNAVAILABLE),
         headers=_FILE_HEADERS, others=_PARTIAL, binary=(_OCTETS,),
     ),
 )  # fmt: skip
@@ -213,7 +261,8 @@ async def get_package(
 
     With `form=opened` the package inside an encrypted one is opened for this download, which the audit log notes
     first, and compared with what was verified; it is sent whole, whatever `Range` asks, and `HEAD` tells size and
-    digest without opening it. `state-conflict`: nobody here has opened it, see `opening` of the letter.
+    digest without opening it. `state-conflict`: nobody here has opened it, see `opening` of the letter; or the virus
+    scanner withholds the mail (`reason_code`).
     """
     caller.require(_READERS)  # the HEAD route declares nothing of its own
     institutions = caller.visible()
@@ -273,7 +322,10 @@ async def _readable(gateway: Gateway, institutions: Sequence[int], message_id: U
     ),
 )  # fmt: skip
 async def get_raw(request: Request, message_id: UUID, caller: CurrentCaller, gateway: GatewayParts) -> Response:
-    """The KEP message exactly as the provider delivered it, with its signed envelope."""
+    """The KEP message exactly as the provider delivered it, with its signed envelope.
+
+    `state-conflict`: the virus scanner withholds the mail (`reason_code`).
+    """
     caller.require(_READERS)
     institutions = caller.visible()
     message = await _readable(gateway, institutions, message_id)
@@ -303,7 +355,10 @@ async def get_part(
     caller: CurrentCaller,
     gateway: GatewayParts,
 ) -> Response:
-    """One attachment of the original message, whatever it is; always as a file to save, never to display."""
+    """One attachment of the original message, whatever it is; always as a file to save, never to display.
+
+    `state-conflict`: the virus scanner withholds the mail (`reason_code`).
+    """
     caller.require(_READERS)
     institutions = caller.visible()
     message = await _readable(gateway, institutions, message_id)

@@ -26,7 +26,7 @@ _READERS = (Scope.MESSAGES_SEND, Scope.MESSAGES_READ, Scope.ADMIN)
 )
 async def list_mailboxes(caller: CurrentCaller, gateway: GatewayParts) -> MailboxList:
     """The KEP mailboxes of the caller's institutions; with scope admin, of all."""
-    institutions = await _visible(caller, gateway)
+    institutions = await visible_institutions(caller, gateway)
     found = await gateway.relay.mailboxes(institutions) if institutions else []
     return MailboxList(mailboxes=[MailboxSummary.of(mailbox) for mailbox in found])
 
@@ -42,13 +42,14 @@ async def list_mailboxes(caller: CurrentCaller, gateway: GatewayParts) -> Mailbo
 )  # fmt: skip
 async def get_readiness(mailbox_id: MailboxId, caller: CurrentCaller, gateway: GatewayParts) -> MailboxReadiness:
     """Whether a letter handed over now would go out at once, and if not, what is in the way."""
-    institutions = await _visible(caller, gateway)
+    institutions = await visible_institutions(caller, gateway)
     if not institutions:
         raise DomainError(ErrorCode.NOT_FOUND, "no such mailbox")
     return await gateway.relay.readiness(institutions, mailbox_id)
 
 
-async def _visible(caller: Caller, gateway: Gateway) -> list[int]:
+async def visible_institutions(caller: Caller, gateway: Gateway) -> list[int]:
+    """Whose mailboxes a caller sees: its institutions'; with scope admin, all."""
     if Scope.ADMIN in caller.scopes:
         return await gateway.institutions.numbers()
     return list(caller.visible())

@@ -208,6 +208,34 @@ async def get_evidence_content(
     )
 
 
+@router.get(
+    "/{message_id}/proof",
+    response_class=Response,
+    operation_id="getOutboundProof",
+    summary="Download the proof of a letter",
+    **operation(
+        Scope.MESSAGES_READ, problems=(*_BY_ID, ErrorCode.DURABILITY_UNAVAILABLE),
+        headers={"Content-Disposition": "A file name."}, binary=("application/zip",),
+    ),
+)  # fmt: skip
+async def get_proof(request: Request, message_id: UUID, caller: CurrentCaller, gateway: GatewayParts) -> Response:
+    """Everything that proves the way of the letter, as one ZIP file that can be checked without this gateway.
+
+    The package, each KEP message as it was sent, every delil with its mail and the verdicts on its signatures, the
+    addresses as DETSİS named them, and the history as a chain of digests. `manifest.json` names each file's SHA-256;
+    `manifest.tsr` is a time-stamp over it, absent when no authority could be asked. `kepgw proof verify FILE` checks
+    it; `OKU-BENI.txt` in it says how others do. Of a letter still on its way it proves what there is by now.
+    """
+    institutions = caller.visible()
+    await gateway.relay.outbound(institutions, message_id)
+    await gateway.audit(caller, "outbound.proof", str(message_id))
+    return download(
+        request,
+        Content(f"{message_id}.kepgw-proof.zip", media_type="application/zip"),
+        lambda _start, _end: gateway.relay.proof(institutions, message_id),
+    )
+
+
 @router.post(
     "/{message_id}/cancel",
     operation_id="cancelOutboundMessage",
@@ -232,7 +260,10 @@ async def cancel(message_id: UUID, caller: CurrentCaller, gateway: GatewayParts)
     ),
 )  # fmt: skip
 async def resend(request: Request, message_id: UUID, caller: CurrentCaller, gateway: GatewayParts) -> Response:
-    """Send the same package to the recipients it did not reach, as a new letter with its own id and evidence."""
+    """Send the same package to the recipients it did not reach, as a new letter with its own id and evidence.
+
+    Once for each recipient: when the new letter does not reach it either, that one is sent again (`state-conflict`).
+    """
     institutions = caller.visible()
     key = read_header(request.headers.get("idempotency-key"))
     wanted = fingerprint("POST /v1/outbound-messages/{message_id}/resend", None, str(message_id))

@@ -1,4 +1,4 @@
-"""Looking into packages and verifying signatures, without sending anything."""
+"""Looking into packages, without sending anything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.gateway import examples
 from services.gateway.callers import Caller, Scope
 from services.gateway.deps import CurrentCaller, Gateway, GatewayParts
 from services.gateway.envelopes import Opening, open_encrypted
-from services.gateway.forms import file_form_document, read_inspection_options, read_verification_request
+from services.gateway.forms import file_form_document, read_inspection_options
 from services.gateway.operations import FORM_BODY, SCOPED, operation
 from services.gateway.packages import CheckedComponent, look_into, verify_components
 from services.gateway.schemas.packages import (
@@ -24,7 +24,6 @@ from services.gateway.schemas.packages import (
     describe_package,
 )
 from services.gateway.uploads import FieldPart, FilePart, UploadedFile, receive_form
-from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport
 from shared.errors import ErrorCode
 from shared.eyp import INTEROP, STRICT, Inspection, PackageKind
 
@@ -55,20 +54,6 @@ _INSPECTION_FIELDS: dict[str, dict[str, Any]] = {
         "maximum": 99_999_999,
         "description": "With whose key an encrypted package is opened; may be left out when the API key is bound to one "
         "institution only.",
-    },
-}
-_VERIFICATION_FIELDS: dict[str, dict[str, Any]] = {
-    "format": {"type": "string", "enum": [item.value for item in SignatureFormat], "default": "auto"},
-    "profile": {
-        "type": "string",
-        "enum": [item.value for item in Profile],
-        "default": Profile.QUALIFIED_SIGNATURE.value,
-        "description": "Which rules the signer's certificate must satisfy.",
-    },
-    "moment": {
-        "type": "string",
-        "format": "date-time",
-        "description": "Judge as of this time; now unless given. A valid time-stamp takes precedence.",
     },
 }
 
@@ -150,37 +135,3 @@ def _signature(item: CheckedComponent) -> SignatureAnswer:
         verification=item.verification,
         unavailable=item.unavailable.code if item.unavailable else None,
     )
-
-
-@router.post(
-    "/signature-verifications",
-    operation_id="verifySignature",
-    summary="Verify a signature",
-    **operation(
-        Scope.SIGNATURES_VERIFY, answer=examples.REPORT,
-        problems=(*FORM_BODY, ErrorCode.SIGNATURE_INVALID, ErrorCode.SIGNER_UNAVAILABLE),
-        extra={
-            "requestBody": file_form_document(
-                {"file": "The signature, or the signed file."},
-                {"content": "What a detached signature covers."},
-                _VERIFICATION_FIELDS,
-            )
-        },
-    ),
-)  # fmt: skip
-async def verify_signature(request: Request, gateway: GatewayParts) -> VerificationReport:
-    """The verdict on a signature, with its numbered steps. `indeterminate` may change when missing data arrives.
-
-    A signature that fails is a good answer with conclusion `failed`.
-    """
-    files = {
-        "file": FilePart(gateway.max_package_bytes),
-        "content": FilePart(gateway.max_package_bytes, required=False),
-    }
-    fields = dict.fromkeys(_VERIFICATION_FIELDS, _SHORT)
-    async with receive_form(request, {**files, **fields}, gateway.spool) as form:
-        wanted = read_verification_request(form.fields)
-        content = form.files.get("content")
-        return await gateway.signer.verify(
-            wanted, form.files["file"].rewound(), content=content.rewound() if content else None
-        )

@@ -66,7 +66,8 @@ AuthorisationId = Annotated[
     operation_id="printInboundMessage",
     summary="Print a letter",
     **operation(
-        Scope.DOCUMENTS_PRINT, problems=(*_PROBLEMS, ErrorCode.TOO_LARGE, ErrorCode.CLASSIFIED_SEALED),
+        Scope.DOCUMENTS_PRINT,
+        problems=(*_PROBLEMS, ErrorCode.TOO_LARGE, ErrorCode.CLASSIFIED_SEALED, ErrorCode.STATE_CONFLICT),
         headers=_HEADERS, binary=(_PDF,),
     ),
 )  # fmt: skip
@@ -78,7 +79,7 @@ async def print_message(
     An official print (`P-2020`, `P-2015`) carries the register label in a free margin, else on a page behind the first
     one, and needs a passed verdict, a register number and an authorisation. Any other verdict gives a working copy with
     a watermark. Pages and codes are compared before anything is handed out. Paper is a working copy: the package, the
-    KEP message and its evidence are the record.
+    KEP message and its evidence are the record. `state-conflict`: the virus scanner withholds the mail.
     """
     return _pdf(await gateway.prints.of_incoming(caller, message_id, options))
 

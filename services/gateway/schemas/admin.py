@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from services.gateway.callers import Scope
 from services.gateway.schemas.text import Body, Line, Moment, StrictDetsisNo, Whole
-from shared.contracts.mailboxes import ReadPolicy, ServerAddress
+from shared.contracts.mailboxes import (
+    EywsService,
+    MailboxConfiguration,
+    ReadPolicy,
+    ServerAddress,
+    driver_faults,
+    https_url,
+)
 
 Strictness = Literal["refuse", "warn", "pass"]
 EncryptedDegree = Literal["unclassified", "personal", "restricted"]
+_HttpsUrl = Annotated[str, Field(min_length=9, max_length=1000, pattern=r"^https://[^@#\s]+$")]
 _Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:\[\]-]+$")]
 
 
@@ -122,21 +130,49 @@ class ServerBody(Body):
         return ServerAddress(host=self.host, port=self.port, tls=self.tls, ca_file=self.ca_file)
 
 
+class EywsBody(Body):
+    """Access to a KEP account over PTT KEP's SOAP service."""
+
+    url: _HttpsUrl
+    """Where calls go: always this https address, whatever a WSDL says."""
+    fallback_url: _HttpsUrl | None = None
+    """The provider's second host, used while the first cannot be reached."""
+    ca_file: Annotated[Line, Field(min_length=1, max_length=1000)] | None = None
+    """PEM bundle on kep_relay's machine to trust instead of the system's."""
+    agent_no: Annotated[str, Field(pattern=r"^[0-9]{11}$")] | None = Field(default=None, repr=False)
+    """Identity number of the authorised agent (işlem yetkilisi, `tcno`). Goes in and never comes out; leave it out
+    to keep the one stored."""
+    second_password: Annotated[Line, Field(min_length=1, max_length=500)] | None = Field(default=None, repr=False)
+    """The second of the two secrets (`sifre`; the mailbox's `password` is `parola`). Goes in and never comes out."""
+    login: Literal["password", "sms", "signature"] = "password"
+    """What the account asks for before it hands out messages: nothing more, a code sent by SMS, or a signature. Only
+    `password` works unattended."""
+
+    _can_be_called = field_validator("url", "fallback_url")(https_url)
+
+    def contract(self) -> EywsService:
+        """As kep_relay takes it."""
+        return EywsService.model_validate(self.model_dump())
+
+
 class MailboxBody(Body):
-    """How one KEP account is reached."""
+    """How one KEP account is reached: `smtp_imap` needs `username`, `smtp` and `imap`; `eyws` needs `eyws`."""
 
     institution_no: StrictDetsisNo
     """The institution that owns the account; must exist here."""
     address: Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[!-~]+@[!-~]+$")]
     """The KEP address."""
-    driver: Literal["smtp_imap"] = "smtp_imap"
-    username: Annotated[Line, Field(min_length=1, max_length=320)]
+    driver: Literal["smtp_imap", "eyws"] = "smtp_imap"
+    """`smtp_imap`: mail servers. `eyws`: PTT KEP's SOAP service."""
+    username: Annotated[Line, Field(min_length=1, max_length=320)] | None = None
     password: Annotated[Line, Field(min_length=1, max_length=500)] | None = Field(default=None, repr=False)
     """Goes in and never comes out; leave it out to keep the one stored."""
-    smtp: ServerBody
-    imap: ServerBody
+    smtp: ServerBody | None = None
+    imap: ServerBody | None = None
+    eyws: EywsBody | None = None
     inbox_folder: Annotated[Line, Field(min_length=1, max_length=200)] = "INBOX"
-    sent_folder: Annotated[Line, Field(min_length=1, max_length=200)] = "Sent"
+    sent_folder: Annotated[Line, Field(min_length=1, max_length=200)] | None = None
+    """Left out: `Sent`, for `eyws` `INBOX.Sent`."""
     poll_interval_seconds: float = Field(default=60, ge=0.2, le=3600)
     read_policy: ReadPolicy = ReadPolicy.ON_ACK
     """When the provider learns that we took a letter; that may create evidence 60."""
@@ -146,6 +182,25 @@ class MailboxBody(Body):
     active: bool = Field(default=True, strict=True)
     force_reason: Annotated[Line, Field(min_length=10, max_length=500)] | None = None
     """Closes the mailbox, or changes its address, although DETSİS still lists the address; goes into the audit log."""
+
+    @model_validator(mode="after")
+    def _driver_has_its_part(self) -> Self:
+        for fault in driver_faults(
+            self.driver, username=self.username or "", smtp=self.smtp, imap=self.imap, eyws=self.eyws
+        ):
+            raise ValueError(fault)
+        return self
+
+    def contract(self) -> MailboxConfiguration:
+        """As kep_relay takes it."""
+        return MailboxConfiguration(
+            institution_no=self.institution_no, address=self.address, driver=self.driver, username=self.username or "",
+            password=self.password, smtp=None if self.smtp is None else self.smtp.contract(),
+            imap=None if self.imap is None else self.imap.contract(),
+            eyws=None if self.eyws is None else self.eyws.contract(), inbox_folder=self.inbox_folder,
+            sent_folder=self.sent_folder or "", poll_interval_seconds=self.poll_interval_seconds,
+            read_policy=self.read_policy, signing_key_id=self.signing_key_id, sends=self.sends, active=self.active,
+        )  # fmt: skip
 
 
 class RegisterAccountBody(Body):
