@@ -5,7 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.benchmarks import bulk_list, directory_api, directory_refresh, letters, packages, seals, signatures
+from tests.benchmarks import (
+    bulk_list,
+    directory_api,
+    directory_refresh,
+    letters,
+    packages,
+    relay,
+    seals,
+    signatures,
+    signer,
+)
 
 
 def main() -> int:
@@ -15,8 +25,10 @@ def main() -> int:
         "directory": [directory_refresh.run, directory_api.run],
         "letters": [letters.run],
         "packages": [packages.run],
+        "relay": [relay.run],
         "seals": [seals.run],
         "signatures": [signatures.run],
+        "signer": [signer.run],
     }
     for name in sys.argv[1:] or known:
         for part in known[name]:

@@ -34,9 +34,9 @@ def stack(shared_stack: Stack) -> Iterator[Stack]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test shows the end of every process's log."""
+    """A failed test shows the end of every process's log: the files go with the stack."""
     report = yield
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and call.when == "call" and isinstance(stack, Stack):
-        report.sections.append(("logs of the stack", stack.log_tails()))
+    if report.failed and call.when != "teardown":
+        stacks = {value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Stack)}
+        report.sections += [("logs of the stack", stack.log_tails()) for stack in stacks]
     return report

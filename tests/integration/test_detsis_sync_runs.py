@@ -73,6 +73,13 @@ async def staged(directory: Directory) -> set[int]:
     return {int(name.split("_")[1]) for (name,) in found}
 
 
+async def swept_to(directory: Directory, runs: set[int]) -> None:
+    """Wait for the sweep, which follows the end of a run that others are told."""
+    async with asyncio.timeout(30):
+        while await staged(directory) != runs:
+            await asyncio.sleep(0.02)
+
+
 # What changed
 
 
@@ -170,7 +177,7 @@ async def test_a_person_releases_exactly_what_was_refused(directory: Directory, 
     detsis.publish(MAIN_A)
     refused = await directory.refresh()
     assert refused.state == "refused"
-    assert await staged(directory) == {refused.run_id}
+    await swept_to(directory, {refused.run_id})
     detsis.publish(*UNITS)  # what is fetched now does not matter
     asked = detsis.calls.total()
     released = await directory.client.release(refused.run_id, RELEASE)
@@ -191,7 +198,7 @@ async def test_what_was_overtaken_or_lost_is_not_released(directory: Directory, 
     accepted = await directory.refresh()
     detsis.publish(MAIN_A)
     first, second = await directory.refresh(), await directory.refresh()
-    assert await staged(directory) == {second.run_id}
+    await swept_to(directory, {second.run_id})
     for run_id, code in (
         (accepted.run_id, ErrorCode.STATE_CONFLICT), (first.run_id, ErrorCode.STATE_CONFLICT),
         (10_000, ErrorCode.NOT_FOUND),
@@ -203,7 +210,7 @@ async def test_what_was_overtaken_or_lost_is_not_released(directory: Directory, 
     assert (await directory.refresh()).state == "accepted"
     with pytest.raises(DomainError, match="accepted since"):
         await directory.client.release(second.run_id, RELEASE)
-    assert await staged(directory) == set()
+    await swept_to(directory, set())
 
 
 async def test_what_never_came_whole_cannot_be_released(directory: Directory, detsis: Detsis) -> None:

@@ -203,3 +203,69 @@ async def test_pages_go_through_all_letters_once(world: World) -> None:
     assert set(found) == expected
     bad = await world.call("GET", "", params={"cursor": "x" * 400})
     assert (bad.status_code, bad.json()["code"]) == (422, "validation-failed")
+
+
+async def test_consumers_are_entered_by_the_institution_and_take_what_a_person_gives_them(world: World) -> None:
+    async def ask(method: str, path: str, **options: Any) -> httpx.Response:
+        return await world.gateway.http.request(method, f"/v1{path}", headers={"X-Api-Key": world.key}, **options)
+
+    body = {
+        "position": 10,
+        "rules": [{"match": {"units": [10000010]}}, {"mode": "copy", "match": {"subjects": ["x*y"]}}],
+    }
+    entered = await ask("PUT", "/consumers/hr", json=body)
+    assert (entered.status_code, len(entered.json()["rules"])) == (200, 2)
+    assert (await ask("PUT", "/consumers/archive", json={})).status_code == 200
+    for wrong in (
+        {"rules": [{"match": {"unit": [10000010]}}]}, {"rules": [{"match": {"subjects": ["a\nb"]}}]},
+        {"rules": [{}] * 21}, {"rules": [{"mode": "both"}]}, {"position": -1}, {"rules": [{"match": {"units": [1]}}]},
+    ):  # fmt: skip
+        answer = await ask("PUT", "/consumers/hr", json=wrong)
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed"), wrong
+    for name in ("default", "HR", "a%2Fb"):
+        assert (await ask("PUT", f"/consumers/{name}", json={})).status_code in {404, 422}, name
+
+    message_id = await world.arrive()
+    decision = {"consumer": "hr", "copies": ["archive"], "decided_by": "F. Örnek", "reason": "personel"}
+    moved = await world.call("POST", f"/{message_id}/routing", json=decision)
+    assert (moved.status_code, moved.json()["consumer"]) == (200, "hr")
+    assert (await world.call("POST", "/leases", json={})).status_code == 204
+    leased = (await world.call("POST", "/leases", json={"consumer": "hr"})).json()
+    assert (leased["role"], [item["message_id"] for item in leased["messages"]]) == ("responsible", [str(message_id)])
+    copy = (await world.call("POST", "/leases", json={"consumer": "archive", "role": "copy"})).json()
+    acked = await world.call("POST", f"/{message_id}/ack", json={"lease_token": copy["lease_token"]})
+    assert (copy["role"], acked.status_code, acked.json()["state"]) == ("copy", 200, "leased")
+    unnumbered = await world.call("POST", f"/{message_id}/ack", json={"lease_token": leased["lease_token"]})
+    assert (unnumbered.status_code, unnumbered.json()["errors"][0]["pointer"]) == (422, "/registry_no")
+    assert (await world.call("POST", f"/{message_id}/redrive")).status_code == 409
+    assert (await ask("DELETE", "/consumers/hr")).status_code == 204
+    assert (await world.call("POST", "/leases", json={"consumer": "hr"})).status_code == 404
+    assert (await world.call("GET", f"/{message_id}")).json()["consumer"] == "default"
+    ack = {"lease_token": leased["lease_token"], "registry_no": "1"}
+    assert (await world.call("POST", f"/{message_id}/ack", json=ack)).status_code == 200
+
+
+async def test_what_the_scanner_withheld_is_had_by_nobody_until_a_person_releases_it(world: World) -> None:
+    message_id = await world.arrive(state="quarantined", reason_code="virus-found", reason="found", available_at=None)
+    documented = (await world.gateway.http.get("/openapi.json")).json()["paths"]
+    for path in ("package", "raw", "parts/1", "routing"):
+        answer = await world.call("GET", f"/{message_id}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict"), path
+        template = path.replace("parts/1", "parts/{number}")
+        assert "409" in documented[f"/v1/inbound-messages/{{message_id}}/{template}"]["get"]["responses"], path
+    order = {"decided_by": "G. Deneme", "reason": "Yanlış alarm."}
+    assert (await world.call("POST", f"/{message_id}/release", json=order)).status_code == 403
+    operators = [
+        await world.gateway.key("admin", institutions=(number,), client_id=f"operator-{number}")
+        for number in (10000006, 10000001)
+    ]
+    answers = [await world.call("POST", f"/{message_id}/release", key=key, json=order) for key in operators]
+    assert [answer.status_code for answer in answers] == [404, 200], "of another institution it is not there"
+    assert (answers[1].json()["state"], answers[1].json()["reason_code"]) == ("parsed", None)
+    raw = await world.call("GET", f"/{message_id}/raw")
+    assert (raw.status_code, raw.content) == (200, RAW)
+    for changes in ({"decided_by": ""}, {"reason": ""}, {"reason": "x" * 1001}):
+        answer = await world.call("POST", f"/{message_id}/release", key=operators[1], json=order | changes)
+        assert answer.status_code == 422, changes
+    answer = await world.call("POST", f"/{message_id}/release", key=operators[1], json=order)
+    assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from services.kep_relay.drivers.protocol import (
     Envelope,
@@ -43,6 +44,9 @@ class MemoryInbox:
         self.hidden: set[int] = set()
         """UIDs that do not show up yet although higher ones do."""
         self.changed = asyncio.Event()
+        self.stuck_at: int | None = None
+        """This UID is not handed out before ``going_on``."""
+        self.going_on = asyncio.Event()
 
     def add(self, *mails: bytes) -> None:
         for mail in mails:
@@ -94,6 +98,8 @@ class _Session:
 
     async def fetch(self, uid: int, *, limit: int) -> bytes:
         self._check()
+        if uid == self._inbox.stuck_at:
+            await self._inbox.going_on.wait()
         self._inbox.fetched[uid] += 1
         if uid in self._inbox.faults:
             raise DomainError(self._inbox.faults[uid], "as ordered")
@@ -117,10 +123,9 @@ class _Session:
         self._inbox.seen.add(uid)
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._inbox.changed.wait(), timeout_seconds)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._inbox.changed.wait()
 
 
 def a_letter(number: int, size: int = 0) -> bytes:
@@ -175,6 +180,53 @@ async def test_raw_bytes_are_kept_exactly_and_read_once(relay: Inbound, inbox: M
     assert inbox.seen == set()
     assert await relay.ledger_imbalance() == 0
     assert (await relay.mailbox("a-1")).last_successful_poll_at is not None
+
+
+@pytest.mark.parametrize("relay", [{"storing_first_seconds": 60}], indirect=True)
+async def test_what_lies_at_the_provider_is_stored_before_stored_mails_are_read(
+    relay: Inbound, inbox: MemoryInbox
+) -> None:
+    inbox.add(*(a_letter(number) for number in range(30)))
+    inbox.stuck_at = 29
+    async with relay.at_work():
+        await until(lambda: _jobs_in_hand(relay))
+        await asyncio.sleep(0.3)
+        assert {row.state for row in await relay.raw_mails()} == {"stored"}
+        inbox.going_on.set()
+        await available(relay, 30)
+
+
+@pytest.mark.parametrize("relay", [{"storing_first_seconds": 0.2}], indirect=True)
+async def test_stored_mails_are_read_in_time_however_long_storing_takes(relay: Inbound, inbox: MemoryInbox) -> None:
+    inbox.add(*(a_letter(number) for number in range(30)))
+    inbox.stuck_at = 29
+
+    async def some_are_read() -> bool:
+        return any(row.state == "ingested" for row in await relay.raw_mails())
+
+    async with relay.at_work():
+        await until(some_are_read)
+        assert inbox.fetched[29] == 0
+        inbox.going_on.set()
+        await available(relay, 30)
+
+
+async def test_of_a_batch_only_what_is_new_is_added_and_read(relay: Inbound) -> None:
+    """Another process may have stored a part of it a moment ago."""
+    assert await relay.store_all({1: a_letter(1), 2: a_letter(2)}) == 2
+    assert await relay.store_all({2: a_letter(2), 3: a_letter(3)}) == 1
+    assert await relay.store_all({1: a_letter(1), 3: a_letter(3)}) == 0
+    assert [row.uid for row in await relay.raw_mails()] == [1, 2, 3]
+    async with relay.deps.database.reading() as session:
+        names = (await session.scalars(text("SELECT queueing_lock FROM procrastinate_jobs"))).all()
+    assert sorted(names) == sorted(f"kep_relay.ingest:{row.raw_mail_id}" for row in await relay.raw_mails())
+    await relay.run_jobs()
+    assert [row.state for row in await relay.letters()] == ["available"] * 3
+
+
+async def _jobs_in_hand(relay: Inbound) -> bool:
+    async with relay.deps.database.reading() as session:
+        return bool(await session.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'")))
 
 
 async def test_another_uidvalidity_reads_all_again_and_recognises_it(relay: Inbound, inbox: MemoryInbox) -> None:

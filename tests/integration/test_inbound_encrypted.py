@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from services.kep_relay.inbound.packages import NOT_OPENED
+from services.kep_relay.inbound.budget import ByteBudget
+from services.kep_relay.inbound.packages import NOT_OPENED, LetterPackages
 from services.kep_relay.tables import InboundMessageRow, InboundVerificationRow
 from shared.clock import FixedClock
 from shared.contracts.inbound import InboundVerification
@@ -245,6 +246,20 @@ async def test_an_envelope_larger_than_any_mail_is_not_unpacked(relay: Inbound, 
     await relay.take_in(signer.mail(("a.eyps", wrappers.encrypted(envelope=envelope))), uid=1)
     row = await only(relay)
     assert (row.opening, row.conclusion) == ("malformed", "failed")
+
+
+async def test_of_several_packages_no_signatures_are_kept_in_memory(relay: Inbound, signer: RealSigner) -> None:
+    """Nobody judges them, and twenty packages may unpack to gigabytes of them."""
+    plain, encrypted = signer.package(), await signer.encrypted(signer.package())
+    blobs, signers = relay.deps.blobs, relay.deps.signer
+    packages = LetterPackages(blobs, signers, ByteBudget(10_000_000), max_bytes=10_000_000)
+    digests = [(await blobs.put(content, limit=10_000_000)).sha256 for content in (plain, encrypted)]
+    for asked, kept in ((digests[:1], True), (digests[1:], True), (digests, False)):
+        for sha256, seen in await packages.look(asked):
+            opened = await packages.open(sha256, seen, SENDER_NO, alone=kept)
+            assert opened.degree.stated is SecurityCode.UNCLASSIFIED
+            assert bool(opened.components) is kept
+            assert bool(seen.components) is (kept and not seen.encrypted)
 
 
 async def test_an_update_inside_an_envelope_is_judged_on_every_level(relay: Inbound, signer: RealSigner) -> None:

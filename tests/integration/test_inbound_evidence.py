@@ -223,6 +223,8 @@ async def test_what_a_dead_job_had_still_to_verify_is_taken_up_again(world: Worl
     assert await world.inbound.ledger_imbalance() == 0
     world.signer.gate.set()
     await world.later(seconds=10)
+    assert len(world.signer.asked) == 2  # for all that others know the job is still at it
+    await world.later(seconds=15)
     assert (await world.inbound.recipient(recipient_id)).state == "delivered"
     assert [row.state for row in await world.inbound.letters()] == ["available"]
 

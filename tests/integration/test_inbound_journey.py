@@ -29,6 +29,7 @@ from tests.unit.sandbox_kephs.pki import client_context, make_identity, make_roo
 from tests.unit.signer.signing import sign
 
 RECEIVER_NO = 10000002
+_REACHED = [("outbound", "delivered"), ("outbound", "read"), ("inbound", "available"), ("inbound", "consumed")]
 
 
 def identity(holder: Holder, hierarchy: Hierarchy) -> Identity:
@@ -176,6 +177,7 @@ async def test_letter_arrives_verified_and_evidence_closes_it(world: World) -> N
     final = (await client.get(path, params=mine)).json()
     assert final["provider_acknowledged_at"] is not None
     assert await world.inbound.ledger_imbalance() == 0
+    assert {reached: world.inbound.came_to(*reached) for reached in _REACHED} == dict.fromkeys(_REACHED, 1)
 
 
 async def test_broken_package_signature_is_offered_with_its_verdict(world: World) -> None:

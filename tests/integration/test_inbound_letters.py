@@ -182,6 +182,7 @@ async def test_lost_jobs_are_made_again_from_the_rows(
     signer.away = True
     await relay.take_in(dispatch(letter(("a.eyp", PACKAGE)), evidence_xml(10)), uid=1)
     await relay.execute("UPDATE raw_mails SET state = 'stored', next_attempt_at = :now", now=NOW)
+    await relay.execute("DELETE FROM acceptances")
     await relay.execute("DELETE FROM inbound_parts")
     await relay.execute("DELETE FROM evidence")
     await relay.execute("DELETE FROM inbound_messages")

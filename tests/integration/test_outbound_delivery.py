@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from services.kep_relay.drivers.protocol import Blocked, PermanentFailure, TemporaryFailure
@@ -16,7 +17,7 @@ from shared.contracts.directory import ResolutionProblem
 from shared.domain.identifiers import new_id
 from shared.domain.message import OutboundState
 from shared.errors import DomainError, ErrorCode
-from tests.support.relay import PACKAGE, START, Relay, mailbox_configuration, running_relay, submission
+from tests.support.relay import PACKAGE, SENDER_NO, START, Relay, mailbox_configuration, running_relay, submission
 
 
 @pytest.fixture
@@ -269,6 +270,24 @@ async def test_cancel_reaches_what_is_not_submitted(relay: Relay) -> None:
         await relay.side.acceptance.cancel(message_id, [10000077])
 
 
+async def test_cancel_meets_a_letter_whose_reason_to_wait_changes_meanwhile(relay: Relay) -> None:
+    message_id = await relay.hand_over(10000002)
+    recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
+    async with relay.deps.database.unit_of_work() as work:
+        await work.session.execute(text("UPDATE outbound_recipients SET state = 'blocked'"))
+        cancelling = asyncio.create_task(relay.side.acceptance.cancel(message_id, [SENDER_NO]))
+
+        async def waits() -> bool:
+            async with relay.deps.database.autocommit() as session:
+                return bool(await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+        async with asyncio.timeout(60):
+            while not await waits():
+                await asyncio.sleep(0.02)
+    assert await cancelling == ([recipient_id], [])
+    assert (await relay.row(recipient_id)).state == OutboundState.CANCELLED
+
+
 async def test_cancel_beats_a_letter_that_is_being_prepared(relay: Relay) -> None:
     message_id = await relay.hand_over(10000002)
     recipient = await only_recipient(relay, message_id)
@@ -298,3 +317,29 @@ async def test_resend_makes_a_new_letter_for_those_not_reached(relay: Relay) -> 
     with pytest.raises(DomainError) as conflict:
         await relay.side.acceptance.resend(new_message_id, [10000001], new_id())
     assert conflict.value.code == ErrorCode.STATE_CONFLICT
+
+
+async def test_nobody_is_sent_to_again_twice(relay: Relay) -> None:
+    """Two persons, each with a key of their own, would otherwise make two letters out of one."""
+    relay.provider.answers += [PermanentFailure("provider-refused", "550 no")] * 2
+    message_id = await relay.hand_over(10000002, 10000003)
+    first, second = (await relay.letter(message_id)).recipients
+    await relay.submit(first.recipient_id)
+    resend = relay.side.acceptance.resend
+    one, other = new_id(), new_id()
+    results = await asyncio.gather(
+        resend(message_id, [SENDER_NO], one), resend(message_id, [SENDER_NO], other), return_exceptions=True
+    )
+    (conflict,) = (result for result in results if isinstance(result, DomainError))
+    assert conflict.code == ErrorCode.STATE_CONFLICT
+    later = one if results[0] is True else other
+    with pytest.raises(DomainError, match="sent again already"):
+        await resend(message_id, [SENDER_NO], new_id())
+    # One that ends later has its turn, and so has the later letter once it has ended badly as well.
+    await relay.submit(second.recipient_id)
+    rest = new_id()
+    assert await resend(message_id, [SENDER_NO], rest)
+    assert [item.detsis_no for item in (await relay.letter(rest)).recipients] == [second.detsis_no]
+    relay.provider.answers.append(PermanentFailure("provider-refused", "550 no"))
+    await relay.submit((await relay.letter(later)).recipients[0].recipient_id)
+    assert await resend(later, [SENDER_NO], new_id())

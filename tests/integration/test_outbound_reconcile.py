@@ -15,6 +15,8 @@ from services.kep_relay.outbound import moves
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.moves import Row
 from shared.domain.message import OutboundState
+from shared.errors import DomainError, ErrorCode
+from tests.support.database import unreachable
 from tests.support.relay import START, Relay, running_relay
 
 
@@ -32,10 +34,16 @@ async def unknown_outcome(relay: Relay) -> tuple[UUID, UUID]:
     return message_id, recipient_id
 
 
-async def begin_and_die(relay: Relay, recipient_id: UUID) -> None:
+async def begin_and_die(relay: Relay, recipient_id: UUID, instance_id: UUID | None = None) -> None:
     """A process that writes the intent and is never heard of again."""
-    dead = uuid4()
-    letter = await moves.claim(relay.deps.database, recipient_id, instance_id=dead, now=relay.clock.now(), seconds=900)
+    letter = await moves.claim(
+        relay.deps.database,
+        recipient_id,
+        uuid4(),
+        instance_id=instance_id or uuid4(),
+        now=relay.clock.now(),
+        seconds=900,
+    )
     assert letter is not None
     async with relay.deps.database.unit_of_work() as work:
         assert await moves.move(
@@ -184,7 +192,9 @@ async def test_a_late_refusal_leaves_the_outcome_to_those_who_look(relay: Relay)
 async def test_a_claim_of_a_process_that_died_before_the_intent_is_taken_over(relay: Relay) -> None:
     message_id = await relay.hand_over(10000002)
     recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
-    await moves.claim(relay.deps.database, recipient_id, instance_id=uuid4(), now=relay.clock.now(), seconds=900)
+    await moves.claim(
+        relay.deps.database, recipient_id, uuid4(), instance_id=uuid4(), now=relay.clock.now(), seconds=900
+    )
     await relay.side.sweep.sweep()
     assert (await relay.row(recipient_id)).claim_token is None
     await relay.submit(recipient_id)
@@ -264,3 +274,50 @@ async def test_the_ledger_shows_a_letter_that_nothing_will_move(relay: Relay) ->
     await relay.ledger.publish()
     value = relay.deps.registry.get_sample_value("kepgw_ledger_imbalance_messages", {"direction": "outbound"})
     assert value == 1
+
+
+async def test_a_claim_that_could_not_be_given_back_does_not_hold_the_letter(relay: Relay, database_url: str) -> None:
+    """The database goes while a letter is in hand: neither why it waits nor that it is free can be written."""
+    message_id = await relay.hand_over(10000002)
+    recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
+    relay.register.gate = asyncio.Event()
+    relay.register.fault = DomainError(ErrorCode.DIRECTORY_UNAVAILABLE, "away")
+    task = asyncio.create_task(relay.submit(recipient_id))
+    await relay.register.asked.wait()
+    assert await relay.side.claims.let_go() == 0  # somebody works on it
+    with unreachable(database_url):
+        relay.register.gate.set()
+        with pytest.raises(DomainError):
+            await task
+        with pytest.raises(DomainError):
+            await relay.side.claims.let_go()
+    await relay.execute("DELETE FROM procrastinate_jobs")
+    await relay.side.sweep.sweep()
+    assert await relay.jobs("kep_relay.submit") == []  # the process lives, and its claim runs for a long time yet
+    assert await relay.side.claims.let_go() == 1
+    assert await relay.side.claims.let_go() == 0
+    await relay.side.sweep.sweep()
+    assert await relay.jobs("kep_relay.submit") == [str(recipient_id)]
+    relay.register.fault = None
+    await relay.submit(recipient_id)
+    assert (await relay.row(recipient_id)).state == OutboundState.SUBMITTED
+    assert set(relay.provider.copies().values()) == {1}
+
+
+async def test_an_intent_that_its_own_process_lost_is_looked_into(database_url: str, tmp_path: Path) -> None:
+    async with running_relay(database_url, tmp_path / "blobs", instance_ttl_seconds=1) as relay:
+        message_id = await relay.hand_over(10000002)
+        recipient_id = (await relay.letter(message_id)).recipients[0].recipient_id
+        await begin_and_die(relay, recipient_id, relay.deps.instance.instance_id)
+        await relay.side.sweep.sweep()
+        assert (await relay.row(recipient_id)).state == OutboundState.SUBMITTING
+        stop = asyncio.Event()
+        keeping = asyncio.create_task(relay.side.claims.keep(stop))
+        async with asyncio.timeout(30):
+            while relay.deps.registry.get_sample_value("kepgw_swept_rows_total", {"what": "lost_claims"}) != 1:
+                await asyncio.sleep(0.05)
+        stop.set()
+        await keeping
+        await relay.side.sweep.sweep()
+        assert (await relay.row(recipient_id)).state == OutboundState.OUTCOME_UNKNOWN
+        assert await relay.jobs("kep_relay.reconcile") == [str(recipient_id)]

@@ -6,6 +6,7 @@ until it has a rule.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from fastapi import FastAPI
 
 from services.detsis_sync.tables import Run
 from services.gateway.callers import Scope
+from services.gateway.examples import REPORT
 from services.gateway.openapi import openapi_document
+from services.gateway.verifications import rows as verification_rows
+from services.gateway.verifications.verdicts import ripeness
 from shared.db.session import Database
 from tests.support import drafts
 from tests.support.database import fresh_database
@@ -31,6 +35,8 @@ from tests.unit.eyp import letters
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Operation = tuple[str, str]
+RELEASE = {"decided_by": "Yabancı", "reason": "yabancı"}
+ROUTING = {"consumer": "default", "decided_by": "Yabancı", "reason": "yabancı"}
 EVERYTHING_BUT_ADMIN = [scope.value for scope in Scope if scope is not Scope.ADMIN]
 
 
@@ -108,10 +114,37 @@ async def _furnished(gateway: RunningGateway, relay_url: str, relay_app: Any, be
     belongings.identifiers["authorisation_id"] = "print-authorisation"
     printed = await world.call(owner, "POST", "/v1/prints", files={"package": ("a.eyp", letters.package())})
     assert printed.status_code == 200, printed.text
+    belongings.identifiers["verification_id"] = str(await _verified(world))
+    consumer = {"description": "consumer-of-A", "rules": [{"match": {"subjects": ["rule-of-A"]}}]}
+    entered = await world.call(owner, "PUT", "/v1/consumers/consumer-a", json=consumer)
+    assert entered.status_code == 200, entered.text
+    belongings.identifiers["consumer"] = "consumer-a"
     leased = await world.call(owner, "POST", "/v1/inbound-messages/leases", json={"seconds": 3600})
     assert leased.status_code == 200, leased.text
     belongings.lease_token = leased.json()["lease_token"]
     return world
+
+
+async def _verified(world: World) -> UUID:
+    """A verification A keeps. signer is nowhere: its verdict is written down as signer's would be."""
+    parts = {"file": ("file-of-A.p7s", b"signature-of-A"), "keep": (None, "true"), "client_ref": (None, "ref-of-A")}
+    begun = await world.call(world.owner, "POST", "/v1/signature-verifications", files=parts)
+    assert begun.status_code == 202, begun.text
+    verification_id = UUID(begun.json()["verification_id"])
+    database = world.gateway.service.app.state.gateway.database  # type: ignore[attr-defined]
+    row = await verification_rows.get(database, verification_id)
+    assert row is not None
+    (first,) = REPORT.signatures
+    assert first.signer is not None
+    signer = first.signer.model_copy(update={"name": "signer-of-A"})
+    report = REPORT.model_copy(update={"signatures": [first.model_copy(update={"signer": signer})]})
+    text = report.model_dump_json()
+    async with database.unit_of_work() as work:
+        assert await verification_rows.settle(
+            work, row, report, ripeness(report), text_of_report=text, due_at=None, now=report.verified_at,
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+        )  # fmt: skip
+    return verification_id
 
 
 async def _written(world: World, *, finish: bool) -> str:
@@ -147,6 +180,7 @@ def documented(world: World) -> dict[Operation, dict[str, Any]]:
 HIDDEN: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
     ("GET", "/v1/outbound-messages/{message_id}"): lambda _: {},
     ("GET", "/v1/outbound-messages/{message_id}/events"): lambda _: {},
+    ("GET", "/v1/outbound-messages/{message_id}/proof"): lambda _: {},
     ("GET", "/v1/outbound-messages/{message_id}/evidence"): lambda _: {},
     ("GET", "/v1/outbound-messages/{message_id}/evidence/{evidence_id}/content"): lambda _: {},
     ("POST", "/v1/outbound-messages/{message_id}/cancel"): lambda _: {},
@@ -159,9 +193,21 @@ HIDDEN: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
     ("POST", "/v1/inbound-messages/{message_id}/ack"): lambda a: {
         "json": {"lease_token": a.lease_token, "registry_no": "1"}
     },
+    ("POST", "/v1/inbound-messages/{message_id}/acceptance"): lambda _: {
+        "json": {"decision": "accepted", "decided_by": "Yabancı"}
+    },
+    ("POST", "/v1/inbound-messages/{message_id}/refusal-notice"): lambda _: {
+        "json": {"decided_by": "Yabancı"},
+        "headers": {"Idempotency-Key": "foreign-notice"},
+    },
     ("POST", "/v1/inbound-messages/{message_id}/nack"): lambda a: {"json": {"lease_token": a.lease_token}},
     ("POST", "/v1/inbound-messages/{message_id}/renew"): lambda a: {"json": {"lease_token": a.lease_token}},
     ("POST", "/v1/inbound-messages/{message_id}/verify"): lambda _: {},
+    ("POST", "/v1/inbound-messages/{message_id}/redrive"): lambda _: {},
+    ("GET", "/v1/inbound-messages/{message_id}/routing"): lambda _: {},
+    ("POST", "/v1/inbound-messages/{message_id}/routing"): lambda _: {"json": ROUTING},
+    ("GET", "/v1/consumers/{consumer}"): lambda _: {},
+    ("DELETE", "/v1/consumers/{consumer}"): lambda _: {},
     ("GET", "/v1/classified-incidents/{incident_id}"): lambda _: {},
     ("GET", "/v1/classified-incidents/{incident_id}/raw"): lambda _: {"params": {"reason": "yabancı"}},
     ("POST", "/v1/classified-incidents/{incident_id}/close"): lambda _: {
@@ -184,8 +230,16 @@ HIDDEN: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
     ("DELETE", "/v1/packages/{package_id}"): lambda _: {},
     ("GET", "/v1/inbound-messages/{message_id}/print"): lambda _: {},
     ("GET", "/v1/mailboxes/{mailbox_id}/readiness"): lambda _: {},
+    ("GET", "/v1/mailboxes/{mailbox_id}/second-factor"): lambda _: {},
+    ("POST", "/v1/mailboxes/{mailbox_id}/second-factor"): lambda _: {"json": {"by": "Yabancı"}},
+    ("POST", "/v1/mailboxes/{mailbox_id}/second-factor/confirm"): lambda _: {
+        "json": {"by": "Yabancı", "sms_code": "1"}
+    },
     ("GET", "/v1/kep-registrations/{registration_id}"): lambda _: {},
     ("GET", "/v1/directory/runs/{run_id}"): lambda _: {},
+    ("GET", "/v1/signature-verifications/{verification_id}"): lambda _: {},
+    ("GET", "/v1/signature-verifications/{verification_id}/report"): lambda _: {},
+    ("GET", "/v1/signature-verifications/{verification_id}/report.pdf"): lambda _: {},
     ("POST", "/v1/kep-registrations/{registration_id}/entered"): lambda _: {"json": {"entered_by": "Yabancı"}},
     ("POST", "/v1/kep-registrations/{registration_id}/confirm"): lambda a: {
         "json": {"confirmed_by": "Yabancı", "verification_mail_id": a.identifiers["inbound"]}
@@ -199,6 +253,7 @@ LISTS: dict[Operation, dict[str, Any]] = {
     ("GET", "/v1/outbound-messages"): {},
     ("GET", "/v1/inbound-messages"): {},
     ("POST", "/v1/inbound-messages/leases"): {"json": {}},
+    ("GET", "/v1/events"): {},
     ("GET", "/v1/classified-incidents"): {},
     ("GET", "/v1/packages"): {},
     ("GET", "/v1/prints"): {},
@@ -210,6 +265,11 @@ NAMED: dict[Operation, dict[str, Any]] = {
     ("GET", "/v1/outbound-messages"): {"params": {"institution": OWNER}},
     ("GET", "/v1/inbound-messages"): {"params": {"institution": OWNER}},
     ("POST", "/v1/inbound-messages/leases"): {"json": {"institution_no": OWNER}},
+    ("GET", "/v1/events"): {"params": {"institution": OWNER}},
+    ("GET", "/v1/consumers"): {"params": {"institution": OWNER}},
+    ("GET", "/v1/consumers/{consumer}"): {"params": {"institution": OWNER}},
+    ("PUT", "/v1/consumers/{consumer}"): {"json": {"institution_no": OWNER}},
+    ("DELETE", "/v1/consumers/{consumer}"): {"params": {"institution": OWNER}},
     ("GET", "/v1/classified-incidents"): {"params": {"institution": OWNER}},
     ("GET", "/v1/packages"): {"params": {"institution": OWNER}},
     ("POST", "/v1/packages"): {
@@ -257,6 +317,12 @@ NAMED: dict[Operation, dict[str, Any]] = {
             "package": ("letter.eyp", letters.package(), "application/eyazisma"),
         },
     },
+    ("POST", "/v1/signature-verifications"): {
+        "files": {"file": ("a.p7s", b"foreign"), "keep": (None, "true"), "institution": (None, str(OWNER))},
+    },
+    ("POST", "/v1/timestamp-verifications"): {
+        "files": {"file": ("a.tsr", b"foreign"), "keep": (None, "true"), "institution": (None, str(OWNER))},
+    },
     ("POST", "/v1/package-encryptions"): {
         "files": {
             "message": (None, json.dumps({"institution_no": OWNER, "recipients": [10000002]}), "application/json"),
@@ -283,7 +349,8 @@ COMMON: set[Operation] = {
     ("GET", "/v1/directory/status"),
     ("GET", "/v1/directory/runs"),
     ("POST", "/v1/package-inspections"),
-    ("POST", "/v1/signature-verifications"),
+    ("POST", "/v1/signature-verifications/batch"),
+    ("POST", "/v1/certificate-verifications"),
 }
 
 
@@ -353,7 +420,7 @@ async def test_the_owner_does_find_it(world: World) -> None:
     for (method, template), request in LISTS.items():
         if method == "GET":
             shown = await world.call(world.owner, method, template, **request)
-            assert [row for value in shown.json().values() for row in value or ()] != [], template
+            assert _listed(shown.json()) != [], template
 
 
 async def test_lists_show_nothing_of_others(world: World) -> None:
@@ -362,9 +429,12 @@ async def test_lists_show_nothing_of_others(world: World) -> None:
         answer = await world.call(world.stranger, method, template, **request)
         assert answer.status_code in {200, 204}, (template, answer.text)
         assert world.revealed(answer) == [], template
-        rows = [row for value in (answer.json() if answer.content else {}).values() for row in value or ()]
-        assert rows == [], template
+        assert _listed(answer.json() if answer.content else {}) == [], template
     assert list(differences(before, await rows_of_owner(world.database))) == []
+
+
+def _listed(page: dict[str, Any]) -> list[Any]:
+    return [row for value in page.values() if isinstance(value, list) for row in value]
 
 
 async def test_a_search_by_what_only_the_owner_knows_finds_nothing(world: World) -> None:
@@ -441,12 +511,24 @@ RELAY_BODIES: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
     ("POST", "/internal/v1/inbound-messages/{message_id}/ack"): lambda a: {
         "lease_token": a.lease_token, "registry_no": "1"
     },
+    ("POST", "/internal/v1/inbound-messages/{message_id}/acceptance"): lambda _: {
+        "decision": "accepted", "decided_by": "Yabancı"
+    },
+    ("POST", "/internal/v1/inbound-messages/{message_id}/refusal-notice"): lambda _: {
+        "notice_id": "0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e80", "decided_by": "Yabancı", "client_id": "stranger",
+        "correlation_id": "c",
+    },
     ("POST", "/internal/v1/inbound-messages/{message_id}/nack"): lambda a: {"lease_token": a.lease_token},
+    ("POST", "/internal/v1/inbound-messages/{message_id}/routing"): lambda _: ROUTING,
+    ("POST", "/internal/v1/inbound-messages/{message_id}/release"): lambda _: RELEASE,
+    ("PUT", "/internal/v1/consumers/{consumer}"): lambda _: {"institution_no": OWNER, "rules": []},
     ("POST", "/internal/v1/inbound-messages/{message_id}/renew"): lambda a: {"lease_token": a.lease_token},
     ("POST", "/internal/v1/classified-incidents/{incident_id}/close"): lambda _: {
         "decision": "yabancı", "decided_by": "Yabancı"
     },
     ("POST", "/internal/v1/verification-mails/{message_id}/settlement"): lambda _: {"settled_by": "Yabancı"},
+    ("POST", "/internal/v1/mailboxes/{mailbox_id}/second-factor"): lambda _: {"by": "Yabancı"},
+    ("POST", "/internal/v1/mailboxes/{mailbox_id}/second-factor/confirm"): lambda _: {"by": "Yabancı", "sms_code": "1"},
 }  # fmt: skip
 
 
@@ -485,7 +567,7 @@ async def test_internal_routes_keep_to_the_institutions_they_are_given(world: Wo
         body = RELAY_BODIES.get((method, template), lambda _: None)(world.belongings)
         answer = await internal_call(
             world, method, world.belongings.path(template),
-            params={"institution": STRANGER, "address": "kurum.a@hs98.kep.tr"}, json=taken_over if method == "PUT" else body,
+            params={"institution": STRANGER, "address": "kurum.a@hs98.kep.tr"}, json=body or (taken_over if method == "PUT" else None),
         )  # fmt: skip
         assert world.revealed(answer) == [], (method, template)
         if "{" in template:
@@ -506,7 +588,9 @@ def _rows(answer: Any) -> Any:
         return answer
     if "mailbox_id" in answer:
         return [] if answer["mailbox_id"] is None else [answer["mailbox_id"]]
-    return next(answer[name] for name in ("messages", "mails", "incidents") if name in answer)
+    if "consumers" in answer:
+        return [item for item in answer["consumers"] if item["name"] != "default"]  # everybody has that one
+    return next(answer[name] for name in ("messages", "mails", "incidents", "events") if name in answer)
 
 
 async def test_a_letters_id_cannot_be_taken_by_another_institution(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,16 +22,22 @@ from pydantic import SecretStr
 from sqlalchemy import select, text
 
 from services.kep_relay.dependencies import Dependencies, Parts
+from services.kep_relay.drivers.choice import MailOnly
 from services.kep_relay.drivers.protocol import KepDriver
 from services.kep_relay.drivers.smtp_imap.driver import SmtpImapDriver
 from services.kep_relay.drivers.smtp_imap.imap import ImapReading, ImapTiming
 from services.kep_relay.drivers.smtp_imap.smtp import SmtpSubmission, SmtpTimes
+from services.kep_relay.drivers.wiring import make_drivers
+from services.kep_relay.inbound.jobs import InboundJobs
 from services.kep_relay.inbound.rawmail import Place, RawMailStore
 from services.kep_relay.inbound.wiring import inbound_parts
 from services.kep_relay.instance import Instance
 from services.kep_relay.mailboxes import AddressBook, Mailboxes
 from services.kep_relay.metrics import RelayMetrics
+from services.kep_relay.notices.wiring import notice_router
+from services.kep_relay.outbound.prepare import MakeSigner
 from services.kep_relay.outbound.wiring import OutboundSide, outbound_side
+from services.kep_relay.second_factor.states import SecondFactorStates
 from services.kep_relay.tables import (
     EvidenceRow,
     InboundMessageRow,
@@ -39,6 +45,7 @@ from services.kep_relay.tables import (
     OutboundRecipientRow,
     RawMailRow,
 )
+from services.kep_relay.tally import total
 from services.signer.findings import CheckFailed
 from services.signer.formats.smime import NoSignature, split
 from services.signer.limits import DEFAULT_LIMITS
@@ -49,7 +56,14 @@ from shared.clients.signer import SignerClient
 from shared.clock import Clock, SystemClock
 from shared.contracts.inbound import InboundMessage
 from shared.contracts.mailboxes import MailboxConfiguration, ServerAddress
-from shared.contracts.signatures import Profile, SignatureFormat, VerificationReport, VerificationRequest
+from shared.contracts.signatures import (
+    Maturity,
+    Profile,
+    SignatureFormat,
+    SignatureReport,
+    VerificationReport,
+    VerificationRequest,
+)
 from shared.db.session import Database
 from shared.domain.identifiers import KepAddress, new_id
 from shared.domain.verdict import Conclusion, Indication, SubIndication
@@ -80,6 +94,8 @@ class ScriptedSigner:
     open_because: SubIndication = SubIndication.TRY_LATER
     """Why an indeterminate verdict is open."""
     retry_after_seconds: int | None = None
+    final_after: datetime | None = None
+    """What passes is preliminary until then."""
     away: bool = False
     gate: asyncio.Event | None = None
     """No answer comes before it is set."""
@@ -125,10 +141,21 @@ class ScriptedSigner:
             profile=wanted.profile,
             policy_version=self.policy_version,
             trust_store_sha256="0" * 64,
-            signatures=[],
+            signatures=self._preliminary() if conclusion is Conclusion.PASSED else [],
             retry_after_seconds=self.retry_after_seconds if conclusion is Conclusion.INDETERMINATE else None,
             verified_at=datetime(2026, 11, 20, tzinfo=UTC),
         )
+
+    def _preliminary(self) -> list[SignatureReport]:
+        if self.final_after is None:
+            return []
+        return [
+            SignatureReport(
+                conclusion=Conclusion.PASSED, indication=Indication.TOTAL_PASSED, level="CAdES-T", integrity=True,
+                judged_at=datetime(2026, 11, 20, tzinfo=UTC), steps=[], maturity=Maturity.PRELIMINARY,
+                final_after=self.final_after,
+            )
+        ]  # fmt: skip
 
 
 def covers(message: bytes, content: bytes) -> bool:
@@ -149,6 +176,11 @@ class Inbound:
     outbound: OutboundSide
     http: httpx.AsyncClient
     registry: CollectorRegistry
+
+    def came_to(self, direction: str, state: str) -> float | None:
+        """How many letters this process has seen come to the state."""
+        labels = {"direction": direction, "state": state}
+        return self.registry.get_sample_value("kepgw_state_transition_seconds_count", labels)
 
     @asynccontextmanager
     async def at_work(self, *, sweeping: bool = True) -> AsyncIterator[None]:
@@ -224,7 +256,7 @@ class Inbound:
     async def ledger_imbalance(self) -> int:
         assert self.parts.ledger is not None
         async with self.deps.database.reading() as session:
-            return (await self.parts.ledger(session)).imbalance
+            return total((await self.parts.ledger.count(session)).values()).imbalance
 
     async def execute(self, statement: str, **parameters: Any) -> None:
         async with self.deps.database.unit_of_work() as work:
@@ -237,12 +269,20 @@ class Inbound:
 
     async def store(self, raw: bytes, mailbox_id: str = "a-1", *, uid: int) -> str:
         """Store one mail as if the drain had fetched it; the digest of its bytes."""
+        await self.store_all({uid: raw}, mailbox_id)
+        return hashlib.sha256(raw).hexdigest()
+
+    async def store_all(self, mails: Mapping[int, bytes], mailbox_id: str = "a-1") -> int:
+        """Store mails by their UIDs in one batch, as the drain does; how many were new."""
         row, deps = await self.mailbox(mailbox_id), self.deps
         job = Job("kep_relay.ingest", deps.queue._app.tasks["kep_relay.ingest"])
-        store = RawMailStore(deps.database, deps.blobs, deps.queue, job, deps.clock, max_bytes=50_000_000)
-        place = Place(row.mailbox_id, row.institution_no, KepAddress(row.address), "INBOX", 1, uid)
-        await store.keep(place, raw)
-        return hashlib.sha256(raw).hexdigest()
+        store = RawMailStore(
+            deps.database, deps.blobs, InboundJobs(deps.queue, job, job, job, job), deps.clock, max_bytes=50_000_000
+        )
+        address = KepAddress(row.address)
+        return await store.keep_all(
+            [(Place(row.mailbox_id, row.institution_no, address, "INBOX", 1, uid), raw) for uid, raw in mails.items()]
+        )
 
     async def run_jobs(self) -> None:
         """Run everything that waits, in order, until nothing does."""
@@ -271,9 +311,15 @@ async def running_inbound(
     driver: KepDriver | None = None,
     clock: Clock | None = None,
     signer_token: str = "unused",
+    sign: MakeSigner | None = None,
+    register: Register | None = None,
+    soap: bool = False,
     **changes: Any,
 ) -> AsyncIterator[Inbound]:
-    """The incoming side with its routes served in this process; ``at_work`` sets it going."""
+    """The incoming side with its routes served in this process; ``at_work`` sets it going.
+
+    With ``soap`` it has both drivers, as the service itself; that for SOAP goes by the machine's clock.
+    """
     fields: dict[str, Any] = {
         "mailbox_look_seconds": 0.1, "reconnect_pauses_seconds": [0.1], "mailbox_lease_seconds": 5,
     } | changes  # fmt: skip
@@ -284,6 +330,8 @@ async def running_inbound(
     metrics, addresses, token = RelayMetrics(registry), AddressBook(settings.kep_domains), SecretStr("unused")
     submission = SmtpSubmission(SmtpTimes(connect=5, command=5, data=5, idle=0), client_name="test")
     reading = ImapReading(ImapTiming(connect_seconds=5, command_seconds=5, fetch_seconds=10))
+    states = SecondFactorStates(database, SecretBox(settings.secret_keys), clock)
+    both = make_drivers(settings, database, SystemClock(), states.security_id) if soap else None
     deps = Dependencies(
         settings=settings,
         clock=clock,
@@ -292,18 +340,20 @@ async def running_inbound(
         queue=JobQueue(database),
         instance=Instance(database, clock, ttl_seconds=settings.instance_ttl_seconds),
         mailboxes=Mailboxes(SecretBox(settings.secret_keys), addresses, clock),
-        driver=driver or SmtpImapDriver(submission, reading),
-        directory=DirectoryClient("http://127.0.0.1:9", token),
+        driver=both or driver or SmtpImapDriver(submission, reading),
+        directory=DirectoryClient(settings.detsis_sync_url, token),
         registrations=RegistrationsClient(settings.detsis_sync_url, token),
         signer=SignerClient(signer_url, SecretStr(signer_token)),
         metrics=metrics,
         registry=registry,
+        desks=both or MailOnly(),
     )
-    register = Register(clock)
-    outbound = outbound_side(deps, addresses=addresses, resolve=register.resolve, signer=SigningDesk().with_key)
+    register = register or Register(clock)
+    sign = sign or SigningDesk().with_key
+    outbound = outbound_side(deps, addresses=addresses, resolve=register.resolve, signer=sign)
     parts = inbound_parts(deps)
     app = internal_app("kep_relay", tokens={"gateway": SecretStr("token")}, metrics=HttpMetrics(registry))
-    for router in parts.routers:
+    for router in (*parts.routers, notice_router(deps, addresses, outbound.jobs)):
         app.include_router(router, prefix="/internal/v1")
     await deps.instance.renew()
     http = httpx.AsyncClient(
@@ -332,7 +382,7 @@ async def scripted_signer() -> AsyncIterator[tuple[ScriptedSigner, str]]:
         yield signer, url
 
 
-async def until(condition: Callable[[], Any], timeout: float = 15) -> Any:
+async def until(condition: Callable[[], Any], timeout: float = 60) -> Any:
     """Await ``condition()`` again and again until it gives something true."""
     async with asyncio.timeout(timeout):
         while True:

@@ -1,4 +1,7 @@
-"""Starts the whole real stack as processes, the way ``kepgw up`` does."""
+"""Starts the whole real stack as processes, the way ``kepgw up`` does.
+
+``kepgw up`` starts an interpreter for each; here they come out of one that has imported everything (``fork_server``).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
+from unittest import mock
 
+from services.cli.supervisor import up
 from services.cli.supervisor.state import StateDirectory
-from services.cli.supervisor.up import running
 from tests.support.database import KeptServer
+from tests.support.fork_server import ForkedService
 from tests.support.stack import Stack
 
 Result = TypeVar("Result")
@@ -30,25 +35,29 @@ _QUICK = {
 
 
 @contextmanager
-def running_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def running_stack(settings: Mapping[str, str] | None = None, *, forked: bool = True) -> Iterator[Stack]:
     """A fresh stack in a directory of its own, stopped and removed afterwards.
 
     ``settings``: KEPGW_* variables on top of the supervisor's. Processes are not watched: a test that
-    wants the supervisor to restart one says so (``Stack.supervised``).
+    wants the supervisor to restart one says so (``Stack.supervised``). Not ``forked``: each by an interpreter of its own.
     """
     # Not pytest's directory: the path of PostgreSQL's socket must be short, and its user must get there.
     directory = Path(tempfile.mkdtemp(prefix="kepgw-e2e-"))
     try:
         # Roles belong to a server, so two stacks cannot share one.
         with _loop_in_a_thread() as loop, KeptServer(directory / "postgres") as database:
-            opened = running(
+            opened = up.running(
                 StateDirectory(directory / "state"), lambda _text: None,
                 preferred_ports=False, database_url=database.superuser_url, supervised=False,
             )  # fmt: skip
-            with _variables(_QUICK | dict(settings or {})), _entered(opened, loop) as gateway:
+            child = mock.patch.object(up, "ChildProcess", ForkedService) if forked else nullcontext()
+            with _variables(_QUICK | dict(settings or {})), child, _entered(opened, loop) as gateway:
                 stack = Stack(gateway, loop, database)
                 try:
                     yield stack
+                except BaseException as error:
+                    error.add_note(f"logs of the stack\n{stack.log_tails()}")  # the files are gone when it is read
+                    raise
                 finally:
                     stack.close()
     finally:
@@ -64,7 +73,7 @@ def _loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
         yield loop
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
 
 
 @contextmanager
@@ -84,10 +93,10 @@ def _entered(opened: AbstractAsyncContextManager[Result], loop: asyncio.Abstract
 
     holding = asyncio.run_coroutine_threadsafe(hold(), loop)
     try:
-        yield started.result(180)
+        yield started.result(600)
     finally:
         loop.call_soon_threadsafe(stopping.set)
-        holding.result(120)
+        holding.result(400)
 
 
 @contextmanager

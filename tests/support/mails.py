@@ -36,6 +36,7 @@ def evidence_xml(
     issuer: str = "hs01",
     dispatch_id: str | None = None,
     digest: bytes | None = None,
+    sender: str = "a@hs98.kep.tr",
     recipients: Sequence[str] = ("b@hs99.kep.tr",),
     refers_to: int | None = None,
     event_time: str | None = "2026-11-20T13:00:00+03:00",
@@ -63,9 +64,7 @@ def evidence_xml(
     )
     if event_time:
         parts.append(f"<EventTime>{event_time}</EventTime>")
-    parts.append(
-        "<SenderDetails><AttributedElectronicAddress>a@hs98.kep.tr</AttributedElectronicAddress></SenderDetails>"
-    )
+    parts.append(f"<SenderDetails><AttributedElectronicAddress>{sender}</AttributedElectronicAddress></SenderDetails>")
     entities = "".join(
         f"<EntityDetails><AttributedElectronicAddress scheme='mailto'>{item}</AttributedElectronicAddress></EntityDetails>"
         for item in recipients

@@ -19,10 +19,13 @@ from services.detsis_sync.settings import Settings as DirectorySettings
 from services.detsis_sync.tables import Account, KepAddressRecord, Run, UnitRecord
 from services.kep_relay.inbound.wiring import inbound_parts
 from services.kep_relay.mailboxes import AddressBook
+from services.kep_relay.notices.wiring import notice_router
+from services.kep_relay.proof.bundle import Proofs
 from services.kep_relay.readiness import ReadinessOfMailboxes
 from services.kep_relay.routes.mailboxes import mailbox_routes
 from services.kep_relay.routes.outbound import outbound_routes
 from services.kep_relay.routes.packages import package_routes
+from services.kep_relay.routes.proofs import proof_routes
 from shared.clock import SystemClock
 from shared.contracts.signatures import SigningKey
 from shared.db.session import Database
@@ -98,8 +101,10 @@ async def served_relay(database_url: str, directory: Path) -> AsyncIterator[Serv
         for routes in (
             package_routes(deps.blobs, max_bytes=20_000_000),
             outbound_routes(deps.database, deps.blobs, relay.side.acceptance),
+            proof_routes(Proofs(deps.database, deps.blobs, deps.signer, clock)),
             mailbox_routes(deps.database, deps.mailboxes, readiness, relay.ledger),
             *inbound_parts(deps).routers,
+            notice_router(deps, AddressBook(deps.settings.kep_domains), relay.side.jobs),
         ):
             app.include_router(routes, prefix="/internal/v1")
         line = Line(app)

@@ -18,8 +18,9 @@ from tests.support.dovecot import Dovecot
 from tests.support.peers import HOST, MAIL_USER, PeerGround, program, running_server
 from tests.support.ports import free_port
 
-_MASTER = "/usr/lib/postfix/sbin/master"
-_SERVICES = """
+MASTER = "/usr/lib/postfix/sbin/master"
+"""The server itself; ``postfix start`` would leave it on its own."""
+SERVICES = """
 postlog   unix-dgram n  -       n       -       1       postlogd
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       60      1       qmgr
@@ -71,7 +72,7 @@ async def running_postfix(
     (configuration / "main.cf").write_text(_main(ground, configuration, dovecot, addresses, size_limit))
     (configuration / "master.cf").write_text(
         f"{HOST}:{implicit} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n"
-        f"{HOST}:{starttls} inet n - n - - smtpd{_SERVICES}"
+        f"{HOST}:{starttls} inet n - n - - smtpd{SERVICES}"
     )
     log_file = ground.directory / "postfix.log"
     # "postfix start-fg" would put a shell between us and the server, which dies alone.
@@ -81,7 +82,7 @@ async def running_postfix(
     _output, complaints = await check.communicate()
     if check.returncode != 0:
         pytest.fail(f"Postfix does not like its configuration:\n{complaints.decode(errors='replace')}")
-    async with running_server([_MASTER, "-c", str(configuration), "-s"], log_file, [implicit, starttls]):
+    async with running_server([MASTER, "-c", str(configuration), "-s"], log_file, [implicit, starttls]):
         yield Postfix(
             ground,
             ServerAddress(host=HOST, port=implicit, tls="implicit", ca_file=str(ground.ca_file)),

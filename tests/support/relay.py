@@ -19,7 +19,7 @@ from sqlalchemy import select, text
 from services.kep_relay.dependencies import Dependencies
 from services.kep_relay.drivers.protocol import KepDriver
 from services.kep_relay.instance import Instance
-from services.kep_relay.ledger import LedgerKeeper, empty_side
+from services.kep_relay.ledger import LedgerKeeper, NoLetters
 from services.kep_relay.mailboxes import AddressBook, Mailboxes
 from services.kep_relay.metrics import RelayMetrics
 from services.kep_relay.outbound import queries
@@ -248,7 +248,7 @@ async def running_relay(
     async with database.unit_of_work() as work:
         await deps.mailboxes.put(work, "a-1", mailbox or mailbox_configuration())
     await deps.instance.renew()
-    ledger = LedgerKeeper(database, clock, metrics, inbound=empty_side)
+    ledger = LedgerKeeper(database, clock, metrics, inbound=NoLetters())
     try:
         yield Relay(deps, side, clock, provider, register, desk, ledger)
     finally:

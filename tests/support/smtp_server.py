@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -192,3 +192,35 @@ async def submission_server(
         script.hang_up_all()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.wait_closed(), 2)
+
+
+@asynccontextmanager
+async def listening(
+    directory: Path, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+) -> AsyncIterator[dict[str, Any]]:
+    """A server with TLS on a free port of 127.0.0.1: its address as mailboxes are configured. Connections end with it."""
+    certificate, key = tls_files_content()
+    files = directory / "server.pem", directory / "server.key"
+    files[0].write_bytes(certificate)
+    files[1].write_bytes(key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    connections: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        try:
+            await serve(reader, writer)
+        finally:
+            connections.discard(task)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+    try:
+        yield {"host": "127.0.0.1", "port": server.sockets[0].getsockname()[1], "ca_file": str(files[0])}
+    finally:
+        server.close()
+        for task in list(connections):
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,23 +30,35 @@ from services.cli.supervisor.processes import ChildProcess
 from services.cli.supervisor.up import RunningGateway
 from shared.tls import default_context
 from tests.support.database import KeptServer
+from tests.support.fork_server import ForkedService
 
 Result = TypeVar("Result")
 A, B = 10000001, 10000002
 """The two institutions of the sandbox that can write."""
 PROCESSES = ("gateway", "kep_relay", "detsis_sync", "signer", "sandbox")
+PATIENCE = 180
+"""Seconds to wait for what must happen: far more than it takes, because other work may slow a machine down tenfold."""
+_LONGEST_PAUSE = 0.4
 _LOG_LINES = 20
 MEDIA_TYPE = "application/eyazisma"
 
 
 def wait_until(condition: Callable[[], Result], seconds: float, what: str, *, pause: float = 0.05) -> Result:
-    """The first true value of ``condition``; fails the test when there is none in time."""
+    """The first true value of ``condition``; fails the test when there is none in time.
+
+    The ``pause`` grows: asking takes time from what is waited for.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds:g} s: {what} (last: {value!r})")
         time.sleep(pause)
+        pause = _longer(pause)
     return value
+
+
+def _longer(pause: float) -> float:
+    return max(pause, min(pause * 1.15, _LONGEST_PAUSE))
 
 
 class Stack:
@@ -57,13 +70,14 @@ class Stack:
         self._loop = loop
         self.sender = gateway.api(A)
         self.recipient = gateway.api(B)
+        self.child_class = type(gateway.processes["gateway"])
         self.admin = gateway.admin
         self.url = gateway.url
         self.world = gateway.world
         self._control = httpx.Client(
-            base_url=gateway.world["control_url"], timeout=30, verify=default_context(), trust_env=False
+            base_url=gateway.world["control_url"], timeout=PATIENCE, verify=default_context(), trust_env=False
         )
-        self._ops = httpx.Client(timeout=10, verify=default_context(), trust_env=False)
+        self._ops = httpx.Client(timeout=60, verify=default_context(), trust_env=False)
 
     def close(self) -> None:
         self._control.close()
@@ -103,7 +117,7 @@ class Stack:
         """Start it (again)."""
         self._run(self._child(name).start())
         if ready:
-            self._run(self._child(name).wait_for("/readyz", 60))
+            self._run(self._child(name).wait_for("/readyz", PATIENCE))
 
     def restart(self, name: str) -> None:
         self.stop(name)
@@ -138,16 +152,11 @@ class Stack:
                     self.start(name)
 
     def command(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Run ``python -m services.<name>`` to its end; exit code and what it printed."""
-        import subprocess
-        import sys
-
-        done = subprocess.run(
-            [sys.executable, "-m", f"services.{name}", *arguments],
-            env=dict(environment if environment is not None else self._child(name).environment),
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout + done.stderr
+        """Run the service's program with ``arguments`` to its end; exit code and what it printed."""
+        with tempfile.TemporaryDirectory() as directory:
+            output = Path(directory) / "output"
+            child = ForkedService(name, environment if environment is not None else self.environment(name), output, 0)
+            return self._run(child.run_to_end(*arguments)), output.read_text(encoding="utf-8")
 
     def environment(self, name: str) -> dict[str, str]:
         return dict(self._child(name).environment)
@@ -155,7 +164,7 @@ class Stack:
     def _child(self, name: str) -> ChildProcess:
         return self.gateway.processes[name]
 
-    def _run(self, work: Coroutine[Any, Any, Result], seconds: float = 90) -> Result:
+    def _run(self, work: Coroutine[Any, Any, Result], seconds: float = PATIENCE + 60) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
 
     # What processes tell
@@ -189,7 +198,7 @@ class Stack:
     def log_tails(self) -> str:
         """The end of every log, for a failed test's report."""
         parts = []
-        for name in PROCESSES:
+        for name in self.gateway.processes:
             file = self._child(name).log_file
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
             lines = [line for line in lines if '"event": "request"' not in line and '"audit": true' not in line]
@@ -282,7 +291,9 @@ class Stack:
             "Authorization": f"Bearer {self.gateway.keys[str(A)]}", "Accept-Language": "en",
             "Idempotency-Key": str(uuid4()), **options.pop("headers", {}),
         }  # fmt: skip
-        with httpx.Client(base_url=f"{self.url}/v1", timeout=60, verify=default_context(), trust_env=False) as client:
+        with httpx.Client(
+            base_url=f"{self.url}/v1", timeout=PATIENCE, verify=default_context(), trust_env=False
+        ) as client:
             return client.post("/outbound-messages", files=files, headers=headers, **options)
 
     def send(self, package: bytes | None = None, recipient_no: int = B, **options: Any) -> dict[str, Any]:
@@ -300,11 +311,11 @@ class Stack:
     def message(self, message_id: str) -> dict[str, Any]:
         return dict(self.sender.json("GET", f"/outbound-messages/{message_id}"))
 
-    def wait_for(self, message_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_for(self, message_id: str, *states: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """The letter once it is in one of ``states``; fails with where it stands instead."""
         return self._wait_for(message_id, lambda message: message["state"] in states, " or ".join(states), seconds)
 
-    def wait_for_reason(self, message_id: str, *codes: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_for_reason(self, message_id: str, *codes: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """The letter once its recipient shows one of these reason codes: it waits, and says why."""
         return self._wait_for(
             message_id,
@@ -316,7 +327,7 @@ class Stack:
     def _wait_for(
         self, message_id: str, condition: Callable[[dict[str, Any]], bool], what: str, seconds: float
     ) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, 0.1
         while not condition(message := self.message(message_id)):
             if time.monotonic() > deadline:
                 found = recipient_of(message)
@@ -328,7 +339,8 @@ class Stack:
                     f"after {seconds:g} s letter {message_id} is {message['state']!r}, not {what}: "
                     f"{found['reason_code']} {found['reason']}\n{history}"
                 )
-            time.sleep(0.1)
+            time.sleep(pause)
+            pause = _longer(pause)
         return message
 
     def events(self, message_id: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from services.kep_relay.events import VerdictNews, tell
 from services.kep_relay.tables import (
     ClassifiedIncidentRow,
     EvidenceRow,
@@ -20,7 +21,9 @@ from services.kep_relay.tables import (
     RawMailRow,
     VerificationMailRow,
 )
+from shared.contracts.events import EventType
 from shared.contracts.inbound import InboundVerification
+from shared.contracts.signatures import Maturity
 from shared.db.session import Database
 from shared.domain.identifiers import new_id
 from shared.domain.verdict import Conclusion
@@ -59,7 +62,14 @@ class Belongings:
         await self._put_evidence(outbound)
         await self._put_incoming()
         await self._put_sealed()
+        await self._put_event()
         return self
+
+    async def _put_event(self) -> None:
+        async with self.relay.deps.database.unit_of_work() as work:
+            news = VerdictNews(Conclusion.PASSED, Maturity.FINAL)
+            letter = UUID(self.identifiers["inbound"])
+            await tell(work, EventType.INBOUND_AVAILABLE, news, institution_no=OWNER, message_id=letter, at=START)
 
     async def _put_evidence(self, outbound: UUID) -> None:
         letter = await self.relay.letter(outbound)

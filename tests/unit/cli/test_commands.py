@@ -21,7 +21,19 @@ def run(*arguments: str, environment: dict[str, str | None] | None = None) -> Re
 
 def test_without_arguments_there_is_help() -> None:
     listed = run("--help").stdout
-    for command in ("up", "demo", "send", "letter", "inspect", "verify", "check-config", "keys", "inbox", "directory"):
+    for command in (
+        "up",
+        "demo",
+        "send",
+        "letter",
+        "inspect",
+        "verify",
+        "check-config",
+        "keys",
+        "inbox",
+        "directory",
+        "ledger",
+    ):
         assert command in listed
 
 
@@ -29,7 +41,7 @@ def test_without_arguments_there_is_help() -> None:
     "arguments",
     [
         ("directory", "status"), ("directory", "unit", "10000001"), ("directory", "search", "x"), ("letter", "m1"),
-        ("directory", "runs"), ("directory", "changes"), ("directory", "release", "7", "--note", "n"),
+        ("directory", "runs"), ("ledger",), ("directory", "changes"), ("directory", "release", "7", "--note", "n"),
         ("inbox", "list"), ("keys", "list"), ("keys", "revoke", "k1"), ("inbox", "ack", "m1", "--lease-token", "t",
         "--registry-no", "1"), ("keys", "create", "--client", "c", "--scope", "admin"),
     ],
@@ -43,7 +55,7 @@ def test_a_gateway_that_is_down_is_one_line_on_stderr(arguments: tuple[str, ...]
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [("send", "--to", "10000002"), ("inspect",), ("verify",)])
+@pytest.mark.parametrize("command", [("send", "--to", "10000002"), ("inspect",), ("verify-online",)])
 def test_a_file_that_cannot_be_read_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
     gateway = () if command == ("inspect",) else ("--url", OFFLINE)
     for path, reason in ((tmp_path / "nothing.eyp", "No such file"), (tmp_path, "Is a directory")):
@@ -88,7 +100,7 @@ def test_a_verdict_is_an_exit_code(answers: Answers, tmp_path: Path, conclusion:
     file = tmp_path / "imza.p7s"
     file.write_bytes(b"0")
     answers.say("POST", "/v1/signature-verifications", {"conclusion": conclusion})
-    result = run("verify", str(file), "--content", str(file), "--url", answers.url, "--json")
+    result = run("verify-online", str(file), "--content", str(file), "--url", answers.url, "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (code, {"conclusion": conclusion})
 
 
@@ -179,3 +191,48 @@ def test_a_release_says_why(answers: Answers) -> None:
     assert (result.exit_code, "state: accepted" in result.stdout) == (0, True), result.output
     assert json.loads(answers.bodies[-1]) == {"note": "soruldu"}
     assert run("directory", "release", "413", "--url", answers.url).exit_code == 2
+
+
+def _side(accepted: int = 5, terminal: int = 4, in_flight: int = 1, imbalance: int = 0, **more: object) -> object:
+    sums = {"accepted": accepted, "terminal": terminal, "in_flight": in_flight, "imbalance": imbalance}
+    return {**sums, "states": {"blocked": in_flight, "read": terminal}, "oldest": None, "stuck": [], **more}
+
+
+_WAITING = {
+    "message_id": "0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f", "institution_no": 10000001, "state": "blocked",
+    "since": "2026-11-20T09:00:00Z", "reason_code": "kep-credit-exhausted", "reason": "552 \x1b[31mno credit",
+    "next_step_at": "2026-11-20T10:00:00Z",
+}  # fmt: skip
+
+
+def _ledger(outbound: object, share: object) -> dict[str, object]:
+    shares = [{"institution_no": 10000001, "outbound": share, "inbound": _side(0, 0, 0)}]
+    return {
+        "outbound": outbound, "inbound": _side(0, 0, 0), "institutions": shares, "checked_at": "2026-11-20T09:30:00Z"
+    }  # fmt: skip
+
+
+def test_a_ledger_that_comes_out_is_exit_code_0_and_says_what_the_oldest_letter_waits_for(answers: Answers) -> None:
+    answers.say("GET", "/v1/ledger", _ledger(_side(oldest=_WAITING), _side()))
+    result = run("ledger", "--url", answers.url)
+    assert result.exit_code == 0, result.output
+    assert "outbound: accepted 5 = terminal 4 + in flight 1 + unaccounted for 0" in result.stdout
+    assert "states: blocked 1, read 4" in result.stdout
+    assert "oldest in flight: 0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f of 10000001, blocked since" in result.stdout
+    assert "because of kep-credit-exhausted: 552 \ufffd[31mno credit, next step at" in result.stdout
+    assert "institution 10000001:" in result.stdout
+    assert "institution 1" not in run("ledger", "--institution", "10000002", "--url", answers.url).stdout
+    shown = run("ledger", "--json", "--url", answers.url)
+    assert (shown.exit_code, json.loads(shown.stdout)["outbound"]["accepted"]) == (0, 5)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_ledger_that_does_not_come_out_is_exit_code_1(answers: Answers, whole: bool, more: tuple[str, ...]) -> None:
+    wrong = _side(5, 3, 1, 1, stuck=[_WAITING | {"state": "retry_wait"}])
+    answers.say("GET", "/v1/ledger", _ledger(wrong if whole else _side(), _side() if whole else wrong))
+    result = run("ledger", "--url", answers.url, *more)
+    assert result.exit_code == 1
+    assert "unaccounted for" in result.stderr
+    if whole and not more:
+        assert "stuck: 0195578f-3a2b-7c4d-9e1f-2a3b4c5d6e7f of 10000001, retry_wait" in result.stdout

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from services.gateway.forms import read_json_part, read_verification_request
+from services.gateway.forms import read_json_part, read_verification_options
 from services.gateway.idempotency import fingerprint, read_header
 from services.gateway.schemas.outbound import OutboundMessageRequest
 from services.gateway.schemas.text import Line, Moment
@@ -109,7 +109,7 @@ def test_a_malformed_idempotency_key_is_refused(header: str) -> None:
 
 
 def test_a_verification_form_has_defaults_and_names_bad_fields() -> None:
-    assert read_verification_request({}).profile is Profile.QUALIFIED_SIGNATURE
+    assert read_verification_options({}).profile is Profile.QUALIFIED_SIGNATURE
     with pytest.raises(DomainError) as caught:
-        read_verification_request({"profile": b"\xff", "moment": b"2026"})
+        read_verification_options({"profile": b"\xff", "moment": b"2026"})
     assert {fault.pointer for fault in caught.value.faults} == {"/profile", "/moment"}

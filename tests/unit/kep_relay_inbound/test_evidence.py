@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from services.kep_relay.evidence.fold import Attention, Policy, weigh
 from services.kep_relay.evidence.keep import dedupe_key
@@ -27,6 +29,17 @@ def test_every_kind_is_recognised_in_every_spelling(code: int, prefix: str) -> N
     assert facts.code == code
 
 
+def test_elements_are_bounded_in_an_encoding_that_hides_brackets_too() -> None:
+    def written(elements: int) -> bytes:
+        hidden = "<a/>".encode("utf-7") * elements
+        start = b'<?xml version="1.0" encoding="utf-7"?><DeliveryNonDeliveryToRecipient xmlns="http://uri.etsi.org/02640/v2#">'
+        return start + hidden.replace(b"<", b"+ADw-") + b"</DeliveryNonDeliveryToRecipient>"
+
+    assert read_evidence(written(100)) is not None
+    assert b"<a" not in written(1)
+    assert read_evidence(written(60_000)) is None
+
+
 def test_facts_of_a_full_document() -> None:
     digest = hashlib.sha256(b"x").digest()
     facts = read_evidence(
@@ -43,6 +56,38 @@ def test_facts_of_a_full_document() -> None:
     assert facts.event_time == datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
     assert facts.event_time_text == "2026-11-20T13:00:00+03:00"
     assert facts.reason == "MailboxFull: kota dolu"
+    assert not facts.signed
+
+
+@pytest.mark.parametrize("place", ["RecipientsDetails", "SenderDetails", "EvidenceIssuerDetails", "top"])
+def test_nothing_is_read_out_of_a_signature(place: str) -> None:
+    """A signature that is moved still holds, and what stands in its unsigned properties nobody signed."""
+    document = evidence_xml(40, recipients=["b@hs99.kep.tr"], reason="asıl")
+    genuine = read_evidence(document)
+    assert genuine is not None
+    planted = (
+        b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:Object xmlns="http://uri.etsi.org/02640/v2#">'
+        b"<EventCode>http:uri.etsi.org/02640/Event#NonDelivery</EventCode><EvidenceIdentifier>evil</EvidenceIdentifier>"
+        b"<AttributedElectronicAddress>evil@hs01.kep.tr</AttributedElectronicAddress><Name>evil</Name>"
+        b"<NamePostalAddress><Name>evil</Name></NamePostalAddress>"
+        b"<EventReasons><EventReason><Code>#evil</Code></EventReason></EventReasons></ds:Object></ds:Signature>"
+    )
+    root = etree.fromstring(document)
+    found = next((item for item in root.iter() if isinstance(item.tag, str) and item.tag.endswith("}" + place)), root)
+    found.insert(0, etree.fromstring(planted))
+    facts = read_evidence(etree.tostring(root))
+    assert facts is not None
+    assert facts.signed is (found is root)
+    assert replace(facts, signed=genuine.signed) == genuine
+    assert b"evil" not in repr(facts).encode()
+
+
+@pytest.mark.parametrize("namespace", ["urn:other", "http://uri.etsi.org/02640/v2#", ""])
+def test_a_signature_of_another_namespace_is_none(namespace: str) -> None:
+    root = etree.fromstring(evidence_xml(40))
+    root.append(etree.Element(f"{{{namespace}}}Signature" if namespace else "Signature"))
+    facts = read_evidence(etree.tostring(root))
+    assert facts is not None
     assert not facts.signed
 
 

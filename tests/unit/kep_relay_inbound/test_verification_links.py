@@ -124,7 +124,7 @@ def test_an_ordinary_letter_is_no_hint() -> None:
 
 @pytest.mark.parametrize(("named", "disagrees"), [("a@hs98.kep.tr", True), (SENDER, False)])
 def test_evidence_that_names_another_sender_is_noticed(named: str, disagrees: bool) -> None:
-    evidence = evidence_xml(10).replace(b"a@hs98.kep.tr", named.encode())
+    evidence = evidence_xml(10, sender=named)
     reading = read_mail(dispatch(verification(), evidence), RULES)
     assert reading.verification is not None
     assert reading.verification.sender_disagrees is disagrees

@@ -80,3 +80,31 @@ def test_only_the_login_and_the_wish_for_one_stop_the_account(stage: Stage) -> N
 def test_outside_text_becomes_one_short_line() -> None:
     assert one_line("a\r\nb\x00\x1b[31m  c\u2028d") == "a b [31m c d"
     assert len(one_line("x" * 5000)) == 300
+
+
+CREDIT_WORDS = ["kontör", "yetersiz bakiye", "credit"]
+
+
+@pytest.mark.parametrize("stage", [Stage.SENDER, Stage.RECIPIENT, Stage.DATA, Stage.ANSWER])
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [(552, "KONTÖRÜNÜZ YETERSİZ"), (452, "YETERSİZ BAKİYE"), (550, "yetersız bakıye"), (554, "no Credit left")],
+)
+def test_a_refusal_for_want_of_credit_is_no_refusal_of_the_message(stage: Stage, code: int, text: str) -> None:
+    outcome = on_reply(stage, code, text, credit_words=CREDIT_WORDS)
+    assert isinstance(outcome, Blocked)
+    assert (outcome.reason_code, outcome.stop_account) == ("kep-credit-exhausted", False)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [(552, "mailbox full"), (250, "credit 12"), (421, "credit"), (354, "credit")]
+)
+def test_other_replies_are_not_about_credit(code: int, text: str) -> None:
+    with_words = on_reply(Stage.ANSWER, code, text, credit_words=CREDIT_WORDS)
+    assert with_words == on_reply(Stage.ANSWER, code, text)
+
+
+def test_a_login_put_off_is_about_this_account_alone() -> None:
+    outcome = on_reply(Stage.LOGIN, 454, "try later")
+    assert isinstance(outcome, TemporaryFailure)
+    assert outcome.account_only

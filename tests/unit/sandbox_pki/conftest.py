@@ -50,7 +50,7 @@ def pki(plan: WorldPlan) -> Pki:
 async def sandbox(plan: WorldPlan, pki: Pki) -> AsyncIterator[Sandbox]:
     """Control API and PKI on the port that the certificates point at; faults and clock are new for each test."""
     clock, faults = ShiftedClock(SystemClock()), FaultBoard()
-    world = describe(plan, pki, detsis_path="/DETSISServis.asmx")
+    world = describe(plan, pki, detsis_path="/DETSISServis.asmx", soap_path="/eyws")
     app = FastAPI()
     app.include_router(control_routes(lambda: world, clock, faults, pki))
     app.include_router(pki_routes(pki, faults))

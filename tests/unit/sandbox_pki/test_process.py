@@ -50,6 +50,7 @@ def test_a_second_start_finds_the_same_world(tmp_path: Path) -> None:
         with httpx.Client(base_url=first.control_url, trust_env=False) as http:
             reached(first)
             steered(http)
+            standing_over_control(http, first)
         made = contents(state)
     (state / "world.json").write_text(first.model_dump_json())
     with running(state) as second:
@@ -81,6 +82,40 @@ def reached(world: WorldDocument) -> None:
     answer = httpx.get(f"{world.detsis.endpoint}?WSDL", verify=context, trust_env=False)
     assert answer.status_code == 200
     assert b"eYazismaPaketi" in answer.content
+    for provider in world.providers:
+        answer = httpx.get(f"{provider.soap_url}?wsdl", verify=context, trust_env=False)
+        assert b"eyServis" in answer.content
+
+
+def credit_over_soap(world: WorldDocument) -> str:
+    """What the SOAP service tells the first institution's account, with the secrets of ``world.json``."""
+    account = world.institutions[0]
+    provider = next(one for one in world.providers if one.name == account.provider)
+    fields = (account.kep_address, account.agent_no, account.password, account.second_password)
+    names = ("kepHesap", "tcno", "parola", "sifre")
+    inner = "".join(f"<x:{name}>{value}</x:{name}>" for name, value in zip(names, fields, strict=True))
+    body = (
+        '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns:a="http://ws.apache.org/axis2"'
+        ' xmlns:x="http://ws.apache.org/axis2/xsd"><e:Body><a:KontorSorgula>'
+        f"<a:param0>{inner}</a:param0></a:KontorSorgula></e:Body></e:Envelope>"
+    )
+    context = ssl.create_default_context(cafile=str(world.tls_ca_file))
+    headers = {"content-type": "text/xml; charset=utf-8"}
+    return httpx.post(provider.soap_url, content=body, headers=headers, verify=context, trust_env=False).text
+
+
+def standing_over_control(http: httpx.Client, world: WorldDocument) -> None:
+    """Credit and lock are steered; the account is told."""
+    account = world.institutions[0].kep_address
+    path = f"/control/providers/hs98/mailboxes/{account}/standing"
+    assert http.get(path).json()["sms_key"] == "135790"
+    assert http.patch(path, json={"credit": 7}).json()["standing"]["credit"] == 7
+    assert ">7<" in credit_over_soap(world)
+    assert http.patch(path, json={"locked": True}).status_code == 200
+    assert "kilit" in credit_over_soap(world)
+    assert http.patch(path, json={"locked": False, "policy": None}).json()["standing"]["policy"] == "BASE"
+    assert http.patch(path, json={"credit": -1}).status_code == 422
+    assert http.patch(path.replace(str(account), "nobody@hs98.kep.tr"), json={}).status_code == 404
 
 
 def steered(http: httpx.Client) -> None:

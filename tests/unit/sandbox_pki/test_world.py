@@ -24,7 +24,7 @@ def test_the_plan_is_the_same_at_every_start(tmp_path: Path) -> None:
     assert not {one.password for one in first.institutions} & {
         one.password for one in other.institutions if one.password
     }
-    assert len(set(first.ports.values())) == len(first.ports) == 6
+    assert len(set(first.ports.values())) == len(first.ports) == 8
 
 
 def test_ports_can_be_forced(tmp_path: Path) -> None:
@@ -58,12 +58,13 @@ def test_institutions_cover_every_case(plan: WorldPlan) -> None:
     for one in plan.institutions:
         assert detsis_number(one.detsis_no) == one.detsis_no
         assert one.kep_address is None or kep_address(one.kep_address) == one.kep_address
-        assert (one.username is None) == (one.password is None)
+        assert (one.username is None) == (one.password is None) == (one.second_password is None)
+        assert one.agent_no is None or (len(one.agent_no) == 11 and one.agent_no.startswith("0"))
 
 
 def test_world_json_round_trips(plan: WorldPlan, pki: Pki) -> None:
     """What is written is read back equal; every file it names exists; only its owner may read it."""
-    document = describe(plan, pki, detsis_path="/DETSISServis.asmx")
+    document = describe(plan, pki, detsis_path="/DETSISServis.asmx", soap_path="/eyws")
     write_world(plan, document)
     assert stat.S_IMODE(plan.world_file.stat().st_mode) == 0o600
     read = WorldDocument.model_validate_json(plan.world_file.read_bytes())

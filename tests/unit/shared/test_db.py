@@ -248,3 +248,12 @@ def test_url_with_another_role() -> None:
     assert with_role("postgresql://postgres:@/d?host=/tmp/x", user="r", password="p") == (
         "postgresql://r:p@/d?host=/tmp/x"
     )
+
+
+async def test_the_server_is_told_to_notice_a_client_that_died(database: Database) -> None:
+    """Over a Unix socket the values have no effect, so only who set them shows."""
+    async with database.reading() as session:
+        told = await session.scalars(text("SELECT name FROM pg_settings WHERE name LIKE 'tcp%' AND source = 'client'"))
+        assert set(told) == {
+            "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout",
+        }  # fmt: skip

@@ -126,6 +126,18 @@ async def test_a_job_may_have_to_wait(with_jobs: Database) -> None:
     assert await jobs(with_jobs) == [("test.note", "todo", 0)]
 
 
+async def test_urgent_jobs_are_taken_first(with_jobs: Database) -> None:
+    recorder, queue = Recorder(), JobQueue(with_jobs, concurrency=1)
+    usual, urgent = queue.job("test.usual", recorder.run), queue.job("test.urgent", recorder.run, urgent=True)
+    async with with_jobs.unit_of_work() as work:
+        await queue.defer_new(work, usual, {f"usual-{number}": {"number": number} for number in (1, 2, 3)})
+        await queue.defer(work, usual, once="usual-3", number=5)
+        await queue.defer(work, urgent, number=4)
+    async with working(queue):
+        await until(lambda: len(recorder.calls) == 4)
+    assert [call["number"] for call in recorder.calls] == [4, 1, 2, 3]
+
+
 async def test_a_failing_job_is_tried_again(with_jobs: Database) -> None:
     recorder, queue = Recorder(failures=1), JobQueue(with_jobs)
     job = queue.job("test.note", recorder.run, attempts=2)
@@ -217,6 +229,79 @@ async def test_jobs_of_a_dead_worker_are_given_back(with_jobs: Database) -> None
         assert await queue.retry_stalled() == 0
         await until(lambda: recorder.calls)
     assert recorder.calls == [{"number": 1}]
+
+
+@pytest.mark.parametrize("died", [False, True])
+async def test_a_job_that_another_of_its_name_waits_for_holds_nothing_up(with_jobs: Database, died: bool) -> None:
+    """What fails, or was in a dead process's hands, while its successor waits for its lock makes room for it."""
+    begun, release, calls = asyncio.Event(), asyncio.Event(), list[int]()
+
+    async def run(number: int) -> None:
+        calls.append(number)
+        if number == 1:
+            begun.set()
+            await release.wait()
+            raise RuntimeError("not yet")
+
+    queue = JobQueue(with_jobs)
+    job = queue.job("test.held", run)
+
+    async def defer(number: int) -> None:
+        async with with_jobs.unit_of_work() as work:
+            await queue.defer(work, job, once="the-same", lock="one-by-one", number=number)
+
+    await defer(1)
+    if died:
+        async with with_jobs.unit_of_work() as work:
+            await work.session.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
+        await defer(2)
+    async with working(queue):
+        if died:
+            await until(lambda: _worker_count(with_jobs, 1))
+            assert await queue.retry_stalled() == 1
+        else:
+            await until(begun.is_set)
+            await defer(2)
+            release.set()
+        await until(lambda: 2 in calls)
+        assert calls == ([2] if died else [1, 2])
+    assert await jobs(with_jobs) == []
+
+
+async def test_a_job_whose_end_was_cut_off_holds_nothing_up(with_jobs: Database, database_url: str) -> None:
+    """The connection breaks while the end is written, and the worker, whose other connections hold, lives on."""
+    begun, release, calls = asyncio.Event(), asyncio.Event(), list[int]()
+
+    async def run(number: int) -> None:
+        calls.append(number)
+        begun.set()
+        await release.wait()
+
+    queue = JobQueue(with_jobs)
+    job = queue.job("test.held", run)
+    async with with_jobs.unit_of_work() as work:
+        for number in (1, 2):
+            await queue.defer(work, job, lock="one-by-one", number=number)
+    async with (
+        working(queue),
+        await psycopg.AsyncConnection.connect(database_url) as holder,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as operator,
+    ):
+        await until(begun.is_set)
+        await holder.execute(f"SELECT FROM {with_jobs.schema}.procrastinate_jobs FOR UPDATE")
+        release.set()
+
+        async def cut_off() -> bool:
+            ended = await operator.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            return ended.rowcount == 1
+
+        await until(cut_off)
+        await holder.rollback()
+        await until(lambda: calls == [1, 2])
+    assert await jobs(with_jobs) == []
 
 
 async def _worker_count(database: Database, number: int) -> bool:

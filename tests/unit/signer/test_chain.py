@@ -8,6 +8,7 @@ import pytest
 from asn1crypto import cms
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.signer import der
@@ -18,7 +19,7 @@ from services.signer.findings import CheckFailed
 from services.signer.trust import TrustStore, make_store
 from shared.contracts.signatures import Profile
 from shared.domain.verdict import Conclusion, StepResult, SubIndication
-from tests.support.pki import NES_USAGE, NOW, Authority, Pki, make_hierarchy, make_root, rsa_key
+from tests.support.pki import NES_USAGE, NOW, Authority, Pki, build_pki, make_hierarchy, make_root, rsa_key
 from tests.unit.signer.conftest import Judge
 from tests.unit.signer.signing import sign, signed_data, signer_info, timestamp, with_timestamp
 
@@ -61,6 +62,28 @@ def test_missing_intermediate_comes_from_the_trust_directory(pki: Pki, judge: Ju
     assert judge(encoded).sub_indication is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
     helped = make_store(trust.anchors, (load_certificate(pki.qualified.issuing.der),))  # type: ignore[attr-defined]
     assert judge(encoded, anchors=helped).conclusion is Conclusion.PASSED
+
+
+def with_null_in_its_algorithm(authority: Authority) -> bytes:
+    """The same root as one of the Turkish ones is written: with a NULL where ECDSA has no parameters (signatures.md 3)."""
+    parts = [item.encoded for item in der.children(der.read_whole(authority.der))]
+    fields = [item.encoded for item in der.children(der.read_whole(parts[0]))]
+    algorithm = der.encode(der.SEQUENCE, der.encode_oid("1.2.840.10045.4.3.2"), der.encode(der.NULL))
+    fields[2] = algorithm
+    body = der.encode(der.SEQUENCE, *fields)
+    assert isinstance(authority.key, ec.EllipticCurvePrivateKey)
+    value = authority.key.sign(body, ec.ECDSA(hashes.SHA256()))
+    return der.encode(der.SEQUENCE, body, algorithm, der.encode(0x03, b"\0" + value))
+
+
+def test_a_root_that_cryptography_does_not_load(pki: Pki, judge: Judge) -> None:
+    root = with_null_in_its_algorithm(pki.qualified.root)
+    with pytest.raises(ValueError, match=r"parameters|algorithm|parsing"):
+        x509.load_der_x509_certificate(root).signature_algorithm_parameters  # noqa: B018 - reading it is the point
+    anchors = make_store({"qualified": (load_certificate(root),)})
+    assert judge(sign(pki.signer, CONTENT), anchors=anchors).conclusion is Conclusion.PASSED
+    other = make_store({"qualified": (load_certificate(with_null_in_its_algorithm(pki.seal.root)),)})
+    assert judge(sign(pki.signer, CONTENT), anchors=other).sub_indication is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
 
 
 def test_a_leaf_cannot_issue(pki: Pki, judge: Judge) -> None:
@@ -107,6 +130,18 @@ class TestRevocation:
         now = judge(encoded, crls=tree.crls(), anchors=store)
         assert (now.conclusion, now.sub_indication) == (Conclusion.INDETERMINATE, SubIndication.REVOKED_NO_POE)
         assert now.retry_after_seconds is None
+
+    def test_of_two_lists_of_one_second_the_one_that_names_it_counts(self, judge: Judge) -> None:
+        """Whichever comes first, and whatever their bytes are."""
+        pki = build_pki()
+        anchors = make_store({name: (load_certificate(tree.root.der),) for name, tree in pki.hierarchies().items()})
+        before = pki.crls()
+        pki.qualified.issuing.revoke(pki.signer, NOW - timedelta(hours=3))
+        for _ in range(4):
+            after = pki.qualified.issuing.crl()
+            for lists in ([*before, after], [after, *before]):
+                report = judge(sign(pki.signer, CONTENT), crls=lists, anchors=anchors)
+                assert report.sub_indication in {SubIndication.REVOKED, SubIndication.REVOKED_NO_POE}
 
     def test_revoked_authority(self, judge: Judge) -> None:
         tree = make_hierarchy("iptal")
@@ -234,7 +269,7 @@ def test_a_remembered_path_counts_only_for_its_time_its_pool_and_its_anchors(pki
     """A path that was found once must not be found where it would not have been found afresh."""
     holder = pki.qualified.issuing.issue("Biri", days=(-30, 10))
     signer, issuing = load_certificate(holder.der), load_certificate(pki.qualified.issuing.der)
-    anchors = trust.for_purposes(("qualified",))
+    anchors = trust.for_purposes(("qualified",), NOW)
 
     def refusal(pool: tuple[Certificate, ...], anchors: tuple[Certificate, ...], moment: datetime) -> SubIndication:
         with pytest.raises(CheckFailed) as caught:
@@ -246,7 +281,7 @@ def test_a_remembered_path_counts_only_for_its_time_its_pool_and_its_anchors(pki
         assert refusal((issuing,), anchors, NOW + 11 * DAY) is SubIndication.EXPIRED
         assert refusal((issuing,), anchors, NOW - 31 * DAY) is SubIndication.NOT_YET_VALID
         assert refusal((), anchors, NOW) is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
-        assert refusal((issuing,), trust.for_purposes(("seal",)), NOW) is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
+        assert refusal((issuing,), trust.for_purposes(("seal",), NOW), NOW) is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
 
 
 def test_a_remembered_path_ends_with_its_weakest_algorithm(trust: TrustStore) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -128,15 +130,54 @@ async def test_slow_answer(web: Web, clock: FixedClock) -> None:
 async def test_a_failing_host_is_left_alone_for_a_while(web: Web, clock: FixedClock) -> None:
     outcomes: list[tuple[str, bool]] = []
     fetcher = GuardedFetcher(LOCAL, clock, on_outcome=lambda host, up: outcomes.append((host, up)))
+    web.answers["/down"] = (503, {}, b"")
     for _ in range(5):
         with pytest.raises(FetchFailed):
-            await fetcher.fetch(web.url("/missing"))
+            await fetcher.fetch(web.url("/down"))
     assert len(web.asked) == 3
-    web.put("/missing", b"back")
+    web.put("/down", b"back")
     clock.moment += timedelta(seconds=16)
-    assert await fetcher.fetch(web.url("/missing")) == b"back"
+    assert await fetcher.fetch(web.url("/down")) == b"back"
     assert outcomes == [("127.0.0.1", False)] * 3 + [("127.0.0.1", True)]
     await fetcher.aclose()
+
+
+async def test_addresses_of_a_strangers_making_do_not_close_a_host_to_others(web: Web, fetcher: GuardedFetcher) -> None:
+    """Whoever sends a letter may name paths that are not there, or ports that are closed, on the host of an authority."""
+    web.put("/large", b"x" * 1001)
+    web.answers["/moved"] = (302, {"Location": "/"}, b"")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/a.crl"
+        strange = [*(web.url(f"/no/{number}") for number in range(4)), web.url("/large"), web.url("/moved")]
+        for url in (*strange, *[nobody] * 4, *[web.url("/a.crl").replace("http:", "https:")] * 4):
+            with pytest.raises(FetchFailed):
+                await fetcher.fetch(url)
+    web.put("/a.crl", b"list")
+    assert await fetcher.fetch(web.url("/a.crl")) == b"list"
+
+
+async def test_a_host_that_does_not_answer_keeps_nobody_from_another(web: Web, clock: FixedClock) -> None:
+    let_go = threading.Event()
+
+    def silent() -> tuple[int, dict[str, str], bytes]:
+        let_go.wait(30)
+        return 200, {}, b"late"
+
+    web.answers |= {f"/{number}": silent for number in range(30)}
+    fetcher = GuardedFetcher(LOCAL, clock)
+    waiting = [asyncio.create_task(fetcher.fetch(web.url(f"/{number}"))) for number in range(30)]
+    try:
+        while len(web.asked) < 4:
+            await asyncio.sleep(0.01)
+        web.put("/a.crl", b"list")
+        assert await fetcher.fetch(web.url("/a.crl", "localhost")) == b"list"
+        assert await asyncio.gather(*waiting, return_exceptions=True)
+        # Those that waited for their turn meanwhile did not ask it any more.
+        assert len(web.asked) < 30
+    finally:
+        let_go.set()
+        await fetcher.aclose()
 
 
 def wanted(authority: Authority, *urls: str) -> WantedList:

@@ -83,6 +83,14 @@ def test_every_level_is_found_holds_and_passes(
     assert warnings(report) == []
 
 
+def test_values_may_hold_a_long_list(pki: Pki, judge: Judge) -> None:
+    """As those of a large authority are: the file is one of hundreds of thousands of values."""
+    crls = [pki.qualified.root.crl(), pki.qualified.issuing.crl(extra_entries=40_000)]
+    file = levels.with_values(levels.with_references(level_t(pki), pki.qualified, crls), pki.qualified, crls)
+    report = judge(file.encode(), crls=pki.timestamp.crls())
+    assert (report.conclusion, only(report).level_intact) == (Conclusion.PASSED, "CAdES-XL")
+
+
 def test_a_signature_policy_makes_it_epes(pki: Pki, judge: Judge) -> None:
     policy = levels.sequence(der.encode_oid("2.16.792.1.61.0.1.5070.3.3.1"), levels.other_hash(b"the policy's text"))
     report = judge(sign(pki.signer, CONTENT, change=lambda items: [*items, raw_attribute(POLICY, policy)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Callable
 
 import pytest
 from asn1crypto import cms
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.signer import der
 from services.signer.findings import CheckFailed
-from services.signer.limits import Limits, definite
+from services.signer.limits import Limits, definite, walk
 from services.signer.pipeline import read_facts, sniff
 from shared.contracts.signatures import Profile, SignatureFormat
 from shared.domain.verdict import Conclusion, SubIndication
@@ -52,6 +53,31 @@ def test_definite_bytes_are_left_alone(pki: Pki) -> None:
     encoded = sign(pki.signer, CONTENT)
     assert definite(encoded) is encoded
     assert definite(in_indefinite_form(encoded, 10**6)) != encoded
+
+
+def test_the_quick_look_at_definite_bytes_refuses_what_the_whole_one_does(pki: Pki) -> None:
+    limits = Limits(asn1_elements=160, asn1_depth=12)
+
+    def outcome(look: Callable[[bytes, Limits], object], data: bytes) -> str:
+        try:
+            look(data, limits)
+        except CheckFailed as failure:
+            return failure.text.en
+        return "good"
+
+    chooser = random.Random(20261128)
+    signed = sign(pki.signer, CONTENT)
+    seen = set()
+    for encoded in (signed, in_indefinite_form(signed, 100), der.encode(der.SEQUENCE), b"\x02\x01\x05", b""):
+        for _ in range(400):
+            changed = bytearray(encoded)
+            for _ in range(chooser.randrange(3)):
+                if changed:
+                    changed[chooser.randrange(len(changed))] = chooser.choice((0, 0x30, 0x80, 0x84, 0xFF, 0xBF, 1))
+            data = bytes(changed[: chooser.choice((None, len(changed) - 1))]) + chooser.choice((b"", b"", b"\0"))
+            assert outcome(definite, data) == outcome(walk, data)
+            seen.add(outcome(walk, data))
+    assert len(seen) >= 6, seen
 
 
 def test_900_nested_sequences() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -20,8 +22,11 @@ from services.signer.keys import KeysUnreadable
 from services.signer.lists import RevocationLists
 from services.signer.metrics import SignerMetrics
 from services.signer.settings import Settings
+from services.signer.sources import EvidenceSources
 from services.signer.trust import TrustDirectory, TrustUnreadable
 from services.signer.verifier import Verifier
+from services.signer.workers.pool import WorkerLimits, WorkerPool
+from services.signer.workers.vocabulary import WorkersUnavailable
 from shared.clock import FixedClock
 from shared.contracts.signatures import CertificatePurpose, Profile, SigningPurpose, VerificationRequest
 from shared.domain.verdict import Conclusion, SubIndication
@@ -264,16 +269,33 @@ async def test_readiness_tells_the_truth(configuration: dict[str, Any], clock: F
         for item in service.checks:
             try:
                 await item.check()
-            except (TrustUnreadable, KeysUnreadable) as error:
+            except (TrustUnreadable, KeysUnreadable, WorkersUnavailable) as error:
                 found[item.name] = str(error)
         await service.resources.aclose()
         return found
 
-    assert await faults(configuration) == {}
+    assert set(await faults(configuration)) == {"verification_workers"}, "the part that starts them does not run here"
     (tmp_path / "empty").mkdir()
     (tmp_path / "none.json").write_text("[]")
     bad = configuration | {"trust_directory": tmp_path / "empty", "keys_file": tmp_path / "none.json"}
-    assert set(await faults(bad)) == {"trust_anchors", "signing_keys"}
+    assert set(await faults(bad)) == {"trust_anchors", "signing_keys", "verification_workers"}
+
+
+async def test_workers_are_started_and_replaced_beside_the_interface(
+    configuration: dict[str, Any], clock: FixedClock
+) -> None:
+    async with running_signer(configuration, clock) as up:
+        ready = next(item for item in up.service.checks if item.name == "verification_workers")
+        staffing = next(item for item in up.service.background if item.name == "workers")
+        assert up.sample("kepgw_verification_workers") == 0
+        stop = asyncio.Event()
+        part = asyncio.create_task(staffing.run(stop))
+        async with asyncio.timeout(60):
+            while up.sample("kepgw_verification_workers") != 2:
+                await asyncio.sleep(0.05)
+        await ready.check()
+        stop.set()
+        await part
 
 
 async def test_anchors_are_reloaded_and_a_bad_file_changes_nothing(
@@ -308,14 +330,65 @@ async def test_too_slow_is_reported_as_not_completed(configuration: dict[str, An
         assert report.sub_indication is SubIndication.POLICY_PROCESSING_ERROR
 
 
+@pytest.mark.parametrize("size", [1, 300_000, 1_200_000, 20_000_000])
+async def test_content_of_any_size_reaches_the_worker(
+    configuration: dict[str, Any], clock: FixedClock, world: Pki, web: Web, size: int
+) -> None:
+    """In the call, and in a file that the form parser keeps in memory or on the disk."""
+    serve_lists(web, world)
+    content = (b"0123456789" * (size // 10 + 1))[:size]
+    encoded = sign(world.signer, content, attached=False)
+    async with running_signer(configuration | {"file_limit_bytes": 20_000_000}, clock) as up:
+        assert (await up.client.verify(REQUEST, encoded, content)).conclusion is Conclusion.PASSED
+        altered = content[:-1] + b"x"
+        report = await up.client.verify(REQUEST, encoded, altered)
+        assert (report.conclusion, report.sub_indication) == (Conclusion.FAILED, SubIndication.HASH_FAILURE)
+        with pytest.raises(DomainError) as caught:
+            await up.client.verify(REQUEST, encoded, b"x" * 20_000_001)
+        assert caught.value.code is ErrorCode.TOO_LARGE
+
+
+async def test_who_stops_waiting_leaves_nothing_open(
+    configuration: dict[str, Any], clock: FixedClock, world: Pki
+) -> None:
+    """The files of a verification are closed with it, also when its caller has gone before."""
+    pool = WorkerPool(WorkerLimits(workers=1, cpu_seconds=0.5))
+    sources = EvidenceSources(TrustDirectory(configuration["trust_directory"]), RevocationLists(None, clock))
+    metrics = SignerMetrics(new_registry())
+    verifier = Verifier(sources, clock, metrics, pool, timeout_seconds=30, retry_after_seconds=300)
+    try:
+        await verifier.verify(REQUEST, b"\x30\x00", None)
+        before = _open_files()
+        with tempfile.TemporaryFile() as endless:
+            os.truncate(endless.fileno(), 1 << 40)
+            waiting = asyncio.create_task(
+                verifier.verify(REQUEST, sign(world.signer, CONTENT, attached=False), endless)
+            )
+            await asyncio.sleep(0.05)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        report = await verifier.verify(REQUEST, sign(world.signer, CONTENT), None)
+        assert report.sub_indication is not SubIndication.POLICY_PROCESSING_ERROR, "the thread is free again"
+        async with asyncio.timeout(30):
+            while _open_files() > before:
+                await asyncio.sleep(0.05)
+    finally:
+        verifier.close()
+        pool.close()
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_load_is_no_verdict(world: Pki, tmp_path: Path, clock: FixedClock) -> None:
     """When all places are taken the caller is told to come again; a letter is never judged by how busy we are."""
     verifier = Verifier(
-        TrustDirectory(world.write_trust(tmp_path / "trust")),
-        RevocationLists(None, clock),
+        EvidenceSources(TrustDirectory(world.write_trust(tmp_path / "trust")), RevocationLists(None, clock)),
         clock,
         SignerMetrics(new_registry()),
-        workers=1,
+        WorkerPool(WorkerLimits(workers=1)),
         timeout_seconds=5,
         retry_after_seconds=300,
         patience_seconds=0.01,

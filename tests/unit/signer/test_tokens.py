@@ -253,6 +253,36 @@ def test_nothing_of_ours_reaches_the_process_of_a_module(
     assert b"SOFTHSM2_CONF" in seen
 
 
+def test_no_process_to_be_had_is_a_token_that_cannot_be_used(
+    token: SoftToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when signer may open no more files: what looks at the tokens goes on."""
+    with loaded(tmp_path, entry(token)) as (ring, faults):
+        os.kill(processes(ring)[0], signal.SIGKILL)
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.executable", str(tmp_path / "absent"))
+            assert refused(ring).retryable
+            ring.look()
+            assert set(faults) == {FaultKind.DIED}
+        ring.look()
+        assert ring.faults() == {}
+
+
+@pytest.mark.skipif(SPY is None, reason="OpenSC's pkcs11-spy is not installed (make test installs it on Debian)")
+def test_an_empty_pin_file_costs_no_attempt(token: SoftToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is empty for a moment while a new PIN is written to it."""
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("PKCS11SPY", str(MODULE))
+    monkeypatch.setenv("PKCS11SPY_OUTPUT", str(calls))
+    with loaded(tmp_path, entry(token, module=str(SPY))) as (ring, _faults):
+        os.kill(processes(ring)[0], signal.SIGKILL)
+        token.pin_file.write_text("\n")
+        assert refused(ring).code is ErrorCode.SIGNING_KEY_UNAVAILABLE
+        token.pin_file.write_text(PIN)
+        assert sign(ring)
+    assert calls.read_text(errors="replace").count("C_Login\n") == 2
+
+
 def test_a_session_without_login_sees_no_private_key(token: SoftToken) -> None:
     session = TokenSession.start(TokenAddress(str(MODULE), token.label), 20)
     session.open(None, 20)
@@ -337,7 +367,16 @@ async def test_an_absent_token_is_shown_and_takes_no_other_key_with_it(
 
 def test_an_answer_out_of_form_is_a_dead_process() -> None:
     """A module that wrote over its own process's memory may make it say anything."""
-    for line in (b"\n", b"[]\n", b"1\n", b'{"fault": "?"}\n', b'{"answer": 1}\n', b'{"fault": []}\n', b"\xff\n"):
+    for line in (
+        b"\n",
+        b"[]\n",
+        b"1\n",
+        b'{"fault": "?"}\n',
+        b'{"answer": 1}\n',
+        b'{"fault": []}\n',
+        b"\xff\n",
+        b"[" * 100_000,
+    ):
         with pytest.raises(TokenFault) as caught:
             _answer(line)
         assert caught.value.kind is FaultKind.DIED

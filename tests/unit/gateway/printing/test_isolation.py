@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -15,25 +14,26 @@ from shared.errors import DomainError, ErrorCode
 from tests.unit.gateway.printing import pdfs
 
 
-def on_disk(directory: Path, content: bytes) -> BinaryIO:
-    path = directory / f"file-{len(list(directory.iterdir()))}"
-    path.write_bytes(content)
-    return path.open("rb")
-
-
 async def made(
     directory: Path, letter: bytes, *annexes: bytes, order: PrintOrder | None = None, **limits: int
 ) -> tuple[bytes, PrintReport]:
     spool = directory / "spool"
     spool.mkdir(exist_ok=True)
     workers = PrintWorkers(PrintLimits(**limits), spool)
-    files = [on_disk(directory, content) for content in (letter, *annexes)]
+    path = directory / "files"
+    path.write_bytes(b"".join((letter, *annexes)))
     try:
-        return await workers.make(order or PrintOrder(), files[0], files[1:])
+        with path.open("rb") as files:
+            return await workers.make(order or PrintOrder(), files, [*map(len, (letter, *annexes))])
     finally:
-        for file in files:
-            file.close()
         assert list(spool.iterdir()) == []
+
+
+async def test_more_annexes_than_files_may_be_open(tmp_path: Path) -> None:
+    """Neither gateway nor the process that makes the print opens one for each."""
+    order = PrintOrder(annexes=[AnnexFile(name=f"{number}.zip") for number in range(2000)])
+    _, report = await made(tmp_path, pdfs.letter(), *([b"PK"] * 2000), order=order)
+    assert len(report.left_out) == 2000
 
 
 async def test_a_print_comes_back_with_its_report(tmp_path: Path) -> None:
@@ -81,10 +81,9 @@ async def test_too_many_at_once_are_sent_away(tmp_path: Path) -> None:
     workers = PrintWorkers(PrintLimits(at_once=1), tmp_path)
     path = tmp_path / "letter"
     path.write_bytes(pdfs.letter())
-    files = [path.open("rb") for _ in range(8)]
-    answers = await asyncio.gather(*(workers.make(PrintOrder(), file, []) for file in files), return_exceptions=True)
-    for file in files:
-        file.close()
+    with path.open("rb") as files:
+        prints = [workers.make(PrintOrder(), files, [path.stat().st_size]) for _ in range(8)]
+        answers = await asyncio.gather(*prints, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, DomainError)]
     assert {error.code for error in refused} == {ErrorCode.SERVICE_UNAVAILABLE}
     assert len(refused) == 3
