@@ -7,7 +7,7 @@ WORKERS ?= auto
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt bench lock clean peers
+.PHONY: help run demo test check fmt bench chaos lock clean peers
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -51,6 +51,9 @@ fmt: $(VENV)/.development ## format and mend what can be mended
 
 bench: $(VENV)/.development ## benchmarks, each beside a reference in the same run; NAME=directory runs one
 	@$(BIN)/python -m tests.benchmarks $(NAME)
+
+chaos: $(VENV)/.development ## ten to twenty minutes: 1,000 letters while processes are killed and providers fail; SEED=n repeats a plan
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 lock: $(VENV)/.development ## pin newer versions into requirements/*.txt
 	@for name in base dev; do \
