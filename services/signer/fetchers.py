@@ -1,8 +1,9 @@
 """Getting evidence from addresses that attackers may have written (signatures.md 8.6), and time-stamps.
 
 http(s) only, hosts of a list only, public addresses only, connected to the very address that was
-checked, no redirects, bounded in time and size, and a host that fails is left alone for a while. Through a
-proxy it is the proxy that finds the address, so only hosts of a list may be asked.
+checked, no redirects, bounded in time and size. A host that cannot be reached is left alone for a while, and so
+is a single address that the host has nothing but errors for. Through a proxy it is the proxy that finds the
+address, so only hosts of a list may be asked.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import httpx
 import structlog
@@ -34,7 +35,9 @@ _FAILURES_TO_OPEN = 3
 _FIRST_PAUSE = timedelta(seconds=15)
 _LONGEST_PAUSE = timedelta(minutes=15)
 _HOSTS_REMEMBERED = 1024
+_ADDRESSES_REMEMBERED = 4096
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_Kept = TypeVar("_Kept")
 
 
 class FetchFailed(Exception):  # noqa: N818 - an outcome; the message is for the operator's log
@@ -47,6 +50,10 @@ class FetchRefused(FetchFailed):
 
 class _NothingThere(FetchFailed):
     """The host is up, and this address gives nothing of use: anybody may have made it up."""
+
+
+class _OutOfOrder(FetchFailed):
+    """The host is up, and what stands behind this address is not: of the other addresses it says nothing."""
 
 
 @dataclass
@@ -97,15 +104,31 @@ class FetchPolicy:
 
 @dataclass
 class _Breaker:
-    """Of one host, scheme and port: one that is closed says nothing about another."""
+    """Counts failures that follow each other, and says when it is time to ask again."""
 
-    turns: asyncio.Semaphore
     failures: int = 0
     closed_again_at: datetime | None = None
 
-    def check(self, host: str, now: datetime) -> None:
+    def check(self, name: str, now: datetime) -> None:
         if self.closed_again_at is not None and now < self.closed_again_at:
-            raise FetchFailed(f"{host} failed {self.failures} times and is left alone for now")
+            raise FetchFailed(f"{name} failed {self.failures} times and is left alone for now")
+
+    def failed(self, now: datetime) -> None:
+        self.failures += 1
+        if self.failures >= _FAILURES_TO_OPEN:
+            pause = min(_FIRST_PAUSE * 2 ** min(self.failures - _FAILURES_TO_OPEN, 10), _LONGEST_PAUSE)
+            self.closed_again_at = now + pause
+
+    def answered(self) -> None:
+        self.failures, self.closed_again_at = 0, None
+
+
+@dataclass
+class _Host:
+    """One host, scheme and port: one that is closed says nothing about another."""
+
+    turns: asyncio.Semaphore
+    breaker: _Breaker = field(default_factory=_Breaker)
 
 
 class GuardedFetcher:
@@ -117,7 +140,8 @@ class GuardedFetcher:
         self._policy = policy
         self._clock = clock
         self._on_outcome = on_outcome
-        self._breakers: dict[str, _Breaker] = {}
+        self._hosts: dict[str, _Host] = {}
+        self._addresses: dict[str, _Breaker] = {}
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
         self._http = httpx.AsyncClient(
             verify=default_context(),
@@ -145,31 +169,38 @@ class GuardedFetcher:
         self, method: str, url: str, sent: bytes | None, headers: dict[str, str], limit: int | None
     ) -> bytes:
         target, port = self._checked(url)
-        host = target.host
-        origin = f"{target.scheme}://{host}:{port}"
-        breaker = self._breakers.pop(origin, None) or _Breaker(asyncio.Semaphore(self._policy.at_once_per_host))
-        self._breakers[origin] = breaker
-        if len(self._breakers) > _HOSTS_REMEMBERED:
-            del self._breakers[next(iter(self._breakers))]
-        breaker.check(host, self._clock.now())
-        async with self._turn(host, breaker):
+        origin = f"{target.scheme}://{target.host}:{port}"
+        host = _remembered(
+            self._hosts, origin, lambda: _Host(asyncio.Semaphore(self._policy.at_once_per_host)), _HOSTS_REMEMBERED
+        )
+        address = _remembered(
+            self._addresses, origin + target.raw_path.decode("ascii"), _Breaker, _ADDRESSES_REMEMBERED
+        )
+        self._check(target.host, host, address)
+        async with self._turn(target.host, host):
             # It may have failed for those before.
-            breaker.check(host, self._clock.now())
-            body = await self._asked(method, target, port, sent, headers, limit, breaker)
-        breaker.failures, breaker.closed_again_at = 0, None
-        self._on_outcome(host, True)
+            self._check(target.host, host, address)
+            body = await self._asked(method, target, port, sent, headers, limit, host, address)
+        host.breaker.answered()
+        address.answered()
+        self._on_outcome(target.host, True)
         return body
 
+    def _check(self, name: str, host: _Host, address: _Breaker) -> None:
+        now = self._clock.now()
+        host.breaker.check(name, now)
+        address.check(f"{name} at this address", now)
+
     @asynccontextmanager
-    async def _turn(self, host: str, breaker: _Breaker) -> AsyncIterator[None]:
+    async def _turn(self, name: str, host: _Host) -> AsyncIterator[None]:
         """One of the requests at the same time; raises ``FetchFailed`` when none gets free, which is no fault of the host."""
         async with AsyncExitStack() as taken:
             try:
                 async with asyncio.timeout(self._policy.timeout_seconds):
-                    for turns in (breaker.turns, self._turns):
+                    for turns in (host.turns, self._turns):
                         await taken.enter_async_context(turns)
             except TimeoutError:
-                raise FetchFailed(f"{host}: too many requests at the same time") from None
+                raise FetchFailed(f"{name}: too many requests at the same time") from None
             yield
 
     async def _asked(
@@ -180,21 +211,24 @@ class GuardedFetcher:
         sent: bytes | None,
         headers: dict[str, str],
         limit: int | None,
-        breaker: _Breaker,
+        host: _Host,
+        address: _Breaker,
     ) -> bytes:
-        host = target.host
+        name = target.host
         try:
             async with asyncio.timeout(self._policy.timeout_seconds):
-                address = host if self._policy.proxy is not None else await self._resolve(host, port)
-                return await self._answer(method, target, address, sent, headers, limit or self._policy.limit_bytes)
-        except _NothingThere:
-            self._on_outcome(host, False)
-            raise
+                connect_to = name if self._policy.proxy is not None else await self._resolve(name, port)
+                return await self._answer(method, target, connect_to, sent, headers, limit or self._policy.limit_bytes)
         except (TimeoutError, OSError, httpx.HTTPError, httpx.InvalidURL, FetchFailed) as error:
-            self._failed(host, breaker)
+            if isinstance(error, _OutOfOrder):
+                host.breaker.answered()
+                address.failed(self._clock.now())
+            elif not isinstance(error, _NothingThere):
+                host.breaker.failed(self._clock.now())
+            self._on_outcome(name, False)
             if isinstance(error, FetchFailed):
                 raise
-            raise FetchFailed(f"{host}: {type(error).__name__}") from error
+            raise FetchFailed(f"{name}: {type(error).__name__}") from error
 
     def _checked(self, url: str) -> tuple[httpx.URL, int]:
         try:
@@ -241,9 +275,7 @@ class GuardedFetcher:
         response = await self._http.send(request, stream=True)
         try:
             if response.status_code != httpx.codes.OK:
-                busy = response.status_code >= 500 or response.status_code == httpx.codes.TOO_MANY_REQUESTS
-                failure = FetchFailed if busy else _NothingThere
-                raise failure(f"{target.host} answered {response.status_code}")
+                raise _failure(response.status_code)(f"{target.host} answered {response.status_code}")
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise _NothingThere(f"{target.host} answered in a compressed form")
             body = bytearray()
@@ -255,9 +287,17 @@ class GuardedFetcher:
         finally:
             await response.aclose()
 
-    def _failed(self, host: str, breaker: _Breaker) -> None:
-        breaker.failures += 1
-        if breaker.failures >= _FAILURES_TO_OPEN:
-            pause = min(_FIRST_PAUSE * 2 ** min(breaker.failures - _FAILURES_TO_OPEN, 10), _LONGEST_PAUSE)
-            breaker.closed_again_at = self._clock.now() + pause
-        self._on_outcome(host, False)
+
+def _failure(status: int) -> type[FetchFailed]:
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return FetchFailed  # that is said to us, whatever we ask for
+    return _OutOfOrder if status >= 500 else _NothingThere
+
+
+def _remembered(store: dict[str, _Kept], key: str, new: Callable[[], _Kept], most: int) -> _Kept:
+    """That of ``key``, made when it is new; those used longest ago are forgotten beyond ``most``."""
+    found = store.pop(key, None) or new()
+    store[key] = found
+    if len(store) > most:
+        del store[next(iter(store))]
+    return found

@@ -127,10 +127,11 @@ async def test_slow_answer(web: Web, clock: FixedClock) -> None:
     await fetcher.aclose()
 
 
-async def test_a_failing_host_is_left_alone_for_a_while(web: Web, clock: FixedClock) -> None:
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_an_address_that_fails_is_left_alone_for_a_while(web: Web, clock: FixedClock, status: int) -> None:
     outcomes: list[tuple[str, bool]] = []
     fetcher = GuardedFetcher(LOCAL, clock, on_outcome=lambda host, up: outcomes.append((host, up)))
-    web.answers["/down"] = (503, {}, b"")
+    web.answers["/down"] = (status, {}, b"")
     for _ in range(5):
         with pytest.raises(FetchFailed):
             await fetcher.fetch(web.url("/down"))
@@ -140,6 +141,39 @@ async def test_a_failing_host_is_left_alone_for_a_while(web: Web, clock: FixedCl
     assert await fetcher.fetch(web.url("/down")) == b"back"
     assert outcomes == [("127.0.0.1", False)] * 3 + [("127.0.0.1", True)]
     await fetcher.aclose()
+
+
+async def test_one_list_that_is_out_of_order_keeps_nobody_from_the_others_of_its_host(
+    web: Web, fetcher: GuardedFetcher
+) -> None:
+    """Authorities serve all their lists from one host; a letter of one must not wait for the list of another."""
+    for address in ("/a.crl", "/b.crl", "/c.crl", "/e.crl?strange=1"):
+        web.answers[address] = (503, {}, b"")
+        with pytest.raises(FetchFailed, match="answered 503"):
+            await fetcher.fetch(web.url(address))
+    assert await fetcher.fetch(web.put("/e.crl", b"list")) == b"list"
+    for _ in range(2):
+        with pytest.raises(FetchFailed, match="answered 503"):
+            await fetcher.fetch(web.url("/a.crl"))
+    with pytest.raises(FetchFailed, match="at this address failed 3 times"):
+        await fetcher.fetch(web.url("/a.crl"))
+    assert await fetcher.fetch(web.put("/b.crl", b"back")) == b"back"
+
+
+async def test_a_host_that_cannot_be_reached_is_left_alone_whatever_is_asked_for(
+    web: Web, fetcher: GuardedFetcher, clock: FixedClock
+) -> None:
+    def hanging_up() -> tuple[int, dict[str, str], bytes]:
+        raise OSError
+
+    web.answers |= {f"/{number}": hanging_up for number in range(3)}
+    for number in range(3):
+        with pytest.raises(FetchFailed):
+            await fetcher.fetch(web.url(f"/{number}"))
+    with pytest.raises(FetchFailed, match=r"^127\.0\.0\.1 failed 3 times"):
+        await fetcher.fetch(web.put("/a.crl", b"list"))
+    clock.moment += timedelta(seconds=16)
+    assert await fetcher.fetch(web.url("/a.crl")) == b"list"
 
 
 async def test_addresses_of_a_strangers_making_do_not_close_a_host_to_others(web: Web, fetcher: GuardedFetcher) -> None:
