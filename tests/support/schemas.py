@@ -1,7 +1,7 @@
-"""A service's schema in a test's database: copied from one that this process migrated once.
+"""The services' schemas in a test's database: copied from one that this process migrated once.
 
-Applying all migrations takes a second or more, copying a database a tenth of one. That the migrations themselves do
-what they should is shown by tests/architecture/test_migrations.py and the tests of processes.
+Applying all migrations takes a second or more, copying a database a twentieth of one. That the migrations themselves
+do what they should is shown by tests/architecture/test_migrations.py and the tests of processes.
 """
 
 from __future__ import annotations
@@ -14,17 +14,23 @@ from psycopg import sql
 from shared.db.migrate import migrate
 from shared.db.session import Database
 
-_WITHOUT_JOBS = frozenset({"gateway"})
+_WITH_JOBS = {"gateway": False, "detsis_sync": True, "kep_relay": True}
 _ANYTHING = """
 SELECT EXISTS (
     SELECT FROM pg_class WHERE relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
 )
 """
-_templates: dict[tuple[str, str], str] = {}
+_templates: dict[str, str] = {}
+_copies: set[str] = set()
 
 
 def bring_up(database_url: str, service: str) -> None:
-    """As the service's ``--migrate``; nobody else may be connected to a database that is still empty."""
+    """As the service's ``--migrate``; nobody else may be connected to a database that is still empty.
+
+    An empty one gets the schemas of all services in one go, because most tests that ask for one ask for another.
+    """
+    if database_url in _copies:
+        return
     with psycopg.connect(database_url, autocommit=True) as connection:
         (used,) = connection.execute(_ANYTHING).fetchone() or (True,)
     if used:
@@ -33,16 +39,20 @@ def bring_up(database_url: str, service: str) -> None:
     address = urlsplit(database_url)
     server_url, name = urlunsplit(address._replace(path="/postgres")), address.path.removeprefix("/")
     with psycopg.connect(server_url, autocommit=True) as connection:
-        template = _templates.get((server_url, service))
+        template = _templates.get(server_url)
         if template is None:
-            template = f"{name}_{service}"
+            template = f"{name}_template"
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(template)))
-            _migrate(urlunsplit(address._replace(path=f"/{template}")), service)
-            _templates[server_url, service] = template
+            for each in _WITH_JOBS:
+                _migrate(urlunsplit(address._replace(path=f"/{template}")), each)
+            _templates[server_url] = template
         connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
+    _copies.add(database_url)
 
 
 def drop_templates(server_url: str) -> None:
@@ -53,4 +63,4 @@ def drop_templates(server_url: str) -> None:
 
 
 def _migrate(database_url: str, service: str) -> None:
-    migrate(Database(database_url, schema=service), package=service, with_jobs=service not in _WITHOUT_JOBS)
+    migrate(Database(database_url, schema=service), package=service, with_jobs=_WITH_JOBS[service])
