@@ -45,6 +45,7 @@ from services.gateway.routes import (
     inbound,
     kep_registrations,
     mailboxes,
+    message_contents,
     notices,
     outbound,
     package_encryptions,
@@ -182,7 +183,7 @@ def web_app(gateway: Gateway, authenticator: Authenticator, metrics: HttpMetrics
     app.state.gateway = gateway
     install_error_answers(app, answers)
     for module in (
-        outbound, inbound, releases, notices, consumers, events, classified, correspondence, directory, packages, signatures, drafts, draft_steps, package_encryptions, printing, mailboxes, second_factor, kep_registrations, admin,
+        outbound, message_contents, inbound, releases, notices, consumers, events, classified, correspondence, directory, packages, signatures, drafts, draft_steps, package_encryptions, printing, mailboxes, second_factor, kep_registrations, admin,
     ):  # fmt: skip
         app.include_router(module.router)
     app.router.routes.extend([*docs_routes(app), *problem_routes()])

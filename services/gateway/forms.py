@@ -10,17 +10,30 @@ from pydantic import BaseModel, ValidationError
 from services.gateway.schemas.packages import InspectionOptions
 from services.gateway.schemas.verifications import VerificationOptions
 from services.gateway.uploads import FieldPart
+from shared.contracts.outbound import LONGEST_MESSAGE_SIGNATURE
 from shared.errors import DomainError, ErrorCode, Fault
 from shared.http import fault_text
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 JSON_PART_LIMIT = 128 * 1024
+SIGNATURE_PART = FieldPart(
+    LONGEST_MESSAGE_SIGNATURE,
+    required=False,
+    media_types=("application/octet-stream", "application/pkcs7-signature", "application/x-pkcs7-signature"),
+)
 OUTBOUND_FORM = {"message": FieldPart(JSON_PART_LIMIT, media_types=("application/json",))}
 
 
-def form_document(message: type[BaseModel], example: BaseModel, *, package_required: bool = True) -> dict[str, Any]:
-    """The OpenAPI request body of a form with a JSON part ``message`` and a file ``package``."""
+def form_document(
+    message: type[BaseModel],
+    example: BaseModel,
+    *,
+    package_required: bool = True,
+    more: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The OpenAPI request body of a form with a JSON part ``message``, a file ``package`` and ``more`` optional files."""
+    optional = more or {}
     return {
         "required": True,
         "content": {
@@ -35,11 +48,16 @@ def form_document(message: type[BaseModel], example: BaseModel, *, package_requi
                             "format": "binary",
                             "description": "The .eyp, .eyps or .eypg file.",
                         },
+                        **{
+                            name: {"type": "string", "format": "binary", "description": text}
+                            for name, text in optional.items()
+                        },
                     },
                 },
                 "encoding": {
                     "message": {"contentType": "application/json"},
                     "package": {"contentType": "application/octet-stream"},
+                    **{name: {"contentType": "application/octet-stream"} for name in optional},
                 },
                 "example": {"message": example.model_dump(mode="json", exclude_none=True), "package": "(the file)"},
             }

@@ -17,6 +17,7 @@ FORM_SLACK = 512 * 1024
 
 _UPLOADS = frozenset(
     {
+        "/v1/message-contents",
         "/v1/outbound-messages",
         "/v1/package-encryptions",
         "/v1/package-inspections",

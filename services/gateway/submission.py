@@ -13,11 +13,15 @@ Up to and including 3 a failure is a refusal: it releases the key and leaves not
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import structlog
 
 from services.gateway import audit
@@ -92,28 +96,58 @@ class Submissions:
         self._max_package_bytes = max_package_bytes
 
     async def submit(
-        self, caller: Caller, key: str, message: OutboundMessageRequest, package: UploadedFile
+        self,
+        caller: Caller,
+        key: str,
+        message: OutboundMessageRequest,
+        package: UploadedFile,
+        message_signature: bytes | None = None,
     ) -> Accepted:
         """Accept a letter durably, or say why not. Raises ``DomainError`` with any code the operation documents."""
         try:
-            accepted = await self._submit(caller, key, message, package)
+            accepted = await self._submit(caller, key, message, package, message_signature)
         except DomainError as error:
             self._metrics.submissions.labels("unavailable" if error.retryable else "refused").inc()
             raise
         self._metrics.submissions.labels("replayed" if accepted.replayed else "accepted").inc()
         return accepted
 
+    @asynccontextmanager
+    async def message_content(
+        self, caller: Caller, message: OutboundMessageRequest, package: UploadedFile
+    ) -> AsyncIterator[httpx.Response]:
+        """What has to be signed of the KEP messages this letter would go in; nothing is kept.
+
+        Refuses what ``submit`` would refuse now, and what the gateway would encrypt.
+        """
+        institution_no = caller.acting_for(message.institution_no, "/message/institution_no")
+        self._check_declarations(message, package)
+        inspection = await look_into(package)
+        policy = await self._institutions.policy(institution_no)
+        protection, _findings = await self._judge(institution_no, message, package, inspection, policy)
+        _require_unchanged(protection)
+        async with self._relay.message_content(
+            inspection.letter.document_id, package.filename, package.sha256, package.chunks(), package.size
+        ) as content:
+            yield content
+
     async def _submit(
-        self, caller: Caller, key: str, message: OutboundMessageRequest, package: UploadedFile
+        self,
+        caller: Caller,
+        key: str,
+        message: OutboundMessageRequest,
+        package: UploadedFile,
+        message_signature: bytes | None,
     ) -> Accepted:
         institution_no = caller.acting_for(message.institution_no, "/message/institution_no")
         self._check_declarations(message, package)
-        wanted = fingerprint("POST /v1/outbound-messages", message, package.sha256, package.filename)
+        signed = [] if message_signature is None else [hashlib.sha256(message_signature).hexdigest()]
+        wanted = fingerprint("POST /v1/outbound-messages", message, package.sha256, package.filename, *signed)
         claim = await self._keys.claim(caller, key, wanted)
         if isinstance(claim, Replay):
             return Accepted(claim.message_id, claim.answer, replayed=True)
         async with self._keys.working(claim, uncertain=_MAY_BE_THERE):
-            answer = await self._hand_over(caller, institution_no, claim, message, package)
+            answer = await self._hand_over(caller, institution_no, claim, message, package, message_signature)
             body = answer.model_dump_json()
             await self._keys.complete(claim, body)
         self._metrics.package_bytes.labels("outbound").observe(package.size)
@@ -129,7 +163,13 @@ class Submissions:
             raise DomainError(ErrorCode.VALIDATION_FAILED, "the letter would expire at once", faults=[fault])
 
     async def _hand_over(
-        self, caller: Caller, institution_no: int, claim: Claim, message: OutboundMessageRequest, package: UploadedFile
+        self,
+        caller: Caller,
+        institution_no: int,
+        claim: Claim,
+        message: OutboundMessageRequest,
+        package: UploadedFile,
+        message_signature: bytes | None,
     ) -> AcceptedMessage:
         known = await self._already_there(institution_no, claim)
         inspection = await look_into(package)
@@ -138,6 +178,8 @@ class Submissions:
             # An earlier try got through and only its answer was lost: what is stored counts, whatever holds now.
             return _accepted(known, let_through(inspection, policy))
         protection, findings = await self._judge(institution_no, message, package, inspection, policy)
+        if message_signature is not None:
+            _require_unchanged(protection)
         with ExitStack() as stack:
             travelling = await self._travelling(package, protection, claim, stack)
             await self._relay.put_package(travelling.sha256, travelling.chunks(), travelling.size)
@@ -157,6 +199,7 @@ class Submissions:
                 recipient_nos=message.recipient_nos,
                 expires_at=message.expires_at,
                 confidentiality=confidentiality,
+                message_signature=None if message_signature is None else base64.b64encode(message_signature).decode(),
                 correlation_id=correlation_id.get(),
             )
             await self._keys.hold(claim)
@@ -262,6 +305,14 @@ async def _ended(task: asyncio.Task[dict[int, str]]) -> None:
     await asyncio.wait([task])
     if not task.cancelled():
         task.exception()  # looked at, or the loop would log it as forgotten
+
+
+def _require_unchanged(protection: Protection) -> None:
+    if protection.encryption is LetterEncryption.GATEWAY:
+        detail = (
+            "the gateway would encrypt this letter: encrypt it first (/v1/package-encryptions), then sign the message"
+        )
+        raise DomainError(ErrorCode.VALIDATION_FAILED, detail, faults=[Fault("/package", detail)])
 
 
 def _accepted(message: OutboundMessage, findings: list[PackageFinding]) -> AcceptedMessage:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from services.kep_relay.asking_settings import AskingSettings
 from services.kep_relay.outbound.deemed_read import DeemedReadRule
+from shared.contracts.signatures import Profile
 from shared.secrets import SecretBox
 
 MEBIBYTE = 1024 * 1024
@@ -32,6 +33,11 @@ class Settings(AskingSettings):
     )
     message_ttl_hours: float = Field(
         default=120, gt=0, le=24 * 90, description="A letter not handed to the provider by then expires."
+    )
+    message_signature_profiles: list[Profile] = Field(
+        default=[Profile.QUALIFIED_SIGNATURE, Profile.INSTITUTION_SEAL],
+        min_length=1,
+        description="JSON list of profiles; a message's signature that a letter brings along must satisfy one of them.",
     )
 
     retry_pauses_seconds: list[float] = Field(

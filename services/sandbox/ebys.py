@@ -9,7 +9,7 @@ from uuid import uuid4
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.sandbox.kephs.cms import sign_attached
+from services.sandbox.kephs.cms import sign_attached, sign_detached
 from services.sandbox.pki.store import Pki
 from services.sandbox.world import InstitutionPlan, WorldPlan
 from shared.clock import Clock
@@ -18,7 +18,7 @@ from shared.eyp.model import FinalMetadata, Organisation, SecurityCode, Signator
 from shared.eyp.sample import sample_package_draft, sample_signatory
 
 MEDIA_TYPE = "application/eyazisma"
-_LARGEST_SIGNED = 4 * 1024 * 1024
+_LARGEST_SIGNED = 64 * 1024 * 1024
 _OCTETS: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -90,16 +90,20 @@ def ebys_routes(plan: WorldPlan, pki: Pki, clock: Clock) -> APIRouter:
         return Response(content, media_type=MEDIA_TYPE, headers={"X-Package-Filename": name})
 
     @router.post("/signatures", tags=["packages"], response_class=Response, openapi_extra=_OCTETS)
-    async def sign_as_person(request: Request, sender_no: int) -> Response:
-        """The body, signed by a person of an institution that has keys, as with a smart card: attached CAdES-B (DER)."""
+    async def sign_as_person(request: Request, sender_no: int, *, detached: bool = False) -> Response:
+        """The body, signed by a person of an institution that has keys, as with a smart card: CAdES-B (DER).
+
+        Attached, as a package's component is signed, or detached, as a KEP message is.
+        """
         sender = next((item for item in plan.institutions if item.detsis_no == sender_no), None)
         if sender is None or sender.keys is None:
             raise HTTPException(422, f"no institution with keys: {sender_no}")
         content = await request.body()
         if len(content) > _LARGEST_SIGNED:
-            raise HTTPException(413, "what is signed is a digest, not a package")
+            raise HTTPException(413, "more than a KEP message holds")
         now = clock.now().replace(microsecond=0)
-        signed = await asyncio.to_thread(sign_attached, content, pki.identity(sender.keys.person), now)
+        sign = sign_detached if detached else sign_attached
+        signed = await asyncio.to_thread(sign, content, pki.identity(sender.keys.person), now)
         return Response(signed, media_type="application/octet-stream")
 
     return router

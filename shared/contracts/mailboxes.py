@@ -82,8 +82,8 @@ class MailboxConfiguration(Contract):
     """Left out: ``Sent``, for ``eyws`` ``INBOX.Sent`` (kep.md 2.4)."""
     poll_interval_seconds: float = Field(default=60, ge=0.2, le=3600)
     read_policy: ReadPolicy = ReadPolicy.ON_ACK
-    signing_key_id: str
-    """The key in signer that signs this mailbox's messages."""
+    signing_key_id: str | None = None
+    """The key in signer that signs this mailbox's messages; None: every letter brings its message's signature along."""
     sends: bool = True
     active: bool = True
 

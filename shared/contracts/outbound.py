@@ -14,6 +14,11 @@ from shared.domain.message import OutboundState
 from shared.domain.verdict import Conclusion
 from shared.eyp import SecurityCode
 
+LONGEST_DOCUMENT_ID = 1000
+"""What is read of a document's id to name the package in a message; far less of it gets there."""
+LONGEST_MESSAGE_SIGNATURE = 96 * 1024
+"""In bytes: one or a few CAdES signatures with their certificates; revocation lists are not brought along."""
+
 
 class OutboundKind(StrEnum):
     """What an outgoing message is."""
@@ -97,6 +102,8 @@ class OutboundSubmission(Contract):
     recipient_nos: list[int] = Field(min_length=1, max_length=500)
     expires_at: datetime | None = None
     confidentiality: LetterConfidentiality | None = None
+    message_signature: str | None = Field(default=None, max_length=LONGEST_MESSAGE_SIGNATURE * 4 // 3 + 4)
+    """Detached CMS (DER, in base64) over the part that is signed; None: the mailbox's key signs."""
     correlation_id: str
 
 
@@ -164,6 +171,8 @@ class OutboundMessage(Contract):
     resend_of: UUID | None = None
     confidentiality: LetterConfidentiality | None = None
     """None for letters accepted before this was recorded."""
+    client_signed: bool = False
+    """The signature of its KEP messages was brought along; the history tells whose it is."""
     recipients: list[RecipientStatus]
 
 

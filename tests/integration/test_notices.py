@@ -331,6 +331,13 @@ async def test_where_no_notice_can_go(world: World, sender: str, code: str) -> N
     assert await world.notices() == []
 
 
+async def test_a_mailbox_without_a_key_sends_no_notice(world: World) -> None:
+    await world.relay.execute("UPDATE kep_relay.mailboxes SET signing_key_id = NULL")
+    answer = await world.order(await world.refused())
+    assert (answer.status_code, answer.json()["code"]) == (409, "mailbox-missing")
+    assert await world.notices() == []
+
+
 async def test_a_mail_whose_provider_is_not_proven_is_not_answered(world: World) -> None:
     world.signer.conclusions[SignatureFormat.SMIME] = Conclusion.FAILED
     answer = await world.order(await world.refused())

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email import message_from_bytes
 from pathlib import Path
 from uuid import UUID
 
@@ -153,6 +154,42 @@ async def test_a_package_that_is_not_what_it_claims_is_not_kept(
     answer = await http.put(f"/packages/{path_digest}", content=content)
     assert answer.json()["code"] == code
     assert await relay.deps.blobs.size(hashlib.sha256(content).hexdigest()) is None
+
+
+async def test_what_is_to_be_signed_follows_from_the_package_and_its_name(
+    http: httpx.AsyncClient, relay: Relay
+) -> None:
+    digest = hashlib.sha256(PACKAGE).hexdigest()
+
+    async def content(package: bytes = PACKAGE, **params: str) -> httpx.Response:
+        return await http.post(f"/message-contents/{digest}", content=package, params={"filename": "a.EYP"} | params)
+
+    answer = await content(document_id="ABC/1")
+    assert answer.headers["X-Content-SHA256"] == hashlib.sha256(answer.content).hexdigest()
+    parts = message_from_bytes(answer.content).get_payload()
+    assert [part.get_filename() for part in parts] == [None, "ABC-1.eyp"]
+    assert parts[1].get_payload(decode=True) == PACKAGE
+    assert (await content(document_id="ABC/1", filename="another.eyp")).content == answer.content
+    assert (await content(document_id="ABC/2")).content != answer.content
+    nameless = message_from_bytes((await content(document_id="")).content).get_payload()
+    assert nameless[1].get_filename() == f"{digest[:32]}.eyp"
+    assert (await content(b"other")).json()["code"] == "digest-mismatch"
+    assert (await content(b"x" * (LIMIT + 1))).json()["code"] == "too-large"
+    assert (await http.post("/message-contents/zz", params={"filename": "a"})).json()["code"] == "validation-failed"
+    assert await relay.deps.blobs.size(digest) is None
+
+
+async def test_from_a_mailbox_without_a_key_only_what_brings_its_signature_goes(http: httpx.AsyncClient) -> None:
+    body = mailbox_configuration(signing_key_id=None)
+    stored = await http.put("/mailboxes/a-1", params=OURS, json=body.model_dump(mode="json"))
+    assert stored.json()["configuration"]["signing_key_id"] is None
+    checks = {item["id"]: item for item in (await http.get("/mailboxes/a-1/readiness", params=OURS)).json()["checks"]}
+    assert (checks["signing-key"]["ok"], checks["certificate"]["ok"]) == (True, True)
+    message_id = new_id()
+    refused = await put_letter(http, message_id, 10000002)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation-failed")
+    assert [item["pointer"] for item in refused.json()["errors"]] == ["/message_signature"]
+    assert (await http.get(f"/outbound-messages/{message_id}", params=OURS)).status_code == 404
 
 
 async def test_cancel_and_resend(http: httpx.AsyncClient) -> None:

@@ -25,7 +25,8 @@ from services.kep_relay.drivers.protocol import (
 from services.kep_relay.drivers.smtp_imap.driver import SmtpImapDriver
 from services.kep_relay.drivers.smtp_imap.imap import ImapReading, ImapTiming
 from services.kep_relay.drivers.smtp_imap.smtp import SmtpSubmission, SmtpTimes
-from services.kep_relay.outbound.compose import Letter, closing, headers, signed_part
+from services.kep_relay.outbound.compose import Letter, closing, headers
+from services.kep_relay.outbound.content import signed_part
 from shared.domain.identifiers import kep_address
 from shared.errors import DomainError, ErrorCode
 from tests.peers.conftest import DOMAIN, MailServers, with_password
@@ -81,7 +82,7 @@ async def letter(sender: MailboxAccount, recipient: str, package: bytes = b"PK\x
     async def read() -> AsyncIterator[bytes]:
         yield package
 
-    parts = b"".join([part async for part in signed_part(text, read())])
+    parts = b"".join([part async for part in signed_part(text.filename, read())])
     content = headers(text) + parts + closing(text, hashlib.sha256(parts).digest())
     return Mail(Envelope(sender.address, kep_address(recipient), message_id), rem_id, content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,28 +27,37 @@ def send(
         str | None, typer.Option(help="Who decided that a restricted letter goes unencrypted.")
     ] = None,
     decision_reason: Annotated[str | None, typer.Option(help="Why it does.")] = None,
+    message_signature: Annotated[
+        Path | None, typer.Option(help="Your own signature of the KEP message (detached CAdES, DER), see --to-sign.")
+    ] = None,
+    to_sign: Annotated[
+        Path | None, typer.Option(help="Write to this file what --message-signature has to sign, and send nothing.")
+    ] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeat a call safely with the same key.")] = None,
     url: Url = URL,
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Hand a package over for sending."""
+    """Hand a package over for sending, or learn what is to be signed of it."""
     message: dict[str, Any] = {"recipients": [{"detsis_no": number} for number in to]}
     message |= {"institution_no": sender} if sender is not None else {}
     message |= {"client_ref": reference} if reference is not None else {}
     message |= {"security_code": degree} if degree is not None else {}
     if decided_by is not None or decision_reason is not None:
         message["unencrypted_decision"] = {"decided_by": decided_by or "", "reason": decision_reason or ""}
-    with connected(url, key) as api, readable(package) as file:
-        answer = api.json(
-            "POST",
-            "/outbound-messages",
-            headers={"Idempotency-Key": idempotency_key or str(uuid4())},
-            files={
-                "message": (None, json.dumps(message), "application/json"),
-                "package": (package.name, file, MEDIA_TYPE),
-            },
-        )
+    with connected(url, key) as api, readable(package) as file, readable(message_signature) as signature:
+        files: dict[str, Any] = {
+            "message": (None, json.dumps(message), "application/json"),
+            "package": (package.name, file, MEDIA_TYPE),
+        }
+        if to_sign is not None:
+            content = api.call("POST", "/message-contents", files=files).content
+            to_sign.write_bytes(content)
+            answer: Any = {"file": str(to_sign), "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        else:
+            files |= {"message_signature": ("smime.p7s", signature)} if signature is not None else {}
+            headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+            answer = api.json("POST", "/outbound-messages", headers=headers, files=files)
     output.show(answer, as_json=as_json)
 
 

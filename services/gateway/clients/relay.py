@@ -29,6 +29,7 @@ from shared.contracts.inbound import (
 from shared.contracts.mailboxes import Mailbox, MailboxConfiguration, MailboxReadiness
 from shared.contracts.notices import NoticeOrder
 from shared.contracts.outbound import (
+    LONGEST_DOCUMENT_ID,
     Cancellation,
     EvidenceRecord,
     Ledger,
@@ -74,6 +75,20 @@ class RelayClient:
         """Store the bytes of a package durably. Raises DIGEST_MISMATCH, TOO_LARGE, DURABILITY_UNAVAILABLE."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         await self._service.upload("PUT", f"/packages/{sha256}", content, headers=headers)
+
+    @asynccontextmanager
+    async def message_content(
+        self, document_id: str | None, filename: str, sha256: str, content: AsyncIterable[bytes], size: int
+    ) -> AsyncIterator[httpx.Response]:
+        """What has to be signed of messages with this package, as a stream. Raises DIGEST_MISMATCH, TOO_LARGE."""
+        async with self._service.download(
+            f"/message-contents/{sha256}",
+            method="POST",
+            params={"filename": filename, "document_id": (document_id or "")[:LONGEST_DOCUMENT_ID]},
+            content=content,
+            headers={"Content-Type": "application/octet-stream", "Content-Length": str(size)},
+        ) as answer:
+            yield answer
 
     async def put_outbound(self, message_id: UUID, submission: OutboundSubmission) -> OutboundMessage:
         """Take a letter over; the same again changes nothing. Raises MAILBOX_MISSING, STATE_CONFLICT."""

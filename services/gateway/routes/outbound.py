@@ -12,14 +12,14 @@ from services.gateway import examples
 from services.gateway.callers import Scope
 from services.gateway.clients.relay import EvidenceForm
 from services.gateway.conditional import json_answer
-from services.gateway.deps import CurrentCaller, GatewayParts
+from services.gateway.deps import CurrentCaller, Gateway, GatewayParts
 from services.gateway.downloads import Content, download
-from services.gateway.forms import OUTBOUND_FORM, form_document, read_json_part
+from services.gateway.forms import OUTBOUND_FORM, SIGNATURE_PART, form_document, read_json_part
 from services.gateway.idempotency import Replay, fingerprint, read_header
 from services.gateway.operations import FORM_BODY, SCOPED, operation
 from services.gateway.schemas.outbound import AcceptedMessage, OutboundMessageRequest
 from services.gateway.schemas.text import Cursor, DetsisNo, Line, Moment
-from services.gateway.uploads import FilePart, receive_form
+from services.gateway.uploads import FieldPart, FilePart, receive_form
 from shared.contracts.outbound import Cancellation, EvidenceRecord, OutboundEvent, OutboundMessage, OutboundPage
 from shared.domain.message import OutboundState
 from shared.errors import DomainError, ErrorCode
@@ -33,15 +33,16 @@ KEYED = (
     ErrorCode.VALIDATION_FAILED,
 )
 _BY_ID = (*SCOPED, ErrorCode.VALIDATION_FAILED, ErrorCode.NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE)
-_SUBMIT = (
-    *FORM_BODY, *SCOPED, *KEYED,
-    ErrorCode.DIGEST_MISMATCH, ErrorCode.NOT_FOUND, ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID,
+JUDGED = (
+    ErrorCode.VALIDATION_FAILED, ErrorCode.DIGEST_MISMATCH, ErrorCode.NOT_FOUND, ErrorCode.NOT_A_PACKAGE, ErrorCode.PACKAGE_INVALID,
     ErrorCode.CONFIDENTIALITY_FORBIDDEN, ErrorCode.DECISION_REQUIRED, ErrorCode.SIGNATURE_INVALID,
     ErrorCode.RECIPIENT_UNKNOWN, ErrorCode.RECIPIENT_INACTIVE, ErrorCode.RECIPIENT_KEP_MISSING,
     ErrorCode.RECIPIENT_KEP_INACTIVE, ErrorCode.MAILBOX_MISSING, ErrorCode.STATE_CONFLICT,
     ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SIGNER_UNAVAILABLE, ErrorCode.DIRECTORY_UNAVAILABLE,
     ErrorCode.CERTIFICATE_UNFIT,
 )  # fmt: skip
+"""What a letter is refused with before anything of it is kept."""
+_SUBMIT = (*FORM_BODY, *SCOPED, *KEYED, *JUDGED)
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -64,7 +65,13 @@ _LOCATION = {"Location": "The letter's resource.", "Idempotency-Replayed": "`tru
         Scope.MESSAGES_SEND, status=202, answer=examples.ACCEPTED, problems=_SUBMIT, headers=_LOCATION,
         extra={
             "parameters": [IDEMPOTENCY_KEY],
-            "requestBody": form_document(OutboundMessageRequest, examples.SUBMISSION, package_required=False),
+            "requestBody": form_document(
+                OutboundMessageRequest, examples.SUBMISSION, package_required=False,
+                more={
+                    "message_signature": "Only for those who sign KEP messages themselves: a detached CMS signature "
+                    "(CAdES, DER) over what `/v1/message-contents` gave out."
+                },
+            ),
         },
     ),
 )  # fmt: skip
@@ -81,16 +88,26 @@ async def submit(request: Request, caller: CurrentCaller, gateway: GatewayParts)
     recipients without one they go by a recorded decision (`unencrypted_decision`) only. GİZLİ, ÇOK GİZLİ and letters whose
     degree is not known never leave.
 
+    The mailbox's own key signs the KEP messages. A document system that signs them itself, with a person's or the
+    institution's device, gets what is to be signed from `/v1/message-contents` and sends the signature along as
+    `message_signature`; one that does not verify is refused, and the history tells whose it is.
+
     After a lost connection, a 5xx or a 409 `idempotency-in-progress` repeat the same request with the same
     `Idempotency-Key`: the letter is sent once.
     """
     key = read_header(request.headers.get("idempotency-key"))
-    package_part = FilePart(gateway.max_package_bytes, required=False)
-    async with receive_form(request, {**OUTBOUND_FORM, "package": package_part}, gateway.spool) as form:
+    parts = letter_form(gateway) | {"message_signature": SIGNATURE_PART}
+    async with receive_form(request, parts, gateway.spool) as form:
         message = read_json_part(OutboundMessageRequest, "message", form.fields["message"])
+        signature = form.fields.get("message_signature") or None
         async with gateway.finishing.handed_over(caller, message, form.files.get("package")) as package:
-            accepted = await gateway.submissions.submit(caller, key, message, package)
+            accepted = await gateway.submissions.submit(caller, key, message, package, signature)
     return _keyed_answer(request, accepted.message_id, accepted.body, replayed=accepted.replayed)
+
+
+def letter_form(gateway: Gateway) -> dict[str, FieldPart | FilePart]:
+    """The form that a letter comes in, less a signature of its messages."""
+    return {**OUTBOUND_FORM, "package": FilePart(gateway.max_package_bytes, required=False)}
 
 
 @router.get(

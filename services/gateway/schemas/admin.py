@@ -176,8 +176,9 @@ class MailboxBody(Body):
     poll_interval_seconds: float = Field(default=60, ge=0.2, le=3600)
     read_policy: ReadPolicy = ReadPolicy.ON_ACK
     """When the provider learns that we took a letter; that may create evidence 60."""
-    signing_key_id: Annotated[Line, Field(min_length=1, max_length=200)]
-    """The key in signer that signs this mailbox's messages."""
+    signing_key_id: Annotated[Line, Field(min_length=1, max_length=200)] | None = None
+    """The key in signer that signs this mailbox's messages. None: the document system signs them itself and brings
+    each one's signature along (`message_signature` of a letter); notices of refusal then cannot go out."""
     sends: bool = Field(default=True, strict=True)
     active: bool = Field(default=True, strict=True)
     force_reason: Annotated[Line, Field(min_length=10, max_length=500)] | None = None

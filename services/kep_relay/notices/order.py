@@ -205,6 +205,8 @@ class Notices:
         mailbox = await work.session.get_one(MailboxRow, letter.mailbox_id)
         if not (mailbox.active and mailbox.sends):
             mailbox = await sending_mailbox(work.session, letter.institution_no)
+        if mailbox.signing_key_id is None:
+            raise DomainError(ErrorCode.MAILBOX_MISSING, "the mailbox has no key that could sign the notice")
         message = OutboundMessageRow(
             message_id=order.notice_id, kind=OutboundKind.NOTICE, reply_to=letter.message_id,
             in_reply_to=reply_header(letter.message_id_header), institution_no=letter.institution_no,
@@ -218,7 +220,7 @@ class Notices:
         ordered = f"refusal of {letter.message_id}, sent by order of {order.decided_by}"
         await enter(
             work, self._jobs, message, [Addressee(None, sender, ADDRESS_RULE)],
-            domain=mailbox.address.rpartition("@")[2], notable=(EventKind.NOTICE_ORDERED, ordered),
+            domain=mailbox.address.rpartition("@")[2], notable=[(EventKind.NOTICE_ORDERED, ordered)],
         )  # fmt: skip
         acceptance = await work.session.get_one(AcceptanceRow, letter.message_id, with_for_update=True)
         acceptance.next_at = None  # nobody has to be reminded of it any more

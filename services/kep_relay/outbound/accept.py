@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import timedelta
 from uuid import UUID
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kep_relay.accounts.checks import require_ready
 from services.kep_relay.mailboxes import sending_mailbox
 from services.kep_relay.outbound import moves
+from services.kep_relay.outbound.client_signature import ClientSignature, ClientSignatures
 from services.kep_relay.outbound.confidentiality import confidentiality_event, recorded_confidentiality
 from services.kep_relay.outbound.enter import ADDRESS_RULE, Addressee, enter
 from services.kep_relay.outbound.history import EventKind
@@ -50,6 +52,7 @@ class Acceptance:
         blobs: BlobStore,
         clock: Clock,
         jobs: OutboundJobs,
+        signatures: ClientSignatures,
         ttl: timedelta,
         max_package_bytes: int,
         refuse_unready: bool = False,
@@ -58,6 +61,7 @@ class Acceptance:
         self._blobs = blobs
         self._clock = clock
         self._jobs = jobs
+        self._signatures = signatures
         self._ttl = ttl
         self._max_package_bytes = max_package_bytes
         self._refuse_unready = refuse_unready
@@ -66,13 +70,15 @@ class Acceptance:
         """Take a letter over; whether it is new. When this returns, the letter cannot get lost.
 
         Raises ``DomainError``: STATE_CONFLICT when the id stands for another letter, MAILBOX_MISSING,
-        NOT_FOUND when the package was not put before, VALIDATION_FAILED; with ``refuse_unready`` as
-        ``accounts.checks.require_ready`` does.
+        NOT_FOUND when the package was not put before, VALIDATION_FAILED; as ``ClientSignatures.judged``; with
+        ``refuse_unready`` as ``accounts.checks.require_ready`` does.
         """
         fingerprint = _fingerprint(submission, resend_of)
         obstacle: DomainError | None = None
+        signature: ClientSignature | None = None
         try:
             await self._check(submission)
+            signature = await self._signatures.judged(submission)
         except DomainError as error:
             obstacle = error  # told only if the letter is new: what is accepted stays accepted, whatever holds now
         async with self._database.unit_of_work() as work:
@@ -90,9 +96,11 @@ class Acceptance:
                 if await _sent_again(work.session, resend_of) & set(submission.recipient_nos):
                     raise DomainError(ErrorCode.STATE_CONFLICT, _SENT_AGAIN)
             mailbox = await sending_mailbox(work.session, submission.institution_no)
+            if signature is None and mailbox.signing_key_id is None:
+                raise _invalid("/message_signature", "the mailbox has no key: each letter brings its signature along")
             if self._refuse_unready:
                 await require_ready(work.session, mailbox)
-            await self._store(work, message_id, submission, mailbox, fingerprint, resend_of)
+            await self._store(work, message_id, submission, mailbox, fingerprint, resend_of, signature)
         return True
 
     async def cancel(self, message_id: UUID, institutions: list[int]) -> tuple[list[UUID], list[UUID]]:
@@ -175,6 +183,9 @@ class Acceptance:
             package_filename=message.package_filename,
             recipient_nos=again,
             confidentiality=recorded_confidentiality(message),
+            message_signature=None
+            if message.message_signature is None
+            else base64.b64encode(message.message_signature).decode(),
             correlation_id=message.correlation_id,
         )
         return await self.accept(new_message_id, submission, resend_of=message_id)
@@ -243,10 +254,12 @@ class Acceptance:
         mailbox: MailboxRow,
         fingerprint: str,
         resend_of: UUID | None,
+        signature: ClientSignature | None,
     ) -> None:
         now = self._clock.now()
         confidentiality = submission.confidentiality
-        notable = None if confidentiality is None else confidentiality_event(confidentiality, submission.package_sha256)
+        degree = None if confidentiality is None else confidentiality_event(confidentiality, submission.package_sha256)
+        signed = None if signature is None else (EventKind.CLIENT_SIGNED, signature.signed_by)
         message = OutboundMessageRow(
             message_id=message_id,
             institution_no=submission.institution_no,
@@ -265,12 +278,14 @@ class Acceptance:
             resend_of=resend_of,
             kind=OutboundKind.LETTER,
             confidentiality=None if confidentiality is None else confidentiality.model_dump(mode="json"),
+            message_signature=None if signature is None else signature.der,
             accepted_at=now,
             updated_at=now,
             expires_at=submission.expires_at or now + self._ttl,
         )
         addressees = [Addressee(number) for number in submission.recipient_nos]
         domain = mailbox.address.rpartition("@")[2]
+        notable = [line for line in (degree, signed) if line is not None]
         await enter(work, self._jobs, message, addressees, domain=domain, notable=notable)
 
 
@@ -285,7 +300,9 @@ async def _sent_again(session: AsyncSession, message_id: UUID) -> set[int]:
 
 
 def _fingerprint(submission: OutboundSubmission, resend_of: UUID | None) -> str:
-    content = submission.model_dump_json(exclude={"correlation_id"})
+    # Absent, a letter has the fingerprint it had before messages could bring their signature along.
+    absent = {"message_signature"} if submission.message_signature is None else set[str]()
+    content = submission.model_dump_json(exclude={"correlation_id"} | absent)
     return hashlib.sha256(f"{resend_of}|{content}".encode()).hexdigest()
 
 

@@ -32,10 +32,3 @@ def confidentiality_event(of: LetterConfidentiality, package_sha256: str) -> tup
             f"{basis} as the sender declared; handed over encrypted, sha256 {package_sha256}{named}"
         )
     return None
-
-
-def named_document(row: OutboundMessageRow) -> str | None:
-    """The document's id if the mail may name it: around an encrypted letter, providers read the file's name."""
-    confidentiality = recorded_confidentiality(row)
-    hidden = confidentiality is not None and confidentiality.encryption is LetterEncryption.GATEWAY
-    return None if hidden else row.document_id

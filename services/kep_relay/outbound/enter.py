@@ -33,14 +33,14 @@ async def enter(
     addressees: Sequence[Addressee],
     *,
     domain: str,
-    notable: tuple[EventKind, str] | None = None,
+    notable: Sequence[tuple[EventKind, str]] = (),
 ) -> None:
     """Take ``message`` over in the caller's transaction, at its ``accepted_at``. When that is committed it cannot get lost.
 
-    ``domain``: of the Message-IDs. ``notable``: one more line of the history, about the message as a whole.
+    ``domain``: of the Message-IDs. ``notable``: further lines of the history, about the message as a whole.
     """
     now = message.accepted_at
-    message.last_sequence = len(addressees) + (notable is not None)
+    message.last_sequence = len(addressees) + len(notable)
     work.session.add(message)
     await work.session.flush()
     recipient_ids = [new_id() for _ in addressees]
@@ -75,13 +75,12 @@ async def enter(
         )
         for sequence, recipient_id in enumerate(recipient_ids, 1)
     )  # fmt: skip
-    if notable is not None:
-        kind, detail = notable
-        work.session.add(
-            OutboundEventRow(
-                message_id=message.message_id, sequence=len(recipient_ids) + 1, recipient_id=None, at=now, kind=kind,
-                detail=detail[:MAX_DETAIL],
-            )
-        )  # fmt: skip
+    work.session.add_all(
+        OutboundEventRow(
+            message_id=message.message_id, sequence=sequence, recipient_id=None, at=now, kind=kind,
+            detail=detail[:MAX_DETAIL],
+        )
+        for sequence, (kind, detail) in enumerate(notable, len(recipient_ids) + 1)
+    )  # fmt: skip
     for recipient_id in recipient_ids:
         await jobs.begin(work, recipient_id, correlation_id=message.correlation_id)

@@ -24,6 +24,8 @@ class EventKind(StrEnum):
     """The letter travels encrypted: by the gateway for the recipients' certificates, or as it was handed over."""
     UNENCRYPTED_DECISION = "unencrypted_decision"
     """A person decided that the letter travels unencrypted, although its degree asks for encryption."""
+    CLIENT_SIGNED = "client_signed"
+    """The document system brought the message's signature along; whose it is."""
     NOTICE_ORDERED = "notice_ordered"
     """A person had the sender of an incoming letter told that it is refused."""
     RESOLVED = "resolved"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
 from services.kep_relay.mailboxes import AddressBook
 from services.kep_relay.outbound import compose, moves
-from services.kep_relay.outbound.confidentiality import named_document
+from services.kep_relay.outbound.client_signature import letter_filename, micalg_of
+from services.kep_relay.outbound.confidentiality import recorded_confidentiality
+from services.kep_relay.outbound.content import size_limit
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.moves import LetterInHand, Row
 from shared.blobs import BlobStore, checked
@@ -131,6 +133,18 @@ class Preparation:
             detail = "the package is missing in the blob store"
             raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, detail) from error
 
+    def _signature(self, letter: LetterInHand) -> compose.Sign:
+        given, key_id = letter.message.message_signature, letter.mailbox.signing_key_id
+        if given is not None:
+
+            async def as_given(_content: AsyncIterable[bytes]) -> bytes:
+                return given
+
+            return as_given
+        if key_id is None:
+            raise DomainError(ErrorCode.SIGNING_KEY_UNAVAILABLE, "the mailbox has no key, and no signature came along")
+        return self._signer(key_id, letter.message.institution_no)
+
     async def _compose(self, letter: LetterInHand) -> None:
         recipient, message = letter.recipient, letter.message
         content = compose.Letter(
@@ -142,17 +156,21 @@ class Preparation:
             rem_id=recipient.rem_id,
             filename=None
             if message.kind == OutboundKind.NOTICE
-            else compose.package_filename(
-                named_document(message), message.package_filename, fallback=str(message.message_id)
+            else letter_filename(
+                message.document_id,
+                recorded_confidentiality(message),
+                message.package_filename,
+                message.package_sha256,
             ),
+            micalg="sha-256" if message.message_signature is None else micalg_of(message.message_signature),
             in_reply_to=message.in_reply_to,
         )
         stored = await compose.compose(
             content,
             self._package(message.package_sha256),
-            sign=self._signer(letter.mailbox.signing_key_id, message.institution_no),
+            sign=self._signature(letter),
             blobs=self._blobs,
-            limit=compose.size_limit(message.package_size),
+            limit=size_limit(message.package_size),
         )
         async with self._database.unit_of_work() as work:
             kept = await moves.note(

@@ -136,6 +136,7 @@ def _message(
         updated_at=row.updated_at,
         expires_at=row.expires_at,
         resend_of=row.resend_of,
+        client_signed=row.message_signature is not None,
         confidentiality=recorded_confidentiality(row),
         recipients=[_recipient(recipient, codes.get(recipient.recipient_id, [])) for recipient in recipients],
     )

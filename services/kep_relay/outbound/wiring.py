@@ -13,6 +13,7 @@ from services.kep_relay.outbound.accept import Acceptance
 from services.kep_relay.outbound.attempt import Attempt
 from services.kep_relay.outbound.breaker import EndpointBreaker
 from services.kep_relay.outbound.claims import Claims
+from services.kep_relay.outbound.client_signature import ClientSignatures
 from services.kep_relay.outbound.compose import Sign
 from services.kep_relay.outbound.credit import CreditQueue
 from services.kep_relay.outbound.delivery import Delivery
@@ -133,6 +134,7 @@ def outbound_side(deps: Dependencies, *, addresses: AddressBook, resolve: Resolv
             blobs=deps.blobs,
             clock=deps.clock,
             jobs=jobs,
+            signatures=ClientSignatures(deps.signer, deps.blobs, settings.message_signature_profiles),
             ttl=timedelta(hours=settings.message_ttl_hours),
             max_package_bytes=settings.max_package_bytes,
             refuse_unready=settings.unready_mailbox == "refuse",

@@ -40,7 +40,8 @@ class MailboxRow(Base):
     sent_folder: Mapped[str] = mapped_column(Text)
     poll_interval_seconds: Mapped[float]
     read_policy: Mapped[str] = mapped_column(Text)
-    signing_key_id: Mapped[str] = mapped_column(Text)
+    signing_key_id: Mapped[str | None] = mapped_column(Text)
+    """None: every letter brings the signature of its message along."""
     sends: Mapped[bool]
     active: Mapped[bool]
     revision: Mapped[int] = mapped_column(server_default=text("1"))

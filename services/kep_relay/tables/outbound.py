@@ -45,6 +45,8 @@ class OutboundMessageRow(Base):
     """Message-ID of that letter with angle brackets; None when it is none that a header could carry."""
     confidentiality: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """``LetterConfidentiality``; none for letters accepted before it was recorded."""
+    message_signature: Mapped[bytes | None]
+    """CMS (DER) that the client brought for the part that is signed; None: the mailbox's key signs."""
     accepted_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     expires_at: Mapped[datetime]

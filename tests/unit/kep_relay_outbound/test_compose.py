@@ -25,11 +25,9 @@ from services.kep_relay.outbound.compose import (
     closing,
     compose,
     headers,
-    package_filename,
     printable_subject,
-    signed_part,
-    size_limit,
 )
+from services.kep_relay.outbound.content import package_filename, signed_part, size_limit
 from shared.blobs import LocalBlobStore
 from shared.domain.identifiers import KepAddress
 from shared.errors import DomainError, ErrorCode
@@ -116,9 +114,9 @@ async def test_every_line_is_short_ascii_and_ended_by_crlf(tmp_path: Path) -> No
 
 
 async def test_the_same_letter_gives_the_same_bytes_however_the_package_is_cut(tmp_path: Path) -> None:
-    whole = await gathered(signed_part(LETTER, chunks(PACKAGE, 10**6)))
+    whole = await gathered(signed_part(LETTER.filename, chunks(PACKAGE, 10**6)))
     for size in (1, 56, 57, 58, 1000):
-        assert await gathered(signed_part(LETTER, chunks(PACKAGE, size))) == whole
+        assert await gathered(signed_part(LETTER.filename, chunks(PACKAGE, size))) == whole
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")

@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.kep_relay.outbound.confidentiality import (
-    confidentiality_event,
-    named_document,
-    recorded_confidentiality,
-)
+from services.kep_relay.outbound.client_signature import letter_filename
+from services.kep_relay.outbound.confidentiality import confidentiality_event, recorded_confidentiality
 from services.kep_relay.outbound.history import MAX_DETAIL, EventKind
 from services.kep_relay.tables import OutboundMessageRow
 from shared.contracts.outbound import (
@@ -72,14 +69,14 @@ def test_what_the_sender_encrypted_is_told_as_declared() -> None:
 
 def test_the_mail_names_the_document_unless_the_gateway_encrypted_it() -> None:
     for encryption, named in (
-        (None, "X"),
-        (LetterEncryption.NONE, "X"),
-        (LetterEncryption.SENDER, "X"),
-        (LetterEncryption.GATEWAY, None),
+        (None, "X.eyp"),
+        (LetterEncryption.NONE, "X.eyp"),
+        (LetterEncryption.SENDER, "X.eyp"),
+        (LetterEncryption.GATEWAY, f"{OUTSIDE[:32]}.eyp"),
     ):
         stored = None if encryption is None else of(encryption=encryption)
         row = OutboundMessageRow(
             document_id="X", confidentiality=None if stored is None else stored.model_dump(mode="json")
         )  # fmt: skip
-        assert named_document(row) == named
+        assert letter_filename("X", recorded_confidentiality(row), "a.eyp", OUTSIDE) == named
         assert recorded_confidentiality(row) == stored
