@@ -30,10 +30,17 @@ def use_memory() -> Path | None:
 
 
 def _available_memory() -> int:
-    """In bytes; 0 where the system does not tell."""
+    """In bytes, as far as the machine and the container this runs in leave it; 0 where the system does not tell."""
+    lines = _read("/proc/meminfo").splitlines()
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    most, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
+    if most.isdecimal() and used.isdecimal():
+        found.append(int(most) - int(used))
+    return min(found, default=0)
+
+
+def _read(path: str) -> str:
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return Path(path).read_text(encoding="ascii")
     except OSError:
-        return 0
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) * 1024 if found else 0
+        return ""
