@@ -27,11 +27,11 @@ from obstore.store import ObjectStore, from_url
 
 from shared.domain.identifiers import Sha256, sha256_hex
 from shared.errors import DomainError, ErrorCode
+from shared.files import CHUNK
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
-CHUNK = 256 * 1024
 _AT_ONCE = 1024 * 1024
 """Bytes at hand that one thread writes in one go: each change of threads costs more than writing a piece."""
 

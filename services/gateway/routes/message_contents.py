@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
-from typing import IO
+from contextlib import ExitStack
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from services.gateway import examples
 from services.gateway.callers import Scope
@@ -20,7 +19,7 @@ from services.gateway.operations import FORM_BODY, SCOPED, operation
 from services.gateway.routes.outbound import JUDGED, letter_form
 from services.gateway.schemas.outbound import OutboundMessageRequest
 from services.gateway.uploads import receive_form
-from shared.blobs import CHUNK
+from shared.files import FileAnswer
 
 router = APIRouter(prefix="/v1/message-contents", tags=["Outgoing letters"])
 
@@ -45,11 +44,11 @@ async def prepare_content(request: Request, caller: CurrentCaller, gateway: Gate
     signature serves all recipients. The bytes follow from the package alone, so nothing is stored and no time is
     limited. What would not be accepted now is refused here, before anybody signs.
     """
-    spool = await asyncio.to_thread(lambda: tempfile.TemporaryFile(dir=gateway.spool))  # noqa: SIM115 - read by the answer
-    try:
-        digest, size = hashlib.sha256(), 0
+    digest, size = hashlib.sha256(), 0
+    with ExitStack() as stack:
         async with receive_form(request, letter_form(gateway), gateway.spool) as form:
             message = read_json_part(OutboundMessageRequest, "message", form.fields["message"])
+            spool = stack.enter_context(await asyncio.to_thread(tempfile.TemporaryFile, "w+b", dir=gateway.spool))
             async with (
                 gateway.finishing.handed_over(caller, message, form.files.get("package")) as package,
                 gateway.submissions.message_content(caller, message, package) as content,
@@ -58,22 +57,8 @@ async def prepare_content(request: Request, caller: CurrentCaller, gateway: Gate
                     digest.update(chunk)
                     size += len(chunk)
                     await asyncio.to_thread(spool.write, chunk)
-    except BaseException:
-        spool.close()
-        raise
+        stack.pop_all()  # the answer closes it
     headers = {
         "Content-Disposition": attachment("message-content"), "Content-Length": str(size), "Cache-Control": "no-store",
     }  # fmt: skip
-    return StreamingResponse(
-        _pieces(spool), media_type="application/octet-stream", headers=headers | digest_headers(digest.hexdigest())
-    )
-
-
-async def _pieces(spool: IO[bytes]) -> AsyncIterator[bytes]:
-    """From the start; closed at the end, however it comes."""
-    try:
-        await asyncio.to_thread(spool.seek, 0)
-        while chunk := await asyncio.to_thread(spool.read, CHUNK):
-            yield chunk
-    finally:
-        spool.close()
+    return FileAnswer(spool, "application/octet-stream", headers | digest_headers(digest.hexdigest()))

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 from services.kep_relay.outbound import wire
 from services.kep_relay.outbound.content import CRLF, base64_lines, signed_part
-from shared.blobs import CHUNK, BlobRef, BlobStore
+from shared.blobs import BlobRef, BlobStore
 from shared.clock import ISTANBUL
 from shared.domain.identifiers import KepAddress
+from shared.files import pieces
 
 MAX_SUBJECT = 200
 _PLAIN_SUBJECT = 66
@@ -104,8 +105,8 @@ async def compose(
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
         async for chunk in signed_part(letter.filename, package):
             await asyncio.to_thread(spool.write, chunk)
-        signature = await sign(_read(spool))
-        return await blobs.put(_joined(headers(letter), _read(spool), closing(letter, signature)), limit=limit)
+        signature = await sign(pieces(spool))
+        return await blobs.put(_joined(headers(letter), pieces(spool), closing(letter, signature)), limit=limit)
 
 
 def _message_type(letter: Letter) -> str:
@@ -131,12 +132,6 @@ def _boundary(letter: Letter) -> str:
     """Cannot occur in the content: no line there starts with ``--=_s``."""
     digest = hashlib.sha256(f"signed:{letter.message_id_header}".encode()).hexdigest()
     return f"=_signed_{digest[:32]}"
-
-
-async def _read(spool: IO[bytes]) -> AsyncIterator[bytes]:
-    await asyncio.to_thread(spool.seek, 0)
-    while chunk := await asyncio.to_thread(spool.read, CHUNK):
-        yield chunk
 
 
 async def _joined(top: bytes, middle: AsyncIterable[bytes], end: bytes) -> AsyncIterator[bytes]:

@@ -6,18 +6,19 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
-from typing import IO, Annotated
+from contextlib import ExitStack
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import StreamingResponse
 
 from services.kep_relay.outbound.client_signature import letter_filename
 from services.kep_relay.outbound.content import signed_part
-from shared.blobs import CHUNK, BlobStore
+from shared.blobs import BlobStore
 from shared.contracts.base import Contract
 from shared.contracts.outbound import LONGEST_DOCUMENT_ID
 from shared.domain.identifiers import Sha256, sha256_hex
 from shared.errors import DomainError, ErrorCode, Fault
+from shared.files import FileAnswer
 
 
 class StoredPackage(Contract):
@@ -37,29 +38,27 @@ def package_routes(blobs: BlobStore, *, max_bytes: int) -> APIRouter:
         stored = await blobs.put(_checked(request.stream(), expected), limit=max_bytes)
         return StoredPackage(sha256=stored.sha256, size=stored.size)
 
-    @routes.post("/message-contents/{sha256}")
+    @routes.post("/message-contents/{sha256}", response_model=None)
     async def message_content(
         sha256: str,
         request: Request,
         filename: Annotated[str, Query(max_length=1000)],
         document_id: Annotated[str | None, Query(max_length=LONGEST_DOCUMENT_ID)] = None,
-    ) -> StreamingResponse:
+    ) -> FileAnswer:
         """The part that is signed of every message that carries the package in the body; nothing is kept."""
         expected = _digest(sha256)
         name = letter_filename(document_id, None, filename, expected)
         content = _limited(_checked(request.stream(), expected), max_bytes)
-        spool = await asyncio.to_thread(tempfile.TemporaryFile)
-        try:
-            size, digest = 0, hashlib.sha256()
+        size, digest = 0, hashlib.sha256()
+        with ExitStack() as stack:
+            spool = stack.enter_context(await asyncio.to_thread(tempfile.TemporaryFile))
             async for chunk in signed_part(name, content):
                 digest.update(chunk)
                 size += len(chunk)
                 await asyncio.to_thread(spool.write, chunk)
-        except BaseException:
-            spool.close()
-            raise
+            stack.pop_all()  # the answer closes it
         headers = {"Content-Length": str(size), "X-Content-SHA256": digest.hexdigest()}
-        return StreamingResponse(_spooled(spool), media_type="application/octet-stream", headers=headers)
+        return FileAnswer(spool, "application/octet-stream", headers)
 
     return routes
 
@@ -79,16 +78,6 @@ async def _limited(content: AsyncIterator[bytes], most: int) -> AsyncIterator[by
         if size > most:
             raise DomainError(ErrorCode.TOO_LARGE, f"a package has at most {most} bytes")
         yield chunk
-
-
-async def _spooled(spool: IO[bytes]) -> AsyncIterator[bytes]:
-    """From the start; closed at the end, however it comes."""
-    try:
-        await asyncio.to_thread(spool.seek, 0)
-        while chunk := await asyncio.to_thread(spool.read, CHUNK):
-            yield chunk
-    finally:
-        spool.close()
 
 
 async def _checked(content: AsyncIterator[bytes], expected: str) -> AsyncIterator[bytes]:

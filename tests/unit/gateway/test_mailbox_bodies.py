@@ -33,6 +33,11 @@ def test_each_driver_has_its_folder_of_sent_mail() -> None:
     assert body(driver="eyws", eyws=SOAP, sent_folder="Giden").contract().sent_folder == "Giden"
 
 
+def test_a_mailbox_may_do_without_a_key() -> None:
+    assert body(**MAIL).contract().signing_key_id == "a"
+    assert body(**MAIL, signing_key_id=None).contract().signing_key_id is None
+
+
 @pytest.mark.parametrize(
     "values",
     [

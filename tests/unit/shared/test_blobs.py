@@ -15,8 +15,9 @@ from typing import ClassVar
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
-from shared.blobs import CHUNK, BlobStore, LocalBlobStore, ObjectBlobStore, open_blob_store
+from shared.blobs import BlobStore, LocalBlobStore, ObjectBlobStore, open_blob_store
 from shared.errors import DomainError, ErrorCode
+from shared.files import CHUNK
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB: several chunks
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
