@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from services.cli.supervisor.postgres import keep
-from tests.support.schemas import drop_templates
+from tests.support.schemas import copied, drop_templates
 
 
 class KeptServer:
@@ -89,8 +89,11 @@ def fresh_database(server_url: str, like: str | None = None) -> Iterator[str]:
     template = "template1" if like is None else urlsplit(like).path.removeprefix("/")
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+    url = server_url.replace("/postgres?", f"/{name}?")
+    if like is not None:
+        copied(like, url)
     try:
-        yield server_url.replace("/postgres?", f"/{name}?")
+        yield url
     finally:
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

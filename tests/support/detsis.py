@@ -19,7 +19,6 @@ from services.sandbox import world
 from services.sandbox.detsis.app import PATH, build_detsis_app
 from services.sandbox.detsis.register import PinnedUnit, Register, generate_register
 from services.sandbox.faults import Fault, FaultBoard
-from services.sandbox.listener import serving
 from shared.clients.directory import DirectoryClient
 from shared.clock import FixedClock
 from shared.contracts.directory import RefreshRun, RegisterAccount, ResolutionRequest, ResolvedAddress
@@ -27,6 +26,7 @@ from shared.db.session import Database
 from shared.service import Service
 from tests.support.database import fresh_database
 from tests.support.schemas import bring_up
+from tests.support.serving import serving
 from tests.unit.detsis_soap.conftest import Authority
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -116,9 +116,8 @@ async def running_detsis(authority: Authority, *units: PinnedUnit) -> AsyncItera
     """DETSİS on a port of its own."""
     detsis = Detsis(authority)
     detsis.publish(*units)
-    async with serving(
-        detsis, "127.0.0.1", 0, certificate=authority.certificate_file, key=authority.key_file
-    ) as detsis.port:
+    async with serving(detsis, certificate=authority.certificate_file, key=authority.key_file) as url:
+        detsis.port = int(url.rpartition(":")[2])
         yield detsis
 
 
@@ -214,8 +213,7 @@ async def running_directory(
     async with AsyncExitStack() as stack:
         service = await build(chosen, clock)
         await stack.enter_async_context(service.resources)
-        port = await stack.enter_async_context(serving(service.app, "127.0.0.1", 0))
-        url = f"http://127.0.0.1:{port}"
+        url = await stack.enter_async_context(serving(service.app))
         client = DirectoryClient(url, chosen.service_tokens["gateway"])
         stack.push_async_callback(client.aclose)
         database = Database(database_url, schema="detsis_sync")

@@ -3,84 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
-from starlette.types import ASGIApp
 
 from services.gateway.app import build
 from services.gateway.settings import Settings
 from shared.clock import Clock, SystemClock
 from shared.service import Service
 from shared.tls import default_context
-from tests.support.ports import free_port, listening_socket
+from tests.support.ports import free_port
 from tests.support.schemas import bring_up
+from tests.support.serving import serving
 
 ADMIN_KEY = "kepgw_testadmin_" + "s" * 40
 TOKENS = {name: f"token-of-{name}" for name in ("gateway", "detsis_sync", "kep_relay", "signer")}
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signals, and without the tenths of a second it sleeps before and while it stops."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ending = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        await self.ending.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listening in (*self.servers, *(sockets or ())):
-            listening.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        try:
-            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                while self.server_state.connections or self.server_state.tasks:
-                    await asyncio.sleep(0.002)
-        except TimeoutError:
-            for task in self.server_state.tasks:
-                task.cancel()
-
-
-@asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve ``app`` over real HTTP; the base URL."""
-    bound = listening_socket()
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            # As shared.service: one that hangs up after as many seconds as its clients do hangs up on a request at times.
-            timeout_keep_alive=30,
-        )
-    )
-    task = asyncio.create_task(server.serve(sockets=[bound]))
-    while not server.started:
-        if task.done():
-            task.result()
-        await asyncio.sleep(0.002)
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        server.ending.set()
-        await task
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,12 @@ def bring_up(database_url: str, service: str) -> None:
     _copies.add(database_url)
 
 
+def copied(original_url: str, copy_url: str) -> None:
+    """Say that the database at ``copy_url`` was made from the one at ``original_url``: it needs no more than that."""
+    if original_url in _copies:
+        _copies.add(copy_url)
+
+
 def drop_templates(server_url: str) -> None:
     """Remove what ``bring_up`` left on a server that lives on."""
     with psycopg.connect(server_url, autocommit=True) as connection:
