@@ -12,12 +12,12 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
-from unittest import mock
 
 from services.cli.supervisor import up
+from services.cli.supervisor.processes import ChildProcess
 from services.cli.supervisor.state import StateDirectory
 from tests.support.database import KeptServer
 from tests.support.fork_server import ForkedService
@@ -49,9 +49,9 @@ def running_stack(settings: Mapping[str, str] | None = None, *, forked: bool = T
             opened = up.running(
                 StateDirectory(directory / "state"), lambda _text: None,
                 preferred_ports=False, database_url=database.superuser_url, supervised=False,
+                child=ForkedService if forked else ChildProcess,
             )  # fmt: skip
-            child = mock.patch.object(up, "ChildProcess", ForkedService) if forked else nullcontext()
-            with _variables(_QUICK | dict(settings or {})), child, _entered(opened, loop) as gateway:
+            with _variables(_QUICK | dict(settings or {})), _entered(opened, loop) as gateway:
                 stack = Stack(gateway, loop, database)
                 try:
                     yield stack

@@ -51,12 +51,13 @@ async def running(
     preferred_ports: bool,
     database_url: str | None = None,
     supervised: bool = True,
+    child: type[ChildProcess] = ChildProcess,
 ) -> AsyncIterator[RunningGateway]:
     """Start everything in order and stop it in reverse.
 
     ``database_url`` is a PostgreSQL superuser's, instead of the embedded server. With ``supervised``
-    a process that dies is started again. Raises ``StartError`` with the end of the log of whatever
-    did not come up, or when another supervisor uses the directory.
+    a process that dies is started again; ``child`` starts each. Raises ``StartError`` with the end of
+    the log of whatever did not come up, or when another supervisor uses the directory.
     """
     state.root.mkdir(parents=True, exist_ok=True)
     stopping = asyncio.Event()
@@ -73,9 +74,7 @@ async def running(
         urls = await asyncio.to_thread(service_urls, database_url, state)
         environment = environments(state, ports, urls, log_format="json")
         children = {
-            name: ChildProcess(
-                name, environment[name], state.logs / f"{name}.log", ports[f"{name}_ops"], inherited=(lock,)
-            )
+            name: child(name, environment[name], state.logs / f"{name}.log", ports[f"{name}_ops"], inherited=(lock,))
             for name in ("sandbox", *SERVICES)
         }
         tell("sandbox (DETSİS, two KEP providers, certificates) and database schemas")
