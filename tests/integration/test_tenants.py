@@ -320,6 +320,16 @@ NAMED: dict[Operation, dict[str, Any]] = {
     ("POST", "/v1/signature-verifications"): {
         "files": {"file": ("a.p7s", b"foreign"), "keep": (None, "true"), "institution": (None, str(OWNER))},
     },
+    ("POST", "/v1/message-contents"): {
+        "files": {
+            "message": (
+                None,
+                json.dumps({"institution_no": OWNER, "recipients": [{"detsis_no": 10000002}]}),
+                "application/json",
+            ),
+            "package": ("letter.eyp", letters.package(), "application/eyazisma"),
+        },
+    },
     ("POST", "/v1/timestamp-verifications"): {
         "files": {"file": ("a.tsr", b"foreign"), "keep": (None, "true"), "institution": (None, str(OWNER))},
     },
@@ -499,6 +509,7 @@ async def test_an_idempotency_key_is_its_clients_own(world: World) -> None:
 WITHOUT_INSTITUTION: dict[Operation, str] = {
     ("PUT", "/internal/v1/outbound-messages/{message_id}"): "the body names the institution; tested below",
     ("PUT", "/internal/v1/packages/{sha256}"): "content addressed: who puts bytes has them",
+    ("POST", "/internal/v1/message-contents/{sha256}"): "answers from the body alone and keeps nothing",
     ("GET", "/internal/v1/ledger"): "counts of all institutions, for operators",
 }
 RELAY_BODIES: dict[Operation, Callable[[Belongings], dict[str, Any]]] = {
