@@ -15,7 +15,8 @@ from shared.contracts.base import Contract
 from shared.contracts.signatures import Maturity, Profile, SignatureReport, TimestampReport, VerificationReport
 from shared.domain.verdict import Conclusion
 
-_IDENTITY_NUMBER = re.compile(r"(?<!\d)(\d\d)\d{7}(\d\d)(?!\d)")
+_IDENTITY_NUMBER = re.compile(r"\b[0-9a-f]{12,}\b|(?<!\d)(\d\d)\d{7}(\d\d)(?!\d)")
+"""Or a digest, whole or its beginning, in which as many digits may follow each other."""
 _DEEPEST = 5
 NOTHING = "Yok"
 
@@ -96,8 +97,8 @@ def composed(order: DocumentOrder) -> Document:
 
 
 def masked(text: str) -> str:
-    """The text with identity numbers shortened to their first and last two digits."""
-    return _IDENTITY_NUMBER.sub(r"\1*******\2", text)
+    """The text with identity numbers shortened to their first and last two digits; digests stay whole."""
+    return _IDENTITY_NUMBER.sub(lambda found: f"{found[1]}*******{found[2]}" if found[1] else found[0], text)
 
 
 def moment(value: datetime | None) -> str:

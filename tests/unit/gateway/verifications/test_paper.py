@@ -116,7 +116,9 @@ def test_a_file_without_a_signature_is_not_said_to_have_a_good_one(report: Verif
     [
         ("Ayşe Örnek 10000000146", "Ayşe Örnek 10*******46"),
         ("SERIALNUMBER=10000000146, CN=A", "SERIALNUMBER=10*******46, CN=A"),
+        ("kod10000000146", "kod10*******46"),
         ("123456789012", "123456789012"),
+        ("CRL 50837050089e, CRL a15353683021", "CRL 50837050089e, CRL a15353683021"),
     ],
 )
 def test_identity_numbers_are_shortened_wherever_they_stand(text: str, shown: str) -> None:
