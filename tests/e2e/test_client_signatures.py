@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import email
 import email.policy
 import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
-from tests.support.launch import running_stack
-from tests.support.stack import MEDIA_TYPE, PATIENCE, A, B, Stack, problem, recipient_of, wait_until
+from tests.support.client_signatures import form, hand_over, post, signed, to_be_signed, with_signature
+from tests.support.stack import MEDIA_TYPE, PATIENCE, A, B, Stack, problem, recipient_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def patient() -> Iterator[Stack]:
-    """Revocation data that was missing is asked for again within seconds."""
-    with running_stack({"KEPGW_SIGNER_RETRY_AFTER_SECONDS": "2"}) as stack:
-        yield stack
-
-
-def form(package: bytes, **message: Any) -> dict[str, Any]:
-    text = json.dumps({"institution_no": A, "recipients": [{"detsis_no": B}], **message})
-    return {"message": (None, text, "application/json"), "package": ("letter.eyp", package, MEDIA_TYPE)}
-
-
-def post(stack: Stack, path: str, files: dict[str, Any], *, key: str | None = None) -> httpx.Response:
-    headers = {
-        "Authorization": f"Bearer {stack.gateway.keys[str(A)]}", "Accept-Language": "en",
-        "Idempotency-Key": key or str(uuid4()),
-    }  # fmt: skip
-    with httpx.Client(base_url=f"{stack.url}/v1", timeout=PATIENCE, trust_env=False) as client:
-        return client.post(path, files=files, headers=headers)
-
-
-def with_signature(parts: dict[str, Any], signature: bytes) -> dict[str, Any]:
-    return parts | {"message_signature": ("smime.p7s", signature, "application/pkcs7-signature")}
-
-
-def hand_over(stack: Stack, package: bytes, signature: bytes, *, key: str | None = None) -> httpx.Response:
-    return post(stack, "/outbound-messages", with_signature(form(package), signature), key=key)
-
-
-def to_be_signed(stack: Stack, package: bytes) -> bytes:
-    answer = post(stack, "/message-contents", form(package))
-    assert answer.status_code == 200, answer.text
-    digest = base64.b64encode(hashlib.sha256(answer.content).digest()).decode()
-    assert answer.headers["Repr-Digest"] == f"sha-256=:{digest}:"
-    return answer.content
-
-
-def signed(stack: Stack, content: bytes, **options: Any) -> bytes:
-    """By a person of A, as with a smart card."""
-    options = {"sender_no": A, "detached": True} | options
-    return stack.control("POST", "/signatures", content=content, params=options).content
 
 
 def sent_message(stack: Stack, message: dict[str, Any]) -> bytes:
@@ -167,20 +121,3 @@ def test_what_the_gateway_would_encrypt_is_encrypted_before_it_is_signed(stack: 
     accepted = post(stack, "/outbound-messages", with_signature(parts, signed(stack, content))).json()
     assert (accepted["client_signed"], accepted["confidentiality"]["encryption"]) == (True, "sender")
     stack.wait_for(accepted["message_id"], "delivered", "read")
-
-
-def test_while_revocation_data_is_missing_the_client_is_asked_to_try_again(patient: Stack) -> None:
-    stack = patient
-    package = stack.package()
-    signature = signed(stack, to_be_signed(stack, package))
-    stack.restart("signer")  # it has seen the lists just now
-    key = str(uuid4())
-    with stack.faulty("pki.down", scope={"purpose": "qualified"}):
-        refused = hand_over(stack, package, signature, key=key)
-        assert (refused.status_code, problem(refused)) == (503, "service-unavailable"), refused.text
-        assert int(refused.headers["Retry-After"]) > 0
-
-    def taken() -> bool:
-        return hand_over(stack, package, signature, key=key).status_code == httpx.codes.ACCEPTED
-
-    wait_until(taken, PATIENCE, "the same request is accepted", pause=1)

@@ -6,9 +6,12 @@ import io
 import zipfile
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 
+from tests.support.client_signatures import hand_over, signed, to_be_signed
 from tests.support.launch import running_stack
 from tests.support.stack import PATIENCE, A, B, Stack, problem, recipient_of, wait_until
 
@@ -130,3 +133,20 @@ def test_a_revocation_list_that_is_away_leaves_the_verdict_open_until_it_is_back
         ("inbound-message.available", None, "indeterminate"),
         ("inbound-message.verdict-changed", "indeterminate", "passed"),
     ]
+
+
+def test_while_revocation_data_is_missing_the_client_is_asked_to_try_again(patient: Stack) -> None:
+    stack = patient
+    package = stack.package()
+    signature = signed(stack, to_be_signed(stack, package))
+    stack.restart("signer")  # it has seen the lists just now
+    key = str(uuid4())
+    with stack.faulty("pki.down", scope={"purpose": "qualified"}):
+        refused = hand_over(stack, package, signature, key=key)
+        assert (refused.status_code, problem(refused)) == (503, "service-unavailable"), refused.text
+        assert int(refused.headers["Retry-After"]) > 0
+
+    def taken() -> bool:
+        return hand_over(stack, package, signature, key=key).status_code == httpx.codes.ACCEPTED
+
+    wait_until(taken, PATIENCE, "the same request is accepted", pause=1)
