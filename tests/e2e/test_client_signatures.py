@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import hashlib
@@ -80,6 +81,20 @@ def test_by_the_command(stack: Stack, tmp_path: Path) -> None:
     accepted = run("--message-signature", str(signature))
     assert accepted["client_signed"] is True
     stack.wait_for(accepted["message_id"], "delivered", "read")
+
+
+def test_a_letter_that_did_not_arrive_is_sent_again_with_the_same_signature(stack: Stack) -> None:
+    package = stack.package()
+    signature = signed(stack, to_be_signed(stack, package))
+    with stack.faulty("smtp.permfail", scope={"provider": stack.institution(A)["provider"]}):
+        first = hand_over(stack, package, signature).json()
+        stack.wait_for(first["message_id"], "failed")
+    again = stack.sender.json(
+        "POST", f"/outbound-messages/{first['message_id']}/resend", headers={"Idempotency-Key": first["message_id"]}
+    )
+    assert (again["resend_of"], again["client_signed"]) == (first["message_id"], True)
+    raw = sent_message(stack, stack.wait_for(again["message_id"], "delivered", "read"))
+    assert base64.b64encode(signature)[:60] in raw.replace(b"\r\n", b"")
 
 
 def test_what_does_not_verify_is_refused_before_anything_is_kept(stack: Stack) -> None:

@@ -272,7 +272,10 @@ async def cancel(message_id: UUID, caller: CurrentCaller, gateway: GatewayParts)
     summary="Send a letter again",
     **operation(
         Scope.MESSAGES_SEND, status=202, answer=examples.OUTBOUND, headers=_LOCATION,
-        problems=(*_BY_ID, *KEYED, ErrorCode.STATE_CONFLICT, ErrorCode.MAILBOX_MISSING),
+        problems=(
+            *_BY_ID, *KEYED, ErrorCode.STATE_CONFLICT, ErrorCode.MAILBOX_MISSING, ErrorCode.SIGNATURE_INVALID,
+            ErrorCode.SIGNER_UNAVAILABLE,
+        ),
         extra={"parameters": [IDEMPOTENCY_KEY]},
     ),
 )  # fmt: skip
@@ -280,6 +283,7 @@ async def resend(request: Request, message_id: UUID, caller: CurrentCaller, gate
     """Send the same package to the recipients it did not reach, as a new letter with its own id and evidence.
 
     Once for each recipient: when the new letter does not reach it either, that one is sent again (`state-conflict`).
+    A signature of the messages that came along is used again, if it still verifies.
     """
     institutions = caller.visible()
     key = read_header(request.headers.get("idempotency-key"))
