@@ -105,7 +105,7 @@ def test_what_does_not_verify_is_refused_before_anything_is_kept(stack: Stack) -
     whole = signed(stack, content, detached=False)
     altered = bytearray(signed(stack, content))
     altered[-1] ^= 1
-    for wrong in (other, whole, bytes(altered), b"\x30\x80", b"x" * 1000):
+    for wrong in (other, whole, bytes(altered), b"\x30\x80", b"x" * 1000, b""):
         refused = hand_over(stack, package, wrong, key=key)
         assert (refused.status_code, problem(refused)) == (422, "signature-invalid"), refused.text
         assert [item["pointer"] for item in refused.json()["errors"]] == ["/message_signature"]

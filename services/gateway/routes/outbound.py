@@ -22,7 +22,7 @@ from services.gateway.schemas.text import Cursor, DetsisNo, Line, Moment
 from services.gateway.uploads import FieldPart, FilePart, receive_form
 from shared.contracts.outbound import Cancellation, EvidenceRecord, OutboundEvent, OutboundMessage, OutboundPage
 from shared.domain.message import OutboundState
-from shared.errors import DomainError, ErrorCode
+from shared.errors import DomainError, ErrorCode, Fault
 
 router = APIRouter(prefix="/v1/outbound-messages", tags=["Outgoing letters"])
 
@@ -99,7 +99,11 @@ async def submit(request: Request, caller: CurrentCaller, gateway: GatewayParts)
     parts = letter_form(gateway) | {"message_signature": SIGNATURE_PART}
     async with receive_form(request, parts, gateway.spool) as form:
         message = read_json_part(OutboundMessageRequest, "message", form.fields["message"])
-        signature = form.fields.get("message_signature") or None
+        signature = form.fields.get("message_signature")
+        if signature is not None and not signature:
+            # Not "none": the mailbox's key would sign what somebody meant to have signed by another.
+            fault = Fault("/message_signature", "is empty")
+            raise DomainError(ErrorCode.SIGNATURE_INVALID, "the message's signature is empty", faults=[fault])
         async with gateway.finishing.handed_over(caller, message, form.files.get("package")) as package:
             accepted = await gateway.submissions.submit(caller, key, message, package, signature)
     return _keyed_answer(request, accepted.message_id, accepted.body, replayed=accepted.replayed)
