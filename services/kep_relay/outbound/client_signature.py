@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from asn1crypto import cms
 
-from services.kep_relay.outbound.content import package_filename, signed_part
+from services.kep_relay.outbound.content import letter_filename, signed_part
 from shared.blobs import BlobStore, checked
 from shared.clients.signer import SignerClient
-from shared.contracts.outbound import LetterConfidentiality, LetterEncryption, OutboundSubmission
+from shared.contracts.outbound import OutboundSubmission
 from shared.contracts.signatures import (
     Profile,
     SignatureFormat,
@@ -39,14 +39,6 @@ class ClientSignature:
     der: bytes
     signed_by: str
     """Names, certificates and the profile it satisfies, for the letter's history."""
-
-
-def letter_filename(
-    document_id: str | None, confidentiality: LetterConfidentiality | None, given: str, package_sha256: str
-) -> str:
-    """The package's name in the message; around one that the gateway encrypted, providers do not read the document's id."""
-    hidden = confidentiality is not None and confidentiality.encryption is LetterEncryption.GATEWAY
-    return package_filename(None if hidden else document_id, given, fallback=package_sha256[:32])
 
 
 class ClientSignatures:

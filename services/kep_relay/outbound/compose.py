@@ -45,7 +45,7 @@ class Letter:
     """With angle brackets."""
     rem_id: str
     filename: str | None
-    """ASCII; see ``content.package_filename``. None: what is carried is no package but a text in UTF-8."""
+    """ASCII; see ``content.letter_filename``. None: what is carried is no package but a text in UTF-8."""
     micalg: str = "sha-256"
     """The digest the signature is made with, as RFC 8551, 3.5.3.2 spells it."""
     in_reply_to: str | None = None

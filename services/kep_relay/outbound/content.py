@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from email.quoprimime import body_encode
 
 from services.kep_relay.outbound import wire
-from shared.contracts.outbound import LONGEST_DOCUMENT_ID
+from shared.contracts.outbound import LONGEST_DOCUMENT_ID, LetterConfidentiality, LetterEncryption
 
 CRLF = "\r\n"
 _BASE64_LINE = 57
@@ -30,10 +30,18 @@ def package_filename(document_id: str | None, given: str, *, fallback: str) -> s
     return f"{stem or fallback}{extension}"
 
 
+def letter_filename(
+    document_id: str | None, confidentiality: LetterConfidentiality | None, given: str, package_sha256: str
+) -> str:
+    """The package's name in the message; around one that the gateway encrypted, providers do not read the document's id."""
+    hidden = confidentiality is not None and confidentiality.encryption is LetterEncryption.GATEWAY
+    return package_filename(None if hidden else document_id, given, fallback=package_sha256[:32])
+
+
 async def signed_part(filename: str | None, package: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     """The part the signature covers, from its first header to its last CRLF.
 
-    ``filename``: see ``package_filename``. None: what is carried is no package but a text in UTF-8.
+    ``filename``: see ``letter_filename``. None: what is carried is no package but a text in UTF-8.
     """
     # Cannot occur in the content: every line there is base64 or our own text, and neither starts with ``--=_``.
     boundary = f"=_content_{hashlib.sha256((filename or '').encode()).hexdigest()[:32]}"

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from services.kep_relay.mailboxes import AddressBook
 from services.kep_relay.outbound import compose, moves
-from services.kep_relay.outbound.client_signature import letter_filename, micalg_of
+from services.kep_relay.outbound.client_signature import micalg_of
 from services.kep_relay.outbound.confidentiality import recorded_confidentiality
-from services.kep_relay.outbound.content import size_limit
+from services.kep_relay.outbound.content import letter_filename, size_limit
 from services.kep_relay.outbound.history import EventKind
 from services.kep_relay.outbound.moves import LetterInHand, Row
 from shared.blobs import BlobStore, checked

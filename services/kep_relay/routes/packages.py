@@ -11,8 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from services.kep_relay.outbound.client_signature import letter_filename
-from services.kep_relay.outbound.content import signed_part
+from services.kep_relay.outbound.content import letter_filename, signed_part
 from shared.blobs import BlobStore
 from shared.contracts.base import Contract
 from shared.contracts.outbound import LONGEST_DOCUMENT_ID

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.kep_relay.outbound.client_signature import letter_filename
 from services.kep_relay.outbound.confidentiality import confidentiality_event, recorded_confidentiality
+from services.kep_relay.outbound.content import letter_filename
 from services.kep_relay.outbound.history import MAX_DETAIL, EventKind
 from services.kep_relay.tables import OutboundMessageRow
 from shared.contracts.outbound import (
