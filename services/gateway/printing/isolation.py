@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import ValidationError
 
-import services
 from services.gateway.printing.orders import Obstacle, PrintOrder, PrintReport, UnprintableError
 from services.gateway.printing.worker import Job
+from services.gateway.subprocesses import ENVIRONMENT, Turns, ended
 from shared.errors import DomainError, ErrorCode
 
-_ROOT = Path(services.__path__[0]).parent
 _LONGEST_REPORT = 1024 * 1024
 _WAITING_FOR_EACH = 4
 """So many prints may wait for each that is being made."""
-_RETRY_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,7 @@ class PrintWorkers:
     def __init__(self, limits: PrintLimits, spool: Path) -> None:
         self._limits = limits
         self._spool = spool
-        self._free = asyncio.Semaphore(limits.at_once)
-        self._waiting = 0
+        self._turns = Turns(limits.at_once, _WAITING_FOR_EACH * limits.at_once)
 
     async def make(self, order: PrintOrder, files: BinaryIO, sizes: Sequence[int]) -> tuple[bytes, PrintReport]:
         """The print and its report. ``files`` holds the letter and its annexes back to back, ``sizes`` how long each is.
@@ -55,7 +50,7 @@ class PrintWorkers:
         Raises ``UnprintableError`` (a process that was killed says why as well as it can), ``DomainError``:
         SERVICE_UNAVAILABLE when too many wait, DURABILITY_UNAVAILABLE when there is no room for it.
         """
-        async with self._turn():
+        async with self._turns.turn("too many prints are waiting"):
             try:
                 with tempfile.TemporaryFile(dir=self._spool) as output:
                     report = await self._run(order, files, sizes, output)
@@ -64,22 +59,6 @@ class PrintWorkers:
                     return await asyncio.to_thread(_whole, output), report
             except OSError as error:
                 raise DomainError(ErrorCode.DURABILITY_UNAVAILABLE, "there is no room to make the print") from error
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= _WAITING_FOR_EACH * self._limits.at_once:
-            raise DomainError(
-                ErrorCode.SERVICE_UNAVAILABLE, "too many prints are waiting", retry_after_seconds=_RETRY_SECONDS
-            )
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._free.release()
 
     async def _run(self, order: PrintOrder, files: BinaryIO, sizes: Sequence[int], output: BinaryIO) -> PrintReport:
         files.flush()
@@ -91,9 +70,7 @@ class PrintWorkers:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.gateway.printing.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            # Nothing of the gateway's environment: its settings name databases and tokens.
-            env={"PYTHONPATH": str(_ROOT), "PATH": os.defpath, "LANG": "C.UTF-8"},
-            cwd="/", start_new_session=True, limit=_LONGEST_REPORT,
+            env=ENVIRONMENT, cwd="/", start_new_session=True, limit=_LONGEST_REPORT,
             pass_fds=(job.files, job.output),
         )  # fmt: skip
         try:
@@ -102,16 +79,8 @@ class PrintWorkers:
         except TimeoutError as error:
             raise UnprintableError(Obstacle.TOO_SLOW) from error
         finally:
-            await _end(process)
+            await ended(process)
         return _report(process.returncode, answer)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Make sure that it is gone, with everything it started, also when nobody waits for the print any more."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await asyncio.shield(process.wait())
 
 
 def _report(returncode: int | None, answer: bytes) -> PrintReport:
